@@ -1,0 +1,34 @@
+"""Watch a convolutional network learn: its feature maps, epoch by epoch, in TensorBoard.
+
+Public names are resolved on first use (PEP 562), so that TensorBoard's own process can import parts of this package
+without loading Keras or a backend.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fm_callback.callback import FeatureMapCallback as FeatureMapCallback
+    from fm_callback.extractor import FeatureMapExtractor as FeatureMapExtractor
+    from fm_callback.layers import ConvLayer as ConvLayer
+    from fm_callback.layers import conv_layers as conv_layers
+
+_HOMES = {
+    "FeatureMapCallback": "callback",
+    "FeatureMapExtractor": "extractor",
+    "ConvLayer": "layers",
+    "conv_layers": "layers",
+}
+
+__all__ = ["ConvLayer", "FeatureMapCallback", "FeatureMapExtractor", "conv_layers"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fm_callback' has no attribute {name!r}")
+    return getattr(import_module(f"fm_callback.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,65 @@
+"""One thread behind the training: items in order, a queue of depth one, bounded patience."""
+
+import atexit
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Background(Generic[Item]):
+    """Calls `work` with each submitted item, in order, on one background thread.
+
+    A full queue means wait: nothing is dropped, nothing grows. All waits together, at the end included, last at most `patience`
+    seconds. After the first error nothing more is done.
+
+    Attributes:
+        error: The first error, or None.
+    """
+
+    def __init__(self, work: Callable[[Item], None], patience: float = 60.0) -> None:
+        self.error: Exception | None = None
+        self._work = work
+        self._patience = patience
+        self._queue: queue.Queue[Item | None] = queue.Queue(maxsize=1)
+        self._thread = threading.Thread(target=self._run, name="fm_callback", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def submit(self, item: Item) -> None:
+        """Hands over an item; waits while the queue is full. After an error, or out of patience, does nothing."""
+        if self.error is None:
+            self._put(item)
+
+    def close(self) -> None:
+        """Waits until all that was submitted is done, and ends the thread."""
+        atexit.unregister(self.close)
+        if self._thread.is_alive():
+            self._put(None)
+            started = time.monotonic()
+            self._thread.join(max(self._patience, 0.0))
+            self._patience -= time.monotonic() - started
+            if self._thread.is_alive():
+                self._give_up()
+
+    def _put(self, item: Item | None) -> None:
+        started = time.monotonic()
+        try:
+            self._queue.put(item, timeout=max(self._patience, 0.0))
+        except queue.Full:
+            self._give_up()
+        self._patience -= time.monotonic() - started
+
+    def _give_up(self) -> None:
+        self.error = self.error or TimeoutError("writing did not keep up: training has waited for it as long as it may")
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if self.error is None:
+                try:
+                    self._work(item)
+                except Exception as error:
+                    self.error = error

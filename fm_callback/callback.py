@@ -1,0 +1,168 @@
+"""When to capture: Keras's hooks, nothing else."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from fm_callback.extractor import check_channels
+from fm_callback.layers import Choice
+from fm_callback.probe import read_masks
+from fm_callback.recorder import Recorder
+
+
+class FeatureMapCallback(keras.callbacks.Callback):
+    """Logs feature maps of chosen layers, so that TensorBoard shows them evolve.
+
+    Acts before the first batch (the maps of the untrained network), at the end of each epoch, and at the end of training. Step n
+    is the state after n epochs: "Epoch 3" of Keras's progress bar is step 3. (Keras's own `epoch_*` scalars carry n - 1.)
+
+    Training is the same with and without it, to the last bit. What is wrong in the configuration raises before the first batch;
+    later, a failure to log becomes one warning, and training goes on.
+
+    Example:
+        >>> import keras, numpy as np, tempfile
+        >>> from fm_callback import FeatureMapCallback
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 3, name="stem")])
+        >>> model.compile("sgd", "mse")
+        >>> x, y = np.zeros((4, 32, 32, 3)), np.zeros((4, 30, 30, 8))
+        >>> history = model.fit(x, y, verbose=0, callbacks=[FeatureMapCallback(x[:1], tempfile.mkdtemp())])
+
+    Args:
+        samples: The probe: one sample or a batch, scaled as for training; a dict or tuple of arrays for a model with several
+            inputs. Whether an array is one sample is decided by `model.input_shape`; where that is unknown, an array of up to three
+            axes is one sample.
+        log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps go to
+            `<log_dir>/feature_maps`, or, where another run has left its maps there, to `feature_maps_2`, `feature_maps_3`, ...
+        masks: Labels of the probe, (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
+        foreground: The label of the object, or several labels that together are the object.
+        ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
+        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a list of
+            convolution numbers (1-based, negative from the end), names, paths, globs, and predicates of a layer.
+        channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole run.
+        update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step is the
+            optimizer's count of iterations.
+        every: Take each n-th of these steps, or those for which a predicate of the step is true; the first and the last are
+            always taken.
+        images: Whether to write the grids for TensorBoard's own Images and Time Series tabs, too.
+
+    Raises:
+        ValueError: at construction for malformed arguments; when training begins, if the samples do not fit the model, the masks
+            do not fit the samples, or a layer or channel is unknown.
+    """
+
+    def __init__(
+        self,
+        samples: Any,
+        log_dir: str | os.PathLike[str] = "logs",
+        *,
+        masks: Any = None,
+        foreground: int | Iterable[int] = 1,
+        ignore: int | Iterable[int] | None = None,
+        layers: Choice = 8,
+        channels: int | str | Sequence[int] = 32,
+        update_freq: int | str = "epoch",
+        every: int | Callable[[int], bool] = 1,
+        images: bool = True,
+    ) -> None:
+        super().__init__()
+        if "://" in os.fspath(log_dir):
+            raise ValueError(f"log_dir must be a local directory; received {os.fspath(log_dir)!r}. Write locally and copy the logs")
+        check_channels(channels)
+        if update_freq not in ("epoch", "batch") and not _positive(update_freq):
+            raise ValueError(f"update_freq must be 'epoch', 'batch' or a positive number of batches; received {update_freq!r}")
+        if not callable(every) and not _positive(every):
+            raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
+        self.samples = samples
+        self.log_dir = log_dir
+        self.masks = None if masks is None else read_masks(masks, foreground, ignore)
+        self.layers = layers
+        self.channels = channels
+        self.update_freq = update_freq
+        self.every = every
+        self.images = images
+        self._recorder: Recorder | None = None
+        self._started = False
+        self._iterations = self._epoch_iterations = 0
+        if update_freq != "epoch":
+            # Only then: a batch hook of any callback makes Keras wait for every batch's logs.
+            self.on_train_batch_end = self._on_train_batch_end
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._close()
+        self._started = False
+        self._recorder = Recorder(
+            self.model,
+            self.samples,
+            self.masks,
+            self.layers,
+            self.channels,
+            Path(self.log_dir),
+            "epoch" if self.update_freq == "epoch" else "batch",
+            self.images,
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self._recorder is None:
+            return
+        if self.update_freq != "epoch":
+            self._iterations = self._epoch_iterations = self._optimizer_iterations()
+        if not self._started:  # Keras tells callbacks no initial epoch: it is the first that begins
+            self._started = True
+            self._start(self._recorder, epoch if self.update_freq == "epoch" else self._iterations)
+
+    def _start(self, recorder: Recorder, step: int) -> None:
+        self._say(f"FeatureMapCallback: compiling one pass through {len(recorder.plans)} layers ...", end=" ")
+        began = time.perf_counter()
+        try:
+            recorder.take(step)
+        except BaseException:
+            self._recorder = None
+            self._say("failed")
+            raise
+        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}")
+
+    def _on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self._recorder is None:
+            return
+        # Counted, not read: on JAX a look at the optimizer brings the whole state back into the model.
+        before, self._iterations = self._iterations, max(self._iterations, self._epoch_iterations + batch + 1)
+        frequency = 1 if self.update_freq == "batch" else int(self.update_freq)
+        if self._iterations // frequency > before // frequency and self._due(self._iterations, self._iterations // frequency):
+            self._recorder.take(self._optimizer_iterations())
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._recorder is None:
+            return
+        if self.update_freq != "epoch":
+            self._recorder.hold(self._optimizer_iterations())
+        elif self._due(epoch + 1, epoch + 1):
+            self._recorder.take(epoch + 1)
+        else:
+            self._recorder.hold(epoch + 1)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._close()
+
+    def _due(self, step: int, ordinal: int) -> bool:
+        return bool(self.every(step)) if callable(self.every) else ordinal % self.every == 0
+
+    def _optimizer_iterations(self) -> int:
+        optimizer = self.model.optimizer
+        return self._iterations if optimizer is None else int(optimizer.iterations)
+
+    def _close(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+
+    def _say(self, text: str, end: str = "\n") -> None:
+        if self.params is None or self.params.get("verbose", 1) != 0:
+            print(text, end=end, flush=True)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,219 @@
+"""One step, one record in the event file.
+
+TensorBoard's own `EventFileWriter` imports TensorFlow where that is installed and spends 10 ms a megabyte on checksums in Python; the
+format is simple enough to be written here, with the protocol buffers that TensorBoard ships.
+"""
+
+import hashlib
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
+from tensorboard.plugins.image import metadata as image_metadata
+
+from fm_callback.format import MASK_PIXELS, PLUGIN, PROBE_TAG, VERSION, pack_record, read_records, to_json
+from fm_callback.grid import png
+
+Value = summary_pb2.Summary.Value
+
+_files = count()
+
+
+def maps_value(layer: str, pngs: Iterable[bytes], facts: bytes) -> Value:
+    """The stored grids of a layer at a step, one PNG an image."""
+    return _ours(f"{layer}/maps", _strings(pngs), facts, summary_pb2.DATA_CLASS_BLOB_SEQUENCE)
+
+
+def numbers_value(layer: str, numbers: np.ndarray, facts: bytes) -> Value:
+    """The numbers of a layer at a step, float32 (channels, fields)."""
+    tensor = tensor_pb2.TensorProto(
+        dtype=types_pb2.DT_FLOAT, tensor_shape=_shape(*numbers.shape), tensor_content=np.ascontiguousarray(numbers, "<f4").tobytes()
+    )
+    return _ours(f"{layer}/numbers", tensor, facts, summary_pb2.DATA_CLASS_TENSOR)
+
+
+def probe_value(pictures: np.ndarray | None, scaling: str | None, masks: np.ndarray | None) -> Value:
+    """The stored images of the probe, then their masks, with the JSON that says what they are.
+
+    Args:
+        pictures: uint8 (N, H, W) or (N, H, W, C); None for a probe that is no image.
+        scaling: How values became pixels.
+        masks: uint8 (N, H, W) with the pixels of `MASK_PIXELS`, or None.
+    """
+    blobs = [png(picture) for group in (pictures, masks) if group is not None for picture in group]
+    facts = {
+        "version": VERSION,
+        "images": 0 if pictures is None else len(pictures),
+        "masks": 0 if masks is None else len(masks),
+        "scaling": scaling,
+        "mask_pixels": MASK_PIXELS,
+        "digest": hashlib.sha256(b"".join(blobs)).hexdigest(),
+    }
+    return _ours(PROBE_TAG, _strings(blobs), to_json(facts), summary_pb2.DATA_CLASS_BLOB_SEQUENCE)
+
+
+def image_value(layer: str, picture: bytes, size: tuple[int, int], description: str) -> Value:
+    """The picture of a layer at a step for TensorBoard's Images tab; size is width and height, the description Markdown."""
+    tag = f"{PLUGIN}/{layer}"
+    width, height = (str(side).encode() for side in size)
+    metadata = image_metadata.create_summary_metadata(display_name=tag, description=description, converted_to_tensor=True)
+    metadata.data_class = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
+    return Value(tag=tag, metadata=metadata, tensor=_strings([width, height, picture]))
+
+
+def _ours(tag: str, tensor: tensor_pb2.TensorProto, facts: bytes, data_class: int) -> Value:
+    metadata = summary_pb2.SummaryMetadata(data_class=data_class)
+    metadata.plugin_data.plugin_name = PLUGIN
+    metadata.plugin_data.content = facts
+    return Value(tag=tag, metadata=metadata, tensor=tensor)
+
+
+def _strings(blobs: Iterable[bytes]) -> tensor_pb2.TensorProto:
+    blobs = list(blobs)
+    return tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=_shape(len(blobs)), string_val=blobs)
+
+
+def _shape(*sizes: int) -> tensor_shape_pb2.TensorShapeProto:
+    return tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in sizes])
+
+
+class EventFile:
+    """An event file that is being written: each step whole or absent, on disk when `write` returns.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, directory: Path, first_step: int) -> None:
+        """Creates the file.
+
+        Args:
+            directory: Where; created with its parents where missing.
+            first_step: The first step to come. Readers drop what older files of the directory hold from that step on.
+
+        Raises:
+            OSError: if the file can't be created.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        # Readers take files in the order of their names: a clock that was set back must not put this one before the older ones.
+        stamp = max([int(time.time()), *(_stamp(path) + 1 for path in event_files(directory))])
+        self.path = directory / f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{next(_files)}"
+        self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115
+        self._size = 0
+        self._tags: set[str] = set()
+        self._append(
+            event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"),
+            event_pb2.Event(
+                wall_time=time.time(), step=first_step, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            ),
+        )
+
+    def write(self, step: int, values: Iterable[Value]) -> int:
+        """Appends all values of one step as one record.
+
+        Static facts are written with the first value of a tag only: readers take them from there.
+
+        Returns:
+            How many bytes the file grew by.
+
+        Raises:
+            OSError: if the record could not be written whole or the file is no longer there. The file then ends with the last
+                whole record, as far as the file system allows, and is closed.
+        """
+        before = self._size
+        event = event_pb2.Event(wall_time=time.time(), step=step)
+        for value in values:
+            kept = event.summary.value.add()
+            kept.CopyFrom(value)
+            if value.tag in self._tags:
+                kept.ClearField("metadata")
+            self._tags.add(value.tag)
+        self._append(event)
+        return self._size - before
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _append(self, *events: event_pb2.Event) -> None:
+        data = memoryview(b"".join(pack_record(event.SerializeToString()) for event in events))
+        try:
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:]) or 0
+            if os.fstat(self._file.fileno()).st_nlink == 0:
+                raise FileNotFoundError(f"the event file is no longer there: {self.path}")
+        except OSError:
+            # A cut record followed by good ones would hide them all from readers.
+            try:
+                self._file.truncate(self._size)
+            finally:
+                self._file.close()
+            raise
+        self._size += len(data)
+
+
+def open_run(log_dir: Path, first_step: int, values: Iterable[Value]) -> EventFile:
+    """Opens an event file for a run in `<log_dir>/feature_maps`, or beside it where another run is there already.
+
+    A run that starts after step 0 goes on in the newest directory that holds the same static facts; any other run gets a directory
+    of its own, `feature_maps_2`, `feature_maps_3`, ...: a tag's facts come from its first event for ever, so two layouts in one
+    directory would be decoded wrongly.
+
+    Args:
+        log_dir: The directory that TensorBoard watches.
+        first_step: The first step of the run.
+        values: The values of that step, with the static facts.
+
+    Raises:
+        OSError: if no file can be created there.
+    """
+    facts = {value.tag: value.metadata.plugin_data.content for value in values if value.metadata.plugin_data.plugin_name == PLUGIN}
+    used = run_directories(log_dir)
+    if first_step > 0:
+        for directory in reversed(used):
+            if stored_facts(directory) == facts:
+                return EventFile(directory, first_step)
+    last = _run_number(used[-1]) if used else 0
+    return EventFile(log_dir / (f"{PLUGIN}_{last + 1}" if last else PLUGIN), first_step)
+
+
+def run_directories(log_dir: Path) -> list[Path]:
+    """The directories of our runs in a log directory that hold event files, oldest first."""
+    candidates = [path for path in log_dir.glob(f"{PLUGIN}*") if path.is_dir() and _run_number(path)]
+    return sorted((path for path in candidates if event_files(path)), key=_run_number)
+
+
+def _run_number(directory: Path) -> int:
+    match = re.fullmatch(rf"{PLUGIN}(?:_([1-9]\d*))?", directory.name)
+    return int(match[1] or 1) if match else 0
+
+
+def event_files(directory: Path) -> list[Path]:
+    """The event files of a directory in the order in which readers take them."""
+    return sorted(directory.glob("events.out.tfevents.*"))
+
+
+def _stamp(path: Path) -> int:
+    match = re.match(r"events\.out\.tfevents\.(\d+)\.", path.name)
+    return int(match[1]) if match else 0
+
+
+def stored_facts(directory: Path) -> dict[str, bytes]:
+    """The static facts of each of our tags in a directory, from its first event that has any."""
+    facts: dict[str, bytes] = {}
+    for path in event_files(directory):
+        with open(path, "rb") as file:
+            for record in read_records(file):
+                event = event_pb2.Event.FromString(record)
+                if event.summary.value:
+                    for value in event.summary.value:
+                        if value.metadata.plugin_data.plugin_name == PLUGIN:
+                            facts.setdefault(value.tag, value.metadata.plugin_data.content)
+                    break
+    return facts

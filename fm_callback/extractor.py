@@ -1,0 +1,295 @@
+"""One forward pass, built once: samples in, the maps of all chosen layers out.
+
+Two compiled functions. `capture` runs the model in evaluation mode and returns the chosen channels as they are, on the device:
+that is all that the training thread waits for. `summarise` makes of them what is stored, 8-bit maps and seven numbers a channel,
+in one buffer each; it reads no weights, so it may run later, on another thread, while training goes on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from fm_callback.backends import compiled, owned, pure, scope
+from fm_callback.format import NUMBERS
+from fm_callback.layers import Choice, ConvLayer, Found, find, inner, obstacle, select, specs_of
+from fm_callback.probe import as_batch
+from fm_callback.trace import recording
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is captured of one layer's call.
+
+    Attributes:
+        info: The layer.
+        channels: Indices of the captured channels.
+        total: How many channels the layer has.
+        channels_first: Whether the layer's output has the channel axis second.
+        activation: Name of the activation that the layer itself applies, or None.
+    """
+
+    info: ConvLayer
+    channels: tuple[int, ...]
+    total: int
+    channels_first: bool
+    activation: str | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the layer's whole output for one image, channels last."""
+        sizes = tuple(size or 0 for size in self.info.output_shape[1:])
+        return (*sizes[1:], sizes[0]) if self.channels_first else sizes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a stored map: a row of cells for one axis, one cell for none, a slice of the third for three."""
+        *axes, _ = self.shape
+        height, width = ([1, 1, *axes])[-2:]
+        return height, width
+
+    @property
+    def slice(self) -> int | None:
+        """Index of the slice that stands for a third axis, the middle one; None without a third axis."""
+        return self.shape[0] // 2 if len(self.shape) == 4 else None
+
+    @property
+    def kernel(self) -> tuple[int, ...] | None:
+        """Spatial size of a convolution's kernel; None for another layer."""
+        return None if self.info.number is None or self.info.kernel_shape is None else self.info.kernel_shape[:-2]
+
+
+def plan(entry: Found, channels: int | str | Sequence[int]) -> Plan:
+    """What to capture of one layer.
+
+    Args:
+        entry: The layer's call.
+        channels: How many channels from the first, "all", or their indices.
+
+    Raises:
+        ValueError: if the output has no channel axis, more than three axes before it, or none of the channels.
+    """
+    info, core = entry.info, inner(entry.layer)
+    shape = info.output_shape
+    if not 2 <= len(shape) <= 5:
+        raise ValueError(
+            f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to three more axes can be shown as maps"
+        )
+    layout = getattr(core, "data_format", None) or keras.config.image_data_format()
+    first = layout == "channels_first" and len(shape) > 2
+    if first and core is not entry.layer and len(shape) == 5:
+        raise ValueError(f"layer {info.path!r} ({info.kind}) is channels_first inside a wrapper with a further axis: not supported")
+    total = shape[1 if first else -1]
+    if total is None:
+        raise ValueError(f"layer {info.path!r} puts out an unknown number of channels: {shape}")
+    if channels == "all":
+        indices = tuple(range(total))
+    elif isinstance(channels, int):
+        indices = tuple(range(min(channels, total)))
+    else:
+        indices = tuple(int(index) for index in channels if int(index) < total)
+        if not indices:
+            raise ValueError(f"layer {info.path!r} has {total} channels, numbered from 0: none of `channels`={list(channels)!r}")
+    activation = getattr(core, "activation", None)
+    name = getattr(activation, "__name__", type(activation).__name__) if activation is not None else None
+    return Plan(info, indices, total, first, None if name == "linear" else name)
+
+
+def check_channels(channels: Any) -> None:
+    """Raises a ValueError if `channels` is no count, list of indices, or "all"."""
+    wrong = f"`channels` must be a count (the first so many), a list of different indices from 0, or 'all'; received {channels!r}"
+    if isinstance(channels, str):
+        if channels != "all":
+            raise ValueError(wrong)
+    elif isinstance(channels, (int, np.integer)) and not isinstance(channels, bool):
+        if channels < 1:
+            raise ValueError(wrong)
+    else:
+        try:
+            indices = list(channels)
+        except TypeError:
+            raise ValueError(wrong) from None
+        good = all(isinstance(index, (int, np.integer)) and not isinstance(index, bool) and index >= 0 for index in indices)
+        if not indices or not good or len(set(indices)) < len(indices):
+            raise ValueError(wrong)
+
+
+class Capture:
+    """The compiled pass of one model over batches of one shape.
+
+    Attributes:
+        plans: What is captured, in the order of the maps.
+    """
+
+    def __init__(self, model: keras.Model, samples: Any, layers: Choice, channels: int | str | Sequence[int]) -> None:
+        """Finds and chooses layers; compiles nothing yet.
+
+        Args:
+            model: The model, built or not.
+            samples: One batch, or a structure of batches for a model with several inputs, as numpy arrays.
+            layers: As for `FeatureMapCallback`.
+            channels: As for `FeatureMapCallback`.
+
+        Raises:
+            ValueError: if a choice is unknown, empty, or made twice.
+        """
+        specs = keras.tree.map_structure(lambda batch: keras.KerasTensor(batch.shape, str(batch.dtype)), samples)
+        if not model.built:  # from a batch of any size: otherwise the model would remember this one's
+            find(model, specs_of(samples), samples)
+        chosen = select(find(model, specs, samples), layers)
+        if not isinstance(channels, (int, str)):
+            absent = [index for index in channels if all(index >= (_channels(entry) or 0) for entry in chosen)]
+            if absent:
+                raise ValueError(f"no chosen layer has the channels {absent} of `channels`={list(channels)!r}")
+        self.plans = [plan(entry, channels) for entry in chosen]
+        self._capture = compiled(model, lambda inputs: _forward(model, self.plans, inputs))
+        self._summarise = pure(_summarise)
+
+    def __call__(self, samples: Any) -> list[Any]:
+        """The chosen channels at the weights of this moment: a list of float32 tensors (N, ..., channels) on the device.
+
+        Args:
+            samples: Tensors like the arrays with which the capture was made.
+        """
+        return self._capture(samples)
+
+    def summarise(self, outputs: list[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What is stored of captured outputs.
+
+        Args:
+            outputs: What a call returned.
+
+        Returns:
+            The maps, a list of uint8 arrays (N, channels, height, width), each channel scaled to its own low and high over all
+            images; and the numbers, a list of float32 arrays (channels, 7) in the order of `NUMBERS`.
+        """
+        pixels, numbers = (keras.ops.convert_to_numpy(buffer) for buffer in self._summarise(outputs))
+        maps, rows = [], []
+        for entry, output in zip(self.plans, outputs, strict=True):
+            count = len(entry.channels)
+            shape = (output.shape[0], count, *entry.size)
+            length = int(np.prod(shape))
+            maps.append(pixels[:length].reshape(shape))
+            rows.append(numbers[:count])
+            pixels, numbers = pixels[length:], numbers[count:]
+        return maps, rows
+
+
+def _channels(entry: Found) -> int | None:
+    return plan(entry, "all").total
+
+
+def _forward(model: keras.Model, plans: list[Plan], inputs: Any) -> list[Any]:
+    with recording(model) as record:
+        model(inputs, training=False)
+    around = scope(keras.tree.flatten(inputs)[0])
+    outputs = {call.path: call.output for call in record.calls() if obstacle(call, around) is None}
+    return [_chosen(entry, outputs[entry.info.path]) for entry in plans]
+
+
+def _chosen(entry: Plan, output: Any) -> Any:
+    """The chosen channels of an output, float32, channels last."""
+    axis = 1 if entry.channels_first else -1
+    if len(entry.channels) < entry.total:
+        if entry.channels == tuple(range(len(entry.channels))):
+            output = output[:, : len(entry.channels)] if axis == 1 else output[..., : len(entry.channels)]
+        else:
+            output = keras.ops.take(output, keras.ops.convert_to_tensor(entry.channels, "int32"), axis=axis)
+    if entry.channels_first:
+        output = keras.ops.moveaxis(output, 1, -1)
+    return owned(keras.ops.cast(output, "float32"))
+
+
+def _summarise(outputs: list[Any]) -> tuple[Any, Any]:
+    parts = [_summary(output) for output in outputs]
+    pixels = keras.ops.concatenate([keras.ops.reshape(pixels, (-1,)) for pixels, _ in parts])
+    return pixels, keras.ops.concatenate([numbers for _, numbers in parts])
+
+
+def _summary(output: Any) -> tuple[Any, Any]:
+    """8-bit maps (N, channels, height, width) and numbers (channels, 7) of one layer's float32 output, channels last."""
+    ops = keras.ops
+    axes = tuple(range(len(output.shape) - 1))
+    cells = float(np.prod([output.shape[axis] for axis in axes]))
+    finite = ops.isfinite(output)
+    count = ops.sum(ops.cast(finite, "float32"), axis=axes)
+    values = ops.where(finite, output, 0.0)
+    low = ops.min(ops.where(finite, output, np.inf), axis=axes)
+    high = ops.max(ops.where(finite, output, -np.inf), axis=axes)
+    some = count > 0
+    low, high = ops.where(some, low, np.nan), ops.where(some, high, np.nan)
+    mean = ops.sum(values, axis=axes) / count
+    deviation = ops.where(finite, output - mean, 0.0)
+    numbers = [
+        low,
+        high,
+        mean,
+        ops.sum(ops.abs(values), axis=axes) / count,
+        ops.sqrt(ops.sum(deviation * deviation, axis=axes) / count),
+        ops.sum(ops.cast(output == 0, "float32"), axis=axes) / cells,
+        cells - count,
+    ]
+    span = ops.where(high > low, high - low, 1.0)
+    low = ops.where(some, low, 0.0)
+    pixels = ops.where(finite, ops.clip((values - low) / span, 0.0, 1.0) * 255.0 + 0.5, 0.0)
+    pixels = ops.cast(pixels, "uint8")
+    while len(pixels.shape) < 4:
+        pixels = ops.expand_dims(pixels, 1)
+    if len(pixels.shape) == 5:
+        pixels = pixels[:, pixels.shape[1] // 2]
+    return ops.transpose(pixels, (0, 3, 1, 2)), ops.stack(numbers, axis=1)
+
+
+class FeatureMapExtractor:
+    """The feature maps of a model, as arrays, in one pass: for use after training.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from fm_callback import FeatureMapExtractor
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 3, name="stem")])
+        >>> maps = FeatureMapExtractor(model)(np.zeros((32, 32, 3), "float32"))
+        >>> {path: values.shape for path, values in maps.items()}
+        {'stem': (1, 30, 30, 8)}
+
+    Args:
+        model: Any Keras 3 model.
+        layers: Which layers: "all" convolutions (the default), a count, or a list of numbers, names, paths, globs, predicates.
+        channels: Which channels of each: "all" (the default), a count from the first, or a list of indices.
+
+    Raises:
+        ValueError: if `channels` is malformed; on the first call, if a choice of `layers` is unknown, empty, or made twice.
+    """
+
+    def __init__(self, model: keras.Model, layers: Choice = "all", channels: int | str | Sequence[int] = "all") -> None:
+        check_channels(channels)
+        self.model = model
+        self._choice = layers, channels
+        self._captures: dict[Any, Capture] = {}
+
+    def __call__(self, samples: Any) -> dict[str, np.ndarray]:
+        """Runs the model once, in evaluation mode.
+
+        Args:
+            samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs.
+
+        Returns:
+            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions, channels
+            last whatever the model's data format.
+
+        Raises:
+            ValueError: if the samples do not fit the model.
+        """
+        batch = as_batch(samples, self.model)
+        key = str(keras.tree.map_structure(lambda array: (array.shape, str(array.dtype)), batch))
+        if key not in self._captures:
+            self._captures = {key: Capture(self.model, batch, *self._choice)}
+        capture = self._captures[key]
+        outputs = capture(keras.tree.map_structure(keras.ops.convert_to_tensor, batch))
+        return {
+            entry.info.path: keras.ops.convert_to_numpy(output) for entry, output in zip(capture.plans, outputs, strict=True)
+        }
+
+
+assert NUMBERS == ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite"), "the order in which _summary stacks them"

@@ -1,0 +1,222 @@
+"""From maps to pictures: the stored grid, which viewers read, and the labelled picture, which people look at."""
+
+import io
+import math
+import zlib
+from enum import IntEnum
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+#: A tile of the picture is at most this wide and high; smaller maps are magnified by whole numbers up to it.
+TILE = 96
+_STRIP = 8
+_GAP = 6
+_LABEL = 12
+
+# The picture is a palette image: most entries are grays for the maps, the last ones are for everything that is not a map.
+_GRAYS = 248
+_PAPER, _INK, _FAINT, _HATCH, _ALARM = range(_GRAYS, _GRAYS + 5)
+_COLOURS = {_PAPER: (250, 250, 250), _INK: (70, 70, 70), _FAINT: (232, 230, 226), _HATCH: (190, 184, 174), _ALARM: (205, 60, 40)}
+
+
+class Status(IntEnum):
+    """What kind of map a channel shows; only `LIVE` ones are pictures of a signal."""
+
+    LIVE = 0
+    DEAD = 1  # zero everywhere
+    FLAT = 2  # one value other than zero everywhere
+    NONFINITE = 3  # no finite value at all
+
+
+def layout(channels: int, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of a grid of maps: about twice as wide as high, without gaps where that is possible.
+
+    32 square maps stand in 4 rows of 8.
+    """
+    tile_height, tile_width = tile_size(height, width)
+    ideal = max(1.0, math.sqrt(2 * channels * tile_height / tile_width))
+    even = [count for count in range(1, channels + 1) if channels % count == 0 and 0.6 * ideal <= count <= 2 * ideal]
+    columns = min(even, key=lambda count: abs(count - ideal)) if even else min(channels, math.ceil(ideal))
+    return math.ceil(channels / columns), columns
+
+
+def tile_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of a tile of the picture, in pixels."""
+    shrink, grow = math.ceil(max(height, width) / TILE), max(TILE // max(height, width), 1)
+    return _tile_side(height, shrink, grow), _tile_side(width, shrink, grow)
+
+
+def _tile_side(size: int, shrink: int, grow: int) -> int:
+    side = math.ceil(size / shrink) if shrink > 1 else size * grow
+    return side if side >= _STRIP else size * math.ceil(_STRIP / size) if size < _STRIP else _STRIP
+
+
+def tile_grid(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Maps in native resolution, row-major in a grid without gaps, as they are stored.
+
+    Args:
+        maps: uint8 (channels, height, width).
+        rows: Rows of the grid.
+        columns: Columns of the grid.
+
+    Returns:
+        uint8 (rows * height, columns * width); cells past the last channel are 0.
+    """
+    count, height, width = maps.shape
+    cells = np.zeros((rows * columns, height, width), np.uint8)
+    cells[:count] = maps
+    return cells.reshape(rows, columns, height, width).transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+
+
+def status(numbers: np.ndarray) -> np.ndarray:
+    """The status of each channel, after the definitions of dead and flat units.
+
+    Args:
+        numbers: float32 (channels, at least 7) in the order of `format.NUMBERS`.
+
+    Returns:
+        Array of `Status` values, (channels,). Up to 1e-9 of the layer's largest magnitude counts as zero.
+    """
+    low, high, std = numbers[:, 0], numbers[:, 1], numbers[:, 4]
+    magnitude = np.maximum(np.abs(low), np.abs(high))
+    none = ~np.isfinite(magnitude)
+    epsilon = 1e-9 * np.max(magnitude, initial=0.0, where=~none)
+    result = np.full(len(numbers), Status.LIVE)
+    result[(std <= epsilon) | (low == high)] = Status.FLAT
+    result[magnitude <= epsilon] = Status.DEAD
+    result[none] = Status.NONFINITE
+    return result
+
+
+def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], rows: int, columns: int) -> Image.Image:
+    """The picture for TensorBoard's Images tab: each map at its own contrast, its channel's number above it.
+
+    Small maps are magnified by a whole number without smoothing; maps over 96 pixels are averaged down. A channel that is dead,
+    flat or not finite is hatched and says so; one that is finite in part has a red frame and the count of the other cells.
+
+    Args:
+        maps: uint8 (channels, height, width), the maps of one image.
+        numbers: float32 (channels, at least 7) of the same channels.
+        channels: The channels' indices.
+        rows: Rows of the grid.
+        columns: Columns of the grid.
+
+    Returns:
+        A palette image.
+    """
+    tile_height, tile_width = tile_size(*maps.shape[1:])
+    canvas = _frame(channels, tile_height, tile_width, rows, columns).copy()
+    tiles = _magnified(_own_contrast(maps), tile_height, tile_width)
+    pixels = np.array(canvas)
+    signal = status(numbers)
+    flat_here = maps.reshape(len(maps), -1).min(1) == maps.reshape(len(maps), -1).max(1)
+    marks = []
+    for at in range(len(maps)):
+        top, left = _corner(at, tile_height, tile_width, columns)
+        if signal[at] == Status.LIVE and not flat_here[at]:
+            pixels[top : top + tile_height, left : left + tile_width] = tiles[at]
+            if numbers[at, 6] > 0:
+                marks.append((at, f"{int(numbers[at, 6])} NaN", _ALARM))
+        else:
+            pixels[top : top + tile_height, left : left + tile_width] = _hatched(tile_height, tile_width)
+            marks.append((at, *_mark(Status(signal[at]), numbers[at])))
+    canvas = _with_palette(Image.fromarray(pixels))
+    draw = ImageDraw.Draw(canvas)
+    draw.fontmode = "1"
+    for at, text, ink in marks:
+        top, left = _corner(at, tile_height, tile_width, columns)
+        if ink == _ALARM:
+            draw.rectangle((left, top, left + tile_width - 1, top + tile_height - 1), outline=_ALARM)
+        _write(draw, text, left, top, tile_height, tile_width, ink)
+    return canvas
+
+
+def _mark(signal: Status, numbers: np.ndarray) -> tuple[str, int]:
+    if signal == Status.NONFINITE:
+        return "not finite", _ALARM
+    if signal == Status.DEAD:
+        return "dead (0)", _INK
+    return f"flat ({numbers[2]:.3g})" if signal == Status.FLAT else "flat here", _INK
+
+
+def _own_contrast(maps: np.ndarray) -> np.ndarray:
+    """Each map stretched to all grays of the palette: over a probe of several images a single one may use few of the 256 levels."""
+    low = maps.min(axis=(1, 2), keepdims=True).astype(np.float32)
+    span = np.maximum(maps.max(axis=(1, 2), keepdims=True) - low, 1)
+    return (maps - low) * ((_GRAYS - 1) / span)
+
+
+def _magnified(maps: np.ndarray, tile_height: int, tile_width: int) -> np.ndarray:
+    """Maps of the size of a tile, by repetition if they are smaller and by averaging if they are larger; uint8."""
+    for axis, size in ((1, tile_height), (2, tile_width)):
+        have = maps.shape[axis]
+        if have < size:
+            maps = np.repeat(maps, size // have, axis)
+        elif have > size:
+            edges = np.arange(size) * have // size
+            counts = np.diff([*edges, have])
+            maps = np.add.reduceat(maps, edges, axis) / counts.reshape([-1 if at == axis else 1 for at in range(3)])
+    return (maps + 0.5).astype(np.uint8)
+
+
+@lru_cache(maxsize=512)
+def _frame(channels: tuple[int, ...], tile_height: int, tile_width: int, rows: int, columns: int) -> Image.Image:
+    """All of the picture that does not change: paper and channel numbers."""
+    size = (columns * (tile_width + _GAP) + _GAP, rows * (tile_height + _LABEL + _GAP) + _GAP)
+    canvas = _with_palette(Image.new("L", size, _PAPER))
+    draw = ImageDraw.Draw(canvas)
+    draw.fontmode = "1"
+    for at, channel in enumerate(channels):
+        top, left = _corner(at, tile_height, tile_width, columns)
+        draw.text((left, top - _LABEL - 1), str(channel), fill=_INK, font=_font())
+    return canvas
+
+
+@lru_cache(maxsize=64)
+def _hatched(height: int, width: int) -> np.ndarray:
+    diagonal = np.add.outer(np.arange(height), np.arange(width)) % 8
+    return np.where(diagonal == 0, _HATCH, _FAINT).astype(np.uint8)
+
+
+def _corner(at: int, tile_height: int, tile_width: int, columns: int) -> tuple[int, int]:
+    row, column = divmod(at, columns)
+    return _GAP + _LABEL + row * (tile_height + _LABEL + _GAP), _GAP + column * (tile_width + _GAP)
+
+
+def _write(draw: ImageDraw.ImageDraw, text: str, left: int, top: int, height: int, width: int, ink: int) -> None:
+    """Text at the foot of a tile, on paper; left out where the tile is too small for it."""
+    box = draw.textbbox((0, 0), text, font=_font())
+    if box[2] + 4 <= width and box[3] + 2 <= height:
+        foot = top + height - box[3] - 3
+        draw.rectangle((left + 1, foot - 1, left + box[2] + 4, top + height - 2), fill=_PAPER)
+        draw.text((left + 3, foot), text, fill=ink, font=_font())
+
+
+@lru_cache(maxsize=1)
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(10)
+
+
+def _with_palette(image: Image.Image) -> Image.Image:
+    """The same indices, seen through the picture's palette."""
+    palette = [round(level * 255 / (_GRAYS - 1)) for level in range(_GRAYS) for _ in range(3)]
+    for index in sorted(_COLOURS):
+        palette.extend(_COLOURS[index])
+    image = Image.frombytes("P", image.size, image.tobytes())
+    image.putpalette(palette)
+    return image
+
+
+def png(image: np.ndarray | Image.Image) -> bytes:
+    """A PNG of an 8-bit picture.
+
+    Run-length coding is what zlib does best here: maps are noisy, and a search for repeats costs three times as long for 5 % fewer
+    bytes.
+    """
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_type=zlib.Z_RLE)
+    return file.getvalue()

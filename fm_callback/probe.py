@@ -1,0 +1,170 @@
+"""The probe: the samples that are shown at every step, as the model takes them and as people look at them, and their masks."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from fm_callback.format import MASK_PIXELS
+
+
+def as_batch(samples: Any, model: keras.Model) -> Any:
+    """Samples as the model takes them: with a batch axis, as numpy arrays, checked against the model's input.
+
+    Whether an array is one sample or a batch is decided by `model.input_shape`; where that is unknown, an array of up to three
+    axes is one sample and one of four a batch.
+
+    Args:
+        samples: An array, or a dict, list or tuple of arrays for a model with several inputs.
+        model: The model, built or not.
+
+    Returns:
+        The same structure of arrays with a batch axis.
+
+    Raises:
+        ValueError: if the samples are empty, not numbers, disagree about their count, or do not fit the model's input shape.
+    """
+    arrays = keras.tree.map_structure(_array, samples)
+    leaves = keras.tree.flatten(arrays)
+    if not leaves:
+        raise ValueError(f"`samples` holds no array; received {samples!r}")
+    shapes = _input_shapes(model)
+    if shapes is not None and len(shapes) != len(leaves):
+        raise ValueError(f"`samples` holds {len(leaves)} arrays, but model {model.name!r} has {len(shapes)} inputs: {shapes}")
+    batches = [_batch(leaf, None if shapes is None else shapes[at]) for at, leaf in enumerate(leaves)]
+    counts = {len(batch) for batch in batches}
+    if len(counts) > 1:
+        raise ValueError(f"the arrays of `samples` hold different numbers of samples: {[len(batch) for batch in batches]}")
+    if counts == {0}:
+        raise ValueError(f"`samples` is empty: shape {leaves[0].shape}; give at least one sample")
+    return keras.tree.pack_sequence_as(arrays, batches)
+
+
+def _array(value: Any) -> np.ndarray:
+    array = keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else np.asarray(value)
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise ValueError(f"`samples` must be arrays of numbers; received {type(value).__name__} of dtype {array.dtype}")
+    return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
+
+
+def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]] | None:
+    """The model's input shapes in the order of a flattened structure of samples; None where the model does not know."""
+    try:
+        shape = model.input_shape
+    except (AttributeError, ValueError):
+        return None
+    if isinstance(shape, dict):
+        shape = [shape[key] for key in sorted(shape)]
+    elif isinstance(shape, tuple) and (not shape or not isinstance(shape[0], (tuple, list))):
+        shape = [shape]
+    return [tuple(each) for each in shape]
+
+
+def _batch(array: np.ndarray, shape: tuple[int | None, ...] | None) -> np.ndarray:
+    if shape is None:
+        return array[None] if array.ndim <= 3 else array
+    for batch in (array, array[None]):
+        if batch.ndim == len(shape) and all(want is None or want == have for want, have in zip(shape[1:], batch.shape[1:], strict=True)):
+            return batch
+    raise ValueError(
+        f"`samples` of shape {array.shape} do not fit the model's input shape {shape}: give one sample of shape "
+        f"{shape[1:]}, or a batch of them, resized and scaled as for training"
+    )
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The labels of the probe, reduced to what is asked of them.
+
+    Attributes:
+        foreground: bool (N, H, W), true where the object is.
+        ignore: bool (N, H, W), true where neither object nor background is to be counted; None if nothing is ignored.
+    """
+
+    foreground: np.ndarray
+    ignore: np.ndarray | None
+
+    def pictures(self) -> np.ndarray:
+        """uint8 (N, H, W) with the pixels of `MASK_PIXELS`."""
+        pixels = np.where(self.foreground, MASK_PIXELS["foreground"], MASK_PIXELS["background"]).astype(np.uint8)
+        if self.ignore is not None:
+            pixels[self.ignore] = MASK_PIXELS["ignore"]
+        return pixels
+
+
+def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterable[int] | None) -> Masks:
+    """Checks and reduces labels.
+
+    Args:
+        masks: (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
+        foreground: The label, or labels taken together, of the object.
+        ignore: The label or labels to leave out, or None.
+
+    Raises:
+        ValueError: if the array has another shape or dtype, a label is both, or none of `foreground` occurs.
+    """
+    labels = keras.ops.convert_to_numpy(masks) if keras.ops.is_tensor(masks) else np.asarray(masks)
+    if labels.dtype.kind not in "biu":
+        raise ValueError(f"`masks` must be labels, integer or bool; received dtype {labels.dtype}. For probabilities, give `masks > 0.5`")
+    labels = labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
+    shape = labels.shape
+    if labels.ndim == 4 and shape[-1] == 1:
+        labels = labels[..., 0]
+    elif labels.ndim == 2:
+        labels = labels[None]
+    if labels.ndim != 3:
+        raise ValueError(f"`masks` must have shape (H, W), (N, H, W) or (N, H, W, 1); received {shape}")
+    inside, outside = _labels("foreground", foreground), [] if ignore is None else _labels("ignore", ignore)
+    if set(inside) & set(outside):
+        raise ValueError(f"label {sorted(set(inside) & set(outside))} is in both `foreground` and `ignore`")
+    found = np.isin(labels, inside)
+    if not found.any():
+        raise ValueError(f"`masks` hold no pixel of `foreground`={foreground!r}; the labels in them are {np.unique(labels)[:20].tolist()}")
+    return Masks(found, np.isin(labels, outside) if ignore is not None else None)
+
+
+def _labels(name: str, value: int | Iterable[int]) -> list[int]:
+    labels = [value] if isinstance(value, (int, np.integer)) else list(value)
+    if not labels or not all(isinstance(label, (int, np.integer)) for label in labels):
+        raise ValueError(f"`{name}` must be a label (an integer) or several; received {value!r}")
+    return [int(label) for label in labels]
+
+
+def images(batch: Any) -> np.ndarray | None:
+    """The probe as pictures: the first input that is a batch of images, channels last; None if no input is.
+
+    Returns:
+        (N, H, W, C) as the model takes it, C as it is.
+    """
+    for leaf in keras.tree.flatten(batch):
+        if leaf.ndim == 4:
+            first = keras.config.image_data_format() == "channels_first" and leaf.shape[1] in (1, 3, 4)
+            return np.moveaxis(leaf, 1, -1) if first else leaf
+        if leaf.ndim == 3 and min(leaf.shape[1:]) > 4:
+            return leaf[..., None]
+    return None
+
+
+def pictures(batch: np.ndarray) -> tuple[np.ndarray, str]:
+    """8-bit pictures of a batch of images, and how they were scaled.
+
+    Args:
+        batch: (N, H, W, C) of any numeric dtype. One, three or four channels are shown as they are, else their mean in gray.
+
+    Returns:
+        uint8 (N, H, W) or (N, H, W, 3 or 4), and "[0, 1]" or "[0, 255]" where the values lie in that range, else
+        "min-max LOW HIGH" with the values that became 0 and 255.
+    """
+    values = np.asarray(batch, np.float32)
+    values = values[..., 0] if values.shape[-1] == 1 else values if values.shape[-1] in (3, 4) else values.mean(-1)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 1:
+        scaled, how = values * 255, "[0, 1]"
+    elif low >= 0 and high <= 255:
+        scaled, how = values, "[0, 255]"
+    else:
+        scaled, how = (values - low) * (255 / (high - low) if high > low else 0), f"min-max {low:g} {high:g}"
+    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8), how

@@ -1,0 +1,196 @@
+"""From a moment of the training to a record of it: capture on the training thread, all the rest behind it."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+
+from fm_callback import events, grid, probe
+from fm_callback.background import Background
+from fm_callback.extractor import Capture, Plan
+from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts, layer_tags
+from fm_callback.layers import Choice
+
+
+class Moment(NamedTuple):
+    """A step and what the chosen layers put out at it, still on the device."""
+
+    step: int
+    outputs: list[Any]
+
+
+class Recorder:
+    """Records the feature maps of one model over one training run.
+
+    Attributes:
+        plans: What is captured of each layer.
+        directory: Where the records go; None before the first.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        samples: Any,
+        masks: probe.Masks | None,
+        layers: Choice,
+        channels: int | str | Sequence[int],
+        log_dir: Path,
+        step_unit: str,
+        images: bool,
+    ) -> None:
+        """Checks everything that can be checked before the model runs.
+
+        Raises:
+            ValueError: if the samples do not fit the model, the masks do not fit the samples, a layer or channel can't be chosen,
+                or the log directory can't be made.
+        """
+        batch = probe.as_batch(samples, model)
+        self._probe = _probe_value(batch, masks)
+        _make_directory(log_dir)
+        self._capture = Capture(model, batch, layers, channels)
+        self.plans = self._capture.plans
+        self._samples = keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
+        count = len(keras.tree.flatten(batch)[0])
+        self._facts = [_facts(plan, step_unit, count) for plan in self.plans]
+        self._tags = layer_tags(plan.info.path for plan in self.plans)
+        self._log_dir = log_dir
+        self._images = images
+        self._file: events.EventFile | None = None
+        self._background: Background[Moment] | None = None
+        self._held: Moment | None = None
+        self._last = -1
+        self._warned = False
+
+    @property
+    def directory(self) -> Path | None:
+        return self._file.path.parent if self._file else None
+
+    def take(self, step: int) -> None:
+        """Captures the maps at the weights of this moment.
+
+        The first call compiles, and waits until its record is on disk: what fails there is for the user to mend before training
+        starts, and raises. Later calls return as soon as the pass is done; they never raise.
+        """
+        if self._background is None:
+            self._record(Moment(step, self._capture(self._samples)))
+            self._last = step
+            self._background = Background(self._record)
+            return
+        self.hold(step)
+        self._submit()
+
+    def hold(self, step: int) -> None:
+        """Captures as `take` does, but records only if no later moment follows: this may be the last of the training.
+
+        Not at the end of training: by then other callbacks may have put the best weights back.
+        """
+        self._held = None
+        if step > self._last and self._background is not None and self._background.error is None:
+            try:
+                self._held = Moment(step, self._capture(self._samples))
+            except Exception as error:
+                self._background.error = error
+                self._report()
+
+    def close(self) -> None:
+        """Waits until everything taken, and what is held, is on disk, and closes the file."""
+        if self._background is not None:
+            self._submit()
+            self._background.close()
+            self._report()
+        if self._file is not None:
+            self._file.close()
+
+    def _submit(self) -> None:
+        if self._background is not None and self._held is not None:
+            self._last = self._held.step
+            self._background.submit(self._held)
+            self._held = None
+            self._report()
+
+    def _report(self) -> None:
+        error = self._background.error if self._background else None
+        if error is not None and not self._warned:
+            self._warned = True
+            message = (
+                f"FeatureMapCallback stopped logging feature maps to {self.directory}: {type(error).__name__}: {error}. Training goes on; "
+                "what was logged before stays readable."
+            )
+            try:
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+            except RuntimeWarning:  # where warnings are errors, they still must not stop the training
+                print(message)
+
+    def _record(self, moment: Moment) -> None:
+        maps, numbers = self._capture.summarise(moment.outputs)
+        values = [] if self._file is not None else [self._probe]
+        for tag, facts, plan, layer_maps, layer_numbers in zip(self._tags, self._facts, self.plans, maps, numbers, strict=True):
+            content = facts.to_json()
+            pngs = [grid.png(grid.tile_grid(image, facts.rows, facts.columns)) for image in layer_maps[:STORED_IMAGES]]
+            values += [events.maps_value(tag, pngs, content), events.numbers_value(tag, layer_numbers, content)]
+            if self._images:
+                picture = grid.picture(layer_maps[0], layer_numbers, plan.channels, facts.rows, facts.columns)
+                values.append(events.image_value(tag, grid.png(picture), picture.size, _description(plan)))
+        if self._file is None:
+            self._file = events.open_run(self._log_dir, moment.step, values)
+        self._file.write(moment.step, values)
+
+
+def _probe_value(batch: Any, masks: probe.Masks | None) -> events.Value:
+    shown = probe.images(batch)
+    if masks is not None:
+        if shown is None:
+            shapes = [leaf.shape for leaf in keras.tree.flatten(batch)]
+            raise ValueError(f"`masks` are given, but no input is a batch of images: `samples` have the shapes {shapes}")
+        if masks.foreground.shape != shown.shape[:3]:
+            raise ValueError(
+                f"`masks` of shape {masks.foreground.shape} do not fit `samples`: {shown.shape[0]} images of {shown.shape[1]}×{shown.shape[2]}. "
+                "Give one label for each pixel of each sample (resize labels with nearest neighbour)"
+            )
+    pictures, scaling = (None, None) if shown is None else probe.pictures(shown[:STORED_IMAGES])
+    return events.probe_value(pictures, scaling, None if masks is None else masks.pictures()[:STORED_IMAGES])
+
+
+def _make_directory(log_dir: Path) -> None:
+    if log_dir.exists() and not log_dir.is_dir():
+        raise ValueError(f"log_dir {str(log_dir)!r} is a file; give a directory")
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"log_dir {str(log_dir)!r} can't be made: {error}") from error
+
+
+def _facts(plan: Plan, step_unit: str, count: int) -> LayerFacts:
+    rows, columns = grid.layout(len(plan.channels), *plan.size)
+    return LayerFacts(
+        number=plan.info.number,
+        kind=plan.info.kind,
+        path=plan.info.path,
+        kernel=plan.kernel,
+        activation=plan.activation,
+        shape=plan.shape,
+        slice=plan.slice,
+        channels=plan.channels,
+        rows=rows,
+        columns=columns,
+        fields=NUMBERS,
+        step_unit=step_unit,
+        probe_images=count,
+        stored_images=min(count, STORED_IMAGES),
+    )
+
+
+def _description(plan: Plan) -> str:
+    """What stands beside the picture in TensorBoard: which layer, which channels, how it is scaled."""
+    number = "" if plan.info.number is None else f"#{plan.info.number} "
+    kernel = "" if plan.kernel is None else "×".join(map(str, plan.kernel)) + " "
+    activation = f", {plan.activation}" if plan.activation else ""
+    *axes, total = plan.shape
+    size = "×".join(map(str, axes)) or "1"
+    return (
+        f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} channels of the first probe image, "
+        "each map at its own contrast, its channel number above it"
+    )
+
