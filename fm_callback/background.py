@@ -13,8 +13,8 @@ Item = TypeVar("Item")
 class Background(Generic[Item]):
     """Calls `work` with each submitted item, in order, on one background thread.
 
-    A full queue means wait: nothing is dropped, nothing grows. All waits together, at the end included, last at most `patience`
-    seconds. After the first error nothing more is done.
+    A full queue means wait: nothing is dropped, nothing grows. All waits together, at the end included, last at most
+    `patience` seconds. After the first error nothing more is done.
 
     Attributes:
         error: The first error, or None.

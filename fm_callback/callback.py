@@ -17,11 +17,12 @@ from fm_callback.recorder import Recorder
 class FeatureMapCallback(keras.callbacks.Callback):
     """Logs feature maps of chosen layers, so that TensorBoard shows them evolve.
 
-    Acts before the first batch (the maps of the untrained network), at the end of each epoch, and at the end of training. Step n
-    is the state after n epochs: "Epoch 3" of Keras's progress bar is step 3. (Keras's own `epoch_*` scalars carry n - 1.)
+    Acts before the first batch (the maps of the untrained network), at the end of each epoch, and at the end of
+    training. Step n is the state after n epochs: "Epoch 3" of Keras's progress bar is step 3. (Keras's own `epoch_*`
+    scalars carry n - 1.)
 
-    Training is the same with and without it, to the last bit. What is wrong in the configuration raises before the first batch;
-    later, a failure to log becomes one warning, and training goes on.
+    Training is the same with and without it, to the last bit. What is wrong in the configuration raises before the
+    first batch; later, a failure to log becomes one warning, and training goes on.
 
     Example:
         >>> import keras, numpy as np, tempfile
@@ -32,26 +33,29 @@ class FeatureMapCallback(keras.callbacks.Callback):
         >>> history = model.fit(x, y, verbose=0, callbacks=[FeatureMapCallback(x[:1], tempfile.mkdtemp())])
 
     Args:
-        samples: The probe: one sample or a batch, scaled as for training; a dict or tuple of arrays for a model with several
-            inputs. Whether an array is one sample is decided by `model.input_shape`; where that is unknown, an array of up to three
-            axes is one sample.
-        log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps go to
-            `<log_dir>/feature_maps`, or, where another run has left its maps there, to `feature_maps_2`, `feature_maps_3`, ...
+        samples: The probe: one sample or a batch, scaled as for training; a dict or tuple of arrays for a model with
+            several inputs. Whether an array is one sample is decided by `model.input_shape`; where that is unknown, an
+            array of up to three axes is one sample.
+        log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
+            go to `<log_dir>/feature_maps`, or, where another run has left its maps there, to `feature_maps_2`,
+            `feature_maps_3`, ...
         masks: Labels of the probe, (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
         foreground: The label of the object, or several labels that together are the object.
         ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
-        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a list of
-            convolution numbers (1-based, negative from the end), names, paths, globs, and predicates of a layer.
-        channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole run.
-        update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step is the
-            optimizer's count of iterations.
-        every: Take each n-th of these steps, or those for which a predicate of the step is true; the first and the last are
-            always taken.
+        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a
+            list of convolution numbers (1-based, negative from the end), names, paths, globs, and predicates of a
+            layer.
+        channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole
+            run.
+        update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step
+            is the optimizer's count of iterations.
+        every: Take each n-th of these steps, or those for which a predicate of the step is true; the first and the last
+            are always taken.
         images: Whether to write the grids for TensorBoard's own Images and Time Series tabs, too.
 
     Raises:
-        ValueError: at construction for malformed arguments; when training begins, if the samples do not fit the model, the masks
-            do not fit the samples, or a layer or channel is unknown.
+        ValueError: at construction for malformed arguments; when training begins, if the samples do not fit the model,
+            the masks do not fit the samples, or a layer or channel is unknown.
     """
 
     def __init__(
@@ -70,10 +74,14 @@ class FeatureMapCallback(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if "://" in os.fspath(log_dir):
-            raise ValueError(f"log_dir must be a local directory; received {os.fspath(log_dir)!r}. Write locally and copy the logs")
+            raise ValueError(
+                f"log_dir must be a local directory; received {os.fspath(log_dir)!r}. Write locally and copy the logs"
+            )
         check_channels(channels)
         if update_freq not in ("epoch", "batch") and not _positive(update_freq):
-            raise ValueError(f"update_freq must be 'epoch', 'batch' or a positive number of batches; received {update_freq!r}")
+            raise ValueError(
+                f"update_freq must be 'epoch', 'batch' or a positive number of batches; received {update_freq!r}"
+            )
         if not callable(every) and not _positive(every):
             raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
         self.samples = samples
@@ -131,7 +139,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
         # Counted, not read: on JAX a look at the optimizer brings the whole state back into the model.
         before, self._iterations = self._iterations, max(self._iterations, self._epoch_iterations + batch + 1)
         frequency = 1 if self.update_freq == "batch" else int(self.update_freq)
-        if self._iterations // frequency > before // frequency and self._due(self._iterations, self._iterations // frequency):
+        if self._iterations // frequency > before // frequency and self._due(
+            self._iterations, self._iterations // frequency
+        ):
             self._recorder.take(self._optimizer_iterations())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -1,7 +1,7 @@
 """One step, one record in the event file.
 
-TensorBoard's own `EventFileWriter` imports TensorFlow where that is installed and spends 10 ms a megabyte on checksums in Python; the
-format is simple enough to be written here, with the protocol buffers that TensorBoard ships.
+TensorBoard's own `EventFileWriter` imports TensorFlow where that is installed and spends 10 ms a megabyte on checksums
+in Python; the format is simple enough to be written here, with the protocol buffers that TensorBoard ships.
 """
 
 import hashlib
@@ -9,9 +9,10 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
@@ -20,7 +21,8 @@ from tensorboard.plugins.image import metadata as image_metadata
 from fm_callback.format import MASK_PIXELS, PLUGIN, PROBE_TAG, VERSION, pack_record, read_records, to_json
 from fm_callback.grid import png
 
-Value = summary_pb2.Summary.Value
+#: One tag's value at one step, a protocol buffer that is made when TensorBoard's module is loaded: no type for a checker.
+Value: TypeAlias = Any
 
 _files = count()
 
@@ -33,7 +35,9 @@ def maps_value(layer: str, pngs: Iterable[bytes], facts: bytes) -> Value:
 def numbers_value(layer: str, numbers: np.ndarray, facts: bytes) -> Value:
     """The numbers of a layer at a step, float32 (channels, fields)."""
     tensor = tensor_pb2.TensorProto(
-        dtype=types_pb2.DT_FLOAT, tensor_shape=_shape(*numbers.shape), tensor_content=np.ascontiguousarray(numbers, "<f4").tobytes()
+        dtype=types_pb2.DT_FLOAT,
+        tensor_shape=_shape(*numbers.shape),
+        tensor_content=np.ascontiguousarray(numbers, "<f4").tobytes(),
     )
     return _ours(f"{layer}/numbers", tensor, facts, summary_pb2.DATA_CLASS_TENSOR)
 
@@ -59,19 +63,21 @@ def probe_value(pictures: np.ndarray | None, scaling: str | None, masks: np.ndar
 
 
 def image_value(layer: str, picture: bytes, size: tuple[int, int], description: str) -> Value:
-    """The picture of a layer at a step for TensorBoard's Images tab; size is width and height, the description Markdown."""
+    """The picture of a layer for TensorBoard's Images tab; size is width and height, the description Markdown."""
     tag = f"{PLUGIN}/{layer}"
     width, height = (str(side).encode() for side in size)
-    metadata = image_metadata.create_summary_metadata(display_name=tag, description=description, converted_to_tensor=True)
+    metadata = image_metadata.create_summary_metadata(
+        display_name=tag, description=description, converted_to_tensor=True
+    )
     metadata.data_class = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
-    return Value(tag=tag, metadata=metadata, tensor=_strings([width, height, picture]))
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=_strings([width, height, picture]))
 
 
 def _ours(tag: str, tensor: tensor_pb2.TensorProto, facts: bytes, data_class: int) -> Value:
     metadata = summary_pb2.SummaryMetadata(data_class=data_class)
     metadata.plugin_data.plugin_name = PLUGIN
     metadata.plugin_data.content = facts
-    return Value(tag=tag, metadata=metadata, tensor=tensor)
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
 
 
 def _strings(blobs: Iterable[bytes]) -> tensor_pb2.TensorProto:
@@ -101,7 +107,8 @@ class EventFile:
             OSError: if the file can't be created.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        # Readers take files in the order of their names: a clock that was set back must not put this one before the older ones.
+        # Readers take files in the order of their names: a clock that was set back must not put this one before the
+        # older ones.
         stamp = max([int(time.time()), *(_stamp(path) + 1 for path in event_files(directory))])
         self.path = directory / f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{next(_files)}"
         self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115
@@ -110,7 +117,9 @@ class EventFile:
         self._append(
             event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"),
             event_pb2.Event(
-                wall_time=time.time(), step=first_step, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+                wall_time=time.time(),
+                step=first_step,
+                session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START),
             ),
         )
 
@@ -123,8 +132,8 @@ class EventFile:
             How many bytes the file grew by.
 
         Raises:
-            OSError: if the record could not be written whole or the file is no longer there. The file then ends with the last
-                whole record, as far as the file system allows, and is closed.
+            OSError: if the record could not be written whole or the file is no longer there. The file then ends with
+                the last whole record, as far as the file system allows, and is closed.
         """
         before = self._size
         event = event_pb2.Event(wall_time=time.time(), step=step)
@@ -161,9 +170,9 @@ class EventFile:
 def open_run(log_dir: Path, first_step: int, values: Iterable[Value]) -> EventFile:
     """Opens an event file for a run in `<log_dir>/feature_maps`, or beside it where another run is there already.
 
-    A run that starts after step 0 goes on in the newest directory that holds the same static facts; any other run gets a directory
-    of its own, `feature_maps_2`, `feature_maps_3`, ...: a tag's facts come from its first event for ever, so two layouts in one
-    directory would be decoded wrongly.
+    A run that starts after step 0 goes on in the newest directory that holds the same static facts; any other run gets
+    a directory of its own, `feature_maps_2`, `feature_maps_3`, ...: a tag's facts come from its first event for ever,
+    so two layouts in one directory would be decoded wrongly.
 
     Args:
         log_dir: The directory that TensorBoard watches.
@@ -173,7 +182,11 @@ def open_run(log_dir: Path, first_step: int, values: Iterable[Value]) -> EventFi
     Raises:
         OSError: if no file can be created there.
     """
-    facts = {value.tag: value.metadata.plugin_data.content for value in values if value.metadata.plugin_data.plugin_name == PLUGIN}
+    facts = {
+        value.tag: value.metadata.plugin_data.content
+        for value in values
+        if value.metadata.plugin_data.plugin_name == PLUGIN
+    }
     used = run_directories(log_dir)
     if first_step > 0:
         for directory in reversed(used):

@@ -1,7 +1,7 @@
 """The stored format, version 1: the one thing that the side that writes and the side that reads have in common.
 
-One TFRecord event file a run of training. All values of one step are one record, so that a step is whole or absent. Nothing here
-needs Keras or a backend: TensorBoard's own process imports it.
+One TFRecord event file a run of training. All values of one step are one record, so that a step is whole or absent.
+Nothing here needs Keras or a backend: TensorBoard's own process imports it.
 """
 
 import json
@@ -38,7 +38,8 @@ class LayerFacts:
         kernel: Spatial size of the kernel, None where the layer has none.
         activation: Name of the activation that the layer itself applies, None where it has none.
         shape: Shape of the layer's output for one image, channels last.
-        slice: Index of the slice that is stored of a map with a third axis (Conv3D's depth, TimeDistributed's time), else None.
+        slice: Index of the slice that is stored of a map with a third axis (Conv3D's depth, TimeDistributed's time),
+            else None.
         channels: Indices of the logged channels, frozen for the run.
         rows: Rows of the stored grid.
         columns: Columns of the stored grid.
@@ -81,8 +82,9 @@ class LayerFacts:
         missing = {field.name for field in fields(cls)} - stored.keys()
         if missing:
             raise ValueError(f"the static facts of a layer lack {sorted(missing)}")
-        known = {field.name: stored[field.name] for field in fields(cls)}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()})
+        known: dict[str, Any] = {field.name: stored[field.name] for field in fields(cls)}
+        known = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
+        return cls(**known)
 
 
 def to_json(facts: dict[str, Any]) -> bytes:
@@ -93,7 +95,8 @@ def to_json(facts: dict[str, Any]) -> bytes:
 def layer_tags(paths: Iterable[str]) -> list[str]:
     """The `<layer>` part of the tags, one for each path, in order, each of its own.
 
-    TensorBoard's fast reading path fails on quotation marks, backslashes, tabs and newlines in a tag; the true path is in the facts.
+    TensorBoard's fast reading path fails on quotation marks, backslashes, tabs and newlines in a tag; the true path is
+    in the facts.
     """
     return unique(re.sub(r'["\\\t\n\r]', "_", path) for path in paths)
 

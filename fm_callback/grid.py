@@ -3,6 +3,7 @@
 import io
 import math
 import zlib
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
@@ -13,12 +14,16 @@ from PIL import Image, ImageDraw, ImageFont
 TILE = 96
 _STRIP = 8
 _GAP = 6
-_LABEL = 12
+# TensorBoard's cards are some 340 pixels wide and shrink a wider picture: its texts are so large that they can be read
+# there.
+_CARD, _FONT = 340, 9
 
-# The picture is a palette image: most entries are grays for the maps, the last ones are for everything that is not a map.
+# The picture is a palette image: most entries are grays for the maps, the last ones are for everything that is not a
+# map.
 _GRAYS = 248
-_PAPER, _INK, _FAINT, _HATCH, _ALARM = range(_GRAYS, _GRAYS + 5)
-_COLOURS = {_PAPER: (250, 250, 250), _INK: (70, 70, 70), _FAINT: (232, 230, 226), _HATCH: (190, 184, 174), _ALARM: (205, 60, 40)}
+_PAPER = _GRAYS - 1
+_INK, _FAINT, _HATCH, _ALARM = range(_GRAYS, _GRAYS + 4)
+_COLOURS = {_INK: (60, 60, 60), _FAINT: (232, 230, 226), _HATCH: (190, 184, 174), _ALARM: (205, 60, 40)}
 
 
 class Status(IntEnum):
@@ -93,8 +98,9 @@ def status(numbers: np.ndarray) -> np.ndarray:
 def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], rows: int, columns: int) -> Image.Image:
     """The picture for TensorBoard's Images tab: each map at its own contrast, its channel's number above it.
 
-    Small maps are magnified by a whole number without smoothing; maps over 96 pixels are averaged down. A channel that is dead,
-    flat or not finite is hatched and says so; one that is finite in part has a red frame and the count of the other cells.
+    Small maps are magnified by a whole number without smoothing; maps over 96 pixels are averaged down. A channel that
+    is dead, flat or not finite is hatched and says so; one that is finite in part has a red frame and the count of the
+    other cells.
 
     Args:
         maps: uint8 (channels, height, width), the maps of one image.
@@ -106,31 +112,59 @@ def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], ro
     Returns:
         A palette image.
     """
-    tile_height, tile_width = tile_size(*maps.shape[1:])
-    canvas = _frame(channels, tile_height, tile_width, rows, columns).copy()
-    tiles = _magnified(_own_contrast(maps), tile_height, tile_width)
-    pixels = np.array(canvas)
+    sheet = _Sheet(*tile_size(*maps.shape[1:]), rows, columns)
+    tiles = _magnified(_own_contrast(maps), sheet.tile_height, sheet.tile_width)
+    pixels = _frame(channels, sheet).copy()
     signal = status(numbers)
-    flat_here = maps.reshape(len(maps), -1).min(1) == maps.reshape(len(maps), -1).max(1)
+    flat_here = maps.min(axis=(1, 2)) == maps.max(axis=(1, 2))
     marks = []
     for at in range(len(maps)):
-        top, left = _corner(at, tile_height, tile_width, columns)
-        if signal[at] == Status.LIVE and not flat_here[at]:
-            pixels[top : top + tile_height, left : left + tile_width] = tiles[at]
-            if numbers[at, 6] > 0:
-                marks.append((at, f"{int(numbers[at, 6])} NaN", _ALARM))
-        else:
-            pixels[top : top + tile_height, left : left + tile_width] = _hatched(tile_height, tile_width)
+        live = signal[at] == Status.LIVE and not flat_here[at]
+        pixels[sheet.cell(at)] = tiles[at] if live else _hatched(sheet.tile_height, sheet.tile_width)
+        if not live:
             marks.append((at, *_mark(Status(signal[at]), numbers[at])))
-    canvas = _with_palette(Image.fromarray(pixels))
+        elif numbers[at, 6] > 0:
+            marks.append((at, f"{int(numbers[at, 6])} NaN", _ALARM))
+    canvas = _with_palette(pixels)
     draw = ImageDraw.Draw(canvas)
     draw.fontmode = "1"
     for at, text, ink in marks:
-        top, left = _corner(at, tile_height, tile_width, columns)
+        down, right = sheet.cell(at)
         if ink == _ALARM:
-            draw.rectangle((left, top, left + tile_width - 1, top + tile_height - 1), outline=_ALARM)
-        _write(draw, text, left, top, tile_height, tile_width, ink)
+            draw.rectangle((right.start, down.start, right.stop - 1, down.stop - 1), outline=_ALARM, width=2)
+        _write(draw, text, sheet, down, right, ink)
     return canvas
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """Where things stand in a picture, in pixels."""
+
+    tile_height: int
+    tile_width: int
+    rows: int
+    columns: int
+
+    @property
+    def width(self) -> int:
+        return self.columns * (self.tile_width + _GAP) + _GAP
+
+    @property
+    def font(self) -> int:
+        return min(max(10, round(_FONT * self.width / _CARD)), 22)
+
+    @property
+    def pitch(self) -> int:
+        return self.tile_height + self.font + _GAP
+
+    @property
+    def height(self) -> int:
+        return self.rows * self.pitch + _GAP
+
+    def cell(self, at: int) -> tuple[slice, slice]:
+        row, column = divmod(at, self.columns)
+        top, left = self.font + 2 + row * self.pitch, _GAP + column * (self.tile_width + _GAP)
+        return slice(top, top + self.tile_height), slice(left, left + self.tile_width)
 
 
 def _mark(signal: Status, numbers: np.ndarray) -> tuple[str, int]:
@@ -142,7 +176,7 @@ def _mark(signal: Status, numbers: np.ndarray) -> tuple[str, int]:
 
 
 def _own_contrast(maps: np.ndarray) -> np.ndarray:
-    """Each map stretched to all grays of the palette: over a probe of several images a single one may use few of the 256 levels."""
+    """Each map stretched to all grays of the palette: of a probe of several images, one may use few of the levels."""
     low = maps.min(axis=(1, 2), keepdims=True).astype(np.float32)
     span = np.maximum(maps.max(axis=(1, 2), keepdims=True) - low, 1)
     return (maps - low) * ((_GRAYS - 1) / span)
@@ -162,16 +196,14 @@ def _magnified(maps: np.ndarray, tile_height: int, tile_width: int) -> np.ndarra
 
 
 @lru_cache(maxsize=512)
-def _frame(channels: tuple[int, ...], tile_height: int, tile_width: int, rows: int, columns: int) -> Image.Image:
+def _frame(channels: tuple[int, ...], sheet: _Sheet) -> np.ndarray:
     """All of the picture that does not change: paper and channel numbers."""
-    size = (columns * (tile_width + _GAP) + _GAP, rows * (tile_height + _LABEL + _GAP) + _GAP)
-    canvas = _with_palette(Image.new("L", size, _PAPER))
+    canvas = Image.new("L", (sheet.width, sheet.height), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    draw.fontmode = "1"
     for at, channel in enumerate(channels):
-        top, left = _corner(at, tile_height, tile_width, columns)
-        draw.text((left, top - _LABEL - 1), str(channel), fill=_INK, font=_font())
-    return canvas
+        down, right = sheet.cell(at)
+        draw.text((right.start, down.start - 2), str(channel), fill=40, font=_font(sheet.font), anchor="ls")
+    return np.array(canvas)
 
 
 @lru_cache(maxsize=64)
@@ -180,31 +212,28 @@ def _hatched(height: int, width: int) -> np.ndarray:
     return np.where(diagonal == 0, _HATCH, _FAINT).astype(np.uint8)
 
 
-def _corner(at: int, tile_height: int, tile_width: int, columns: int) -> tuple[int, int]:
-    row, column = divmod(at, columns)
-    return _GAP + _LABEL + row * (tile_height + _LABEL + _GAP), _GAP + column * (tile_width + _GAP)
-
-
-def _write(draw: ImageDraw.ImageDraw, text: str, left: int, top: int, height: int, width: int, ink: int) -> None:
+def _write(draw: ImageDraw.ImageDraw, text: str, sheet: _Sheet, down: slice, right: slice, ink: int) -> None:
     """Text at the foot of a tile, on paper; left out where the tile is too small for it."""
-    box = draw.textbbox((0, 0), text, font=_font())
-    if box[2] + 4 <= width and box[3] + 2 <= height:
-        foot = top + height - box[3] - 3
-        draw.rectangle((left + 1, foot - 1, left + box[2] + 4, top + height - 2), fill=_PAPER)
-        draw.text((left + 3, foot), text, fill=ink, font=_font())
+    for size in (sheet.font, 10):
+        _, _, width, height = draw.textbbox((0, 0), text, font=_font(size))
+        if width + 8 <= sheet.tile_width and height + 4 <= sheet.tile_height:
+            foot = down.stop - height - 5
+            draw.rectangle((right.start + 2, foot - 1, right.start + width + 6, down.stop - 3), fill=_PAPER)
+            draw.text((right.start + 4, foot), text, fill=ink, font=_font(size))
+            return
 
 
-@lru_cache(maxsize=1)
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(10)
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
 
 
-def _with_palette(image: Image.Image) -> Image.Image:
+def _with_palette(pixels: np.ndarray) -> Image.Image:
     """The same indices, seen through the picture's palette."""
     palette = [round(level * 255 / (_GRAYS - 1)) for level in range(_GRAYS) for _ in range(3)]
     for index in sorted(_COLOURS):
         palette.extend(_COLOURS[index])
-    image = Image.frombytes("P", image.size, image.tobytes())
+    image = Image.frombytes("P", pixels.shape[::-1], pixels.tobytes())
     image.putpalette(palette)
     return image
 
@@ -212,8 +241,8 @@ def _with_palette(image: Image.Image) -> Image.Image:
 def png(image: np.ndarray | Image.Image) -> bytes:
     """A PNG of an 8-bit picture.
 
-    Run-length coding is what zlib does best here: maps are noisy, and a search for repeats costs three times as long for 5 % fewer
-    bytes.
+    Run-length coding is what zlib does best here: maps are noisy, and a search for repeats costs three times as long
+    for 5 % fewer bytes.
     """
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)

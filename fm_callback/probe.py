@@ -1,4 +1,4 @@
-"""The probe: the samples that are shown at every step, as the model takes them and as people look at them, and their masks."""
+"""The probe: the samples that are shown at every step, as the model takes them, as people see them, and their masks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,18 +13,19 @@ from fm_callback.format import MASK_PIXELS
 def as_batch(samples: Any, model: keras.Model) -> Any:
     """Samples as the model takes them: with a batch axis, as numpy arrays, checked against the model's input.
 
-    Whether an array is one sample or a batch is decided by `model.input_shape`; where that is unknown, an array of up to three
-    axes is one sample and one of four a batch.
+    Whether an array is one sample or a batch is decided by `model.input_shape`; where that is unknown, an array of up
+    to three axes is one sample and one of four a batch.
 
     Args:
         samples: An array, or a dict, list or tuple of arrays for a model with several inputs.
         model: The model, built or not.
 
     Returns:
-        The same structure of arrays with a batch axis.
+        The same structure of arrays with a batch axis; one array for a model whose input is a list of one, in such a list.
 
     Raises:
-        ValueError: if the samples are empty, not numbers, disagree about their count, or do not fit the model's input shape.
+        ValueError: if the samples are empty, not numbers, disagree about their count, or do not fit the model's input
+            shape.
     """
     arrays = keras.tree.map_structure(_array, samples)
     leaves = keras.tree.flatten(arrays)
@@ -32,13 +33,19 @@ def as_batch(samples: Any, model: keras.Model) -> Any:
         raise ValueError(f"`samples` holds no array; received {samples!r}")
     shapes = _input_shapes(model)
     if shapes is not None and len(shapes) != len(leaves):
-        raise ValueError(f"`samples` holds {len(leaves)} arrays, but model {model.name!r} has {len(shapes)} inputs: {shapes}")
+        raise ValueError(
+            f"`samples` holds {len(leaves)} arrays, but model {model.name!r} has {len(shapes)} inputs: {shapes}"
+        )
     batches = [_batch(leaf, None if shapes is None else shapes[at]) for at, leaf in enumerate(leaves)]
     counts = {len(batch) for batch in batches}
     if len(counts) > 1:
-        raise ValueError(f"the arrays of `samples` hold different numbers of samples: {[len(batch) for batch in batches]}")
+        raise ValueError(
+            f"the arrays of `samples` hold different numbers of samples: {[len(batch) for batch in batches]}"
+        )
     if counts == {0}:
         raise ValueError(f"`samples` is empty: shape {leaves[0].shape}; give at least one sample")
+    if len(batches) == 1 and not isinstance(arrays, dict):  # Keras warns if the one input is in a list and the model's is not
+        return batches if isinstance(getattr(model, "_inputs_struct", None), list) else batches[0]
     return keras.tree.pack_sequence_as(arrays, batches)
 
 
@@ -66,7 +73,9 @@ def _batch(array: np.ndarray, shape: tuple[int | None, ...] | None) -> np.ndarra
     if shape is None:
         return array[None] if array.ndim <= 3 else array
     for batch in (array, array[None]):
-        if batch.ndim == len(shape) and all(want is None or want == have for want, have in zip(shape[1:], batch.shape[1:], strict=True)):
+        if batch.ndim == len(shape) and all(
+            want is None or want == have for want, have in zip(shape[1:], batch.shape[1:], strict=True)
+        ):
             return batch
     raise ValueError(
         f"`samples` of shape {array.shape} do not fit the model's input shape {shape}: give one sample of shape "
@@ -107,7 +116,9 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
     """
     labels = keras.ops.convert_to_numpy(masks) if keras.ops.is_tensor(masks) else np.asarray(masks)
     if labels.dtype.kind not in "biu":
-        raise ValueError(f"`masks` must be labels, integer or bool; received dtype {labels.dtype}. For probabilities, give `masks > 0.5`")
+        raise ValueError(
+            f"`masks` must be labels, integer or bool; received dtype {labels.dtype}. For probabilities, give `masks > 0.5`"
+        )
     labels = labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
     shape = labels.shape
     if labels.ndim == 4 and shape[-1] == 1:
@@ -121,12 +132,14 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
         raise ValueError(f"label {sorted(set(inside) & set(outside))} is in both `foreground` and `ignore`")
     found = np.isin(labels, inside)
     if not found.any():
-        raise ValueError(f"`masks` hold no pixel of `foreground`={foreground!r}; the labels in them are {np.unique(labels)[:20].tolist()}")
+        raise ValueError(
+            f"`masks` hold no pixel of `foreground`={foreground!r}; the labels in them are {np.unique(labels)[:20].tolist()}"
+        )
     return Masks(found, np.isin(labels, outside) if ignore is not None else None)
 
 
 def _labels(name: str, value: int | Iterable[int]) -> list[int]:
-    labels = [value] if isinstance(value, (int, np.integer)) else list(value)
+    labels = list(value) if isinstance(value, Iterable) else [value]
     if not labels or not all(isinstance(label, (int, np.integer)) for label in labels):
         raise ValueError(f"`{name}` must be a label (an integer) or several; received {value!r}")
     return [int(label) for label in labels]
@@ -151,16 +164,16 @@ def pictures(batch: np.ndarray) -> tuple[np.ndarray, str]:
     """8-bit pictures of a batch of images, and how they were scaled.
 
     Args:
-        batch: (N, H, W, C) of any numeric dtype. One, three or four channels are shown as they are, else their mean in gray.
+        batch: (N, H, W, C) of any numeric dtype. One, three or four channels are shown as they are, else their mean in
+            gray.
 
     Returns:
         uint8 (N, H, W) or (N, H, W, 3 or 4), and "[0, 1]" or "[0, 255]" where the values lie in that range, else
         "min-max LOW HIGH" with the values that became 0 and 255.
     """
-    values = np.asarray(batch, np.float32)
-    values = values[..., 0] if values.shape[-1] == 1 else values if values.shape[-1] in (3, 4) else values.mean(-1)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    values = np.nan_to_num(np.asarray(batch, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
+    values = values[..., 0] if values.shape[-1] == 1 else values if values.shape[-1] in (3, 4) else values.mean(-1)
     if low >= 0 and high <= 1:
         scaled, how = values * 255, "[0, 1]"
     elif low >= 0 and high <= 255:

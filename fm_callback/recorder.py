@@ -43,8 +43,8 @@ class Recorder:
         """Checks everything that can be checked before the model runs.
 
         Raises:
-            ValueError: if the samples do not fit the model, the masks do not fit the samples, a layer or channel can't be chosen,
-                or the log directory can't be made.
+            ValueError: if the samples do not fit the model, the masks do not fit the samples, a layer or channel can't
+                be chosen, or the log directory can't be made.
         """
         batch = probe.as_batch(samples, model)
         self._probe = _probe_value(batch, masks)
@@ -70,8 +70,8 @@ class Recorder:
     def take(self, step: int) -> None:
         """Captures the maps at the weights of this moment.
 
-        The first call compiles, and waits until its record is on disk: what fails there is for the user to mend before training
-        starts, and raises. Later calls return as soon as the pass is done; they never raise.
+        The first call compiles, and waits until its record is on disk: what fails there is for the user to mend before
+        training starts, and raises. Later calls return as soon as the pass is done; they never raise.
         """
         if self._background is None:
             self._record(Moment(step, self._capture(self._samples)))
@@ -126,7 +126,9 @@ class Recorder:
     def _record(self, moment: Moment) -> None:
         maps, numbers = self._capture.summarise(moment.outputs)
         values = [] if self._file is not None else [self._probe]
-        for tag, facts, plan, layer_maps, layer_numbers in zip(self._tags, self._facts, self.plans, maps, numbers, strict=True):
+        for tag, facts, plan, layer_maps, layer_numbers in zip(
+            self._tags, self._facts, self.plans, maps, numbers, strict=True
+        ):
             content = facts.to_json()
             pngs = [grid.png(grid.tile_grid(image, facts.rows, facts.columns)) for image in layer_maps[:STORED_IMAGES]]
             values += [events.maps_value(tag, pngs, content), events.numbers_value(tag, layer_numbers, content)]
@@ -143,7 +145,9 @@ def _probe_value(batch: Any, masks: probe.Masks | None) -> events.Value:
     if masks is not None:
         if shown is None:
             shapes = [leaf.shape for leaf in keras.tree.flatten(batch)]
-            raise ValueError(f"`masks` are given, but no input is a batch of images: `samples` have the shapes {shapes}")
+            raise ValueError(
+                f"`masks` are given, but no input is a batch of images: `samples` have the shapes {shapes}"
+            )
         if masks.foreground.shape != shown.shape[:3]:
             raise ValueError(
                 f"`masks` of shape {masks.foreground.shape} do not fit `samples`: {shown.shape[0]} images of {shown.shape[1]}×{shown.shape[2]}. "
@@ -193,4 +197,3 @@ def _description(plan: Plan) -> str:
         f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} channels of the first probe image, "
         "each map at its own contrast, its channel number above it"
     )
-

@@ -1,0 +1,137 @@
+"""The command line: what can be asked of a saved model and of logs without writing a program."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import keras
+
+    from fm_callback.layers import Choice
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs `fm-callback`; returns 0, or 2 after a message that says what is wrong and what to do."""
+    parser = argparse.ArgumentParser(prog="fm-callback", description="Feature maps of Keras models.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    layers = commands.add_parser("layers", help="list the convolution layers of a saved model with their numbers")
+    layers.add_argument("model", help="a model saved by Keras, such as model.keras")
+    layers.set_defaults(run=_layers)
+
+    render = commands.add_parser("render", help="write the feature maps of an image as PNG pictures, one a layer")
+    render.add_argument("model", help="a model saved by Keras, such as model.keras")
+    render.add_argument("image", help="an image file; it is resized to the model's input")
+    render.add_argument(
+        "--layers", default="all", help="numbers, names and globs, with commas between, or 'all' (default)"
+    )
+    render.add_argument(
+        "--channels", default="32", help="so many channels of each layer, from the first, or 'all' (default: 32)"
+    )
+    render.add_argument(
+        "--range",
+        nargs=2,
+        type=float,
+        default=(0.0, 255.0),
+        metavar=("LOW", "HIGH"),
+        help="the values that black and white had in training: 0 255 (default), 0 1, -1 1, ...",
+    )
+    render.add_argument("-o", "--output", default=".", help="the directory for the pictures (default: here)")
+    render.set_defaults(run=_render)
+
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        options.run(options)
+    except (OSError, ValueError) as error:
+        print(f"fm-callback: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _layers(options: argparse.Namespace) -> None:
+    from fm_callback.layers import conv_layers
+
+    print(conv_layers(_load(options.model)))
+
+
+def _render(options: argparse.Namespace) -> None:
+    import keras
+
+    from fm_callback import grid
+    from fm_callback.extractor import Capture
+
+    choice, channels = _choice(options.layers), _count(options.channels)
+    model = _load(options.model)
+    batch = _image(options.image, model, *options.range)
+    capture = Capture(model, batch, choice, channels)
+    maps, numbers = capture.summarise(capture(keras.ops.convert_to_tensor(batch)))
+    directory = Path(options.output)
+    directory.mkdir(parents=True, exist_ok=True)
+    for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
+        rows, columns = grid.layout(len(plan.channels), *plan.size)
+        picture = grid.picture(layer_maps[0], layer_numbers, plan.channels, rows, columns)
+        number = "" if plan.info.number is None else f"{plan.info.number:03d}_"
+        path = directory / (number + re.sub(r"[^\w.#~-]+", "_", plan.info.path) + ".png")
+        path.write_bytes(grid.png(picture))
+        print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plan.size))}")
+
+
+def _load(path: str) -> "keras.Model":
+    import keras
+
+    if not Path(path).exists():
+        raise ValueError(f"no such model: {path}")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # whatever a file that is no model makes Keras raise
+        raise ValueError(f"{path} can't be loaded as a Keras model: {error}") from error
+
+
+def _image(path: str, model: "keras.Model", low: float, high: float) -> np.ndarray:
+    """The image as a batch of one, float32, in the model's size and data format, black at `low` and white at `high`."""
+    import keras
+
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise ValueError(f"model {model.name!r} does not take one image: its input shape is {shape}")
+    first = keras.config.image_data_format() == "channels_first"
+    height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
+    modes = {1: "L", 3: "RGB", 4: "RGBA", None: "RGB"}
+    if channels not in modes:
+        raise ValueError(f"model {model.name!r} takes images of {channels} channels; an image file has 1, 3 or 4")
+    try:
+        with Image.open(path) as file:
+            image = file.convert(modes[channels])
+    except OSError as error:
+        raise ValueError(f"{path} can't be read as an image: {error}") from error
+    image = image.resize((width or image.width, height or image.height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, np.float32).reshape(image.height, image.width, -1)
+    values = low + pixels * ((high - low) / 255)
+    return np.moveaxis(values, -1, 0)[None] if first else values[None]
+
+
+def _choice(text: str) -> "Choice":
+    if text == "all":
+        return "all"
+    items: list[Any] = [int(item) if re.fullmatch(r"-?\d+", item) else item for item in text.split(",") if item]
+    return items
+
+
+def _count(text: str) -> int | str:
+    if text == "all":
+        return text
+    if not text.isdigit() or int(text) == 0:
+        raise ValueError(f"--channels must be a count from 1, or 'all'; received {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Event files read back: record by record, and through TensorBoard's own data provider on both of its reading paths."""
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+from tensorboard.compat.proto import event_pb2
+from tensorboard.util import tensor_util
+
+from fm_callback.format import read_records
+
+
+def events(directory: Path) -> list[Any]:
+    """All whole events of a directory's files, in the order in which readers take them."""
+    found = []
+    for path in sorted(directory.glob("events.out.tfevents.*")):
+        with open(path, "rb") as file:
+            found += [event_pb2.Event.FromString(record) for record in read_records(file)]
+    return found
+
+
+def steps_of(directory: Path) -> list[int]:
+    """The steps of a directory's records that hold values."""
+    return [event.step for event in events(directory) if event.summary.value]
+
+
+def values_at(directory: Path, step: int) -> dict[str, Any]:
+    """`{tag: value}` of the one record at a step."""
+    (event,) = [event for event in events(directory) if event.step == step and event.summary.value]
+    return {value.tag: value for value in event.summary.value}
+
+
+def facts_of(directory: Path) -> dict[str, dict[str, Any]]:
+    """`{tag: static facts}` of our own tags, from the first event of each."""
+    facts: dict[str, dict[str, Any]] = {}
+    for event in events(directory):
+        for value in event.summary.value:
+            if value.metadata.plugin_data.plugin_name == "feature_maps":
+                facts.setdefault(value.tag, json.loads(value.metadata.plugin_data.content))
+    return facts
+
+
+def numbers(value: Any) -> np.ndarray:
+    return tensor_util.make_ndarray(value.tensor)
+
+
+def with_tensorboards_own_loader(directory: Path) -> list[tuple[int, str]]:
+    """(step, tag) of everything that TensorBoard's Python loader finds in a directory's files."""
+    found = []
+    for path in sorted(directory.glob("events.out.tfevents.*")):
+        for event in LegacyEventFileLoader(str(path)).Load():
+            found += [(event.step, value.tag) for value in event.summary.value]
+    return found
+
+
+class Board:
+    """A running TensorBoard."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=30) as response:
+            return response.read()
+
+    def json(self, path: str) -> Any:
+        return json.loads(self.get(path))
+
+    def wait_for(self, path: str, condition: Any, seconds: float = 60) -> Any:
+        """The JSON at a path once it satisfies a condition; fails the test if it never does."""
+        end = time.monotonic() + seconds
+        answer = None
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                answer = self.json(path)
+                if condition(answer):
+                    return answer
+            time.sleep(0.2)
+        raise AssertionError(f"TensorBoard never answered as expected at {path}; last answer: {answer}")
+
+
+@contextlib.contextmanager
+def tensorboard(logdir: Path, fast: bool, *options: str) -> Iterator[Board]:
+    """The real server on a log directory, on its fast (data server) or slow (Python) reading path."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "tensorboard.main",
+        "--logdir",
+        str(logdir),
+        "--port",
+        str(port),
+        "--reload_interval",
+        "1",
+    ]
+    command += ["--load_fast", "true" if fast else "false", *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    prefix = next((option.split("=", 1)[1] for option in options if option.startswith("--path_prefix=")), "")
+    board = Board(f"http://localhost:{port}{prefix}")
+    try:
+        board.wait_for("/data/runs", bool)
+        yield board
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+        assert not re.search(r"Traceback", errors), errors

@@ -1,0 +1,311 @@
+"""From `fit` to the event file: what is written when, and what is refused before the first batch."""
+
+import copy
+import json
+import pickle
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from reading import events, facts_of, numbers, steps_of, values_at, with_tensorboards_own_loader
+
+from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback.format import NUMBERS
+
+X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
+Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
+MASKS = Y[..., 0].astype(int)
+
+
+def segmenter(**compiling):
+    """A small model of three convolutions that learns a threshold."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(40, 3, strides=2, padding="same", name="down"),
+            keras.layers.ReLU(),
+            keras.layers.Conv2DTranspose(6, 2, strides=2, name="up"),
+            keras.layers.Conv2D(1, 1, activation="sigmoid", name="head"),
+        ],
+        name="segmenter",
+    )
+    model.compile(**{"optimizer": "adam", "loss": "binary_crossentropy"} | compiling)
+    return model
+
+
+def fit(model, callback, epochs=2, **options):
+    model.fit(X, Y, batch_size=4, epochs=epochs, verbose=0, callbacks=[callback], **options)
+    return model
+
+
+def runs(log_dir):
+    return sorted(path.name for path in log_dir.iterdir())
+
+
+def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
+    fit(segmenter(), FeatureMapCallback(X[:2], tmp_path, masks=MASKS[:2]))
+    assert runs(tmp_path) == ["feature_maps"]
+    layers = ["down", "up", "head"]
+    tags = {f"{layer}/{part}" for layer in layers for part in ("maps", "numbers")} | {
+        f"feature_maps/{layer}" for layer in layers
+    }
+    expected = {(0, "probe")} | {(step, tag) for step in range(3) for tag in tags}
+    assert {found for found in with_tensorboards_own_loader(tmp_path / "feature_maps")} == expected
+    assert steps_of(tmp_path / "feature_maps") == [0, 1, 2], "one record a step"
+
+
+def test_the_static_facts_say_what_was_logged(tmp_path):
+    fit(segmenter(), FeatureMapCallback(X[:5], tmp_path, masks=MASKS[:5]), epochs=1)
+    facts = facts_of(tmp_path / "feature_maps")
+    assert facts["down/maps"] == facts["down/numbers"] == {
+        "version": 1, "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
+        "slice": None, "channels": list(range(32)), "rows": 4, "columns": 8, "fields": facts["down/maps"]["fields"],
+        "step_unit": "epoch", "probe_images": 5, "stored_images": 4,
+    }  # fmt: skip
+    assert tuple(facts["down/maps"]["fields"][:7]) == NUMBERS
+    assert (
+        facts["head/maps"]["activation"] == "sigmoid"
+        and facts["head/maps"]["rows"] == facts["head/maps"]["columns"] == 1
+    )
+    assert facts["probe"]["images"] == facts["probe"]["masks"] == 4 and facts["probe"]["scaling"] == "[0, 1]"
+
+
+def stored_values(directory, layer, step):
+    """Maps as a reader sees them: (images, channels, height, width), and half the width of a level of each channel."""
+    import io
+
+    from PIL import Image
+
+    record, facts = values_at(directory, step), facts_of(directory)[f"{layer}/maps"]
+    table = numbers(record[f"{layer}/numbers"])
+    height, width = ([1, 1, *facts["shape"][:-1]])[-2:]
+    images = []
+    for blob in record[f"{layer}/maps"].tensor.string_val:
+        grid = np.asarray(Image.open(io.BytesIO(blob))).reshape(facts["rows"], height, facts["columns"], width)
+        images.append(grid.transpose(0, 2, 1, 3).reshape(-1, height, width)[: len(facts["channels"])])
+    low, high = table[:, 0, None, None], table[:, 1, None, None]
+    return low + np.stack(images) / 255 * (high - low), (table[:, 1] - table[:, 0]) / 510, table
+
+
+def test_the_stored_maps_and_numbers_are_those_of_the_trained_weights(tmp_path):
+    model = fit(segmenter(), FeatureMapCallback(X[:3], tmp_path), epochs=2)
+    truth = FeatureMapExtractor(model)(X[:3])
+    for layer in ("down", "up", "head"):
+        exact = truth[layer][..., :32].transpose(0, 3, 1, 2)
+        stored, half_a_level, table = stored_values(tmp_path / "feature_maps", layer, 2)
+        error = np.abs(stored - exact).max((0, 2, 3))
+        assert (error <= half_a_level * 1.01 + 1e-6).all(), layer
+        flat = exact.transpose(1, 0, 2, 3).reshape(len(table), -1)
+        expected = [
+            flat.min(1),
+            flat.max(1),
+            flat.mean(1),
+            np.abs(flat).mean(1),
+            flat.std(1),
+            (flat == 0).mean(1),
+            0 * flat.sum(1),
+        ]
+        np.testing.assert_allclose(table[:, :7], np.stack(expected, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_step_zero_is_the_untrained_network(tmp_path):
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, layers=["head"]), epochs=1)
+    truth = FeatureMapExtractor(segmenter(), layers=["head"])(X[:1])["head"].transpose(0, 3, 1, 2)
+    stored, half_a_level, _ = stored_values(tmp_path / "feature_maps", "head", 0)
+    assert np.abs(stored - truth).max() <= half_a_level.max() * 1.01 + 1e-6
+
+
+def test_initial_epoch_is_the_first_step_and_resuming_keeps_each_step_once_for_readers(tmp_path):
+    model = fit(segmenter(), FeatureMapCallback(X[:1], tmp_path), epochs=2)
+    fit(model, FeatureMapCallback(X[:1], tmp_path), epochs=4, initial_epoch=2)
+    assert runs(tmp_path) == ["feature_maps"]
+    assert steps_of(tmp_path / "feature_maps") == [0, 1, 2, 2, 3, 4]
+    starts = [event.step for event in events(tmp_path / "feature_maps") if event.session_log.status]
+    assert starts == [0, 2], "readers drop the first step 2"
+
+
+def test_a_second_run_from_the_start_gets_its_own_directory(tmp_path):
+    callback = FeatureMapCallback(X[:1], tmp_path)
+    fit(segmenter(), callback)
+    first = (tmp_path / "feature_maps").glob("*")
+    before = {path: path.read_bytes() for path in first}
+    fit(segmenter(), callback, epochs=1)
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, layers=[1]), epochs=3, initial_epoch=2)
+    assert runs(tmp_path) == ["feature_maps", "feature_maps_2", "feature_maps_3"]
+    assert {path: path.read_bytes() for path in before} == before
+    assert [steps_of(tmp_path / name) for name in runs(tmp_path)] == [[0, 1, 2], [0, 1], [2, 3]]
+
+
+def test_the_log_directory_is_shared_with_keras_own_callback(tmp_path):
+    model, ours = segmenter(), FeatureMapCallback(X[:1], tmp_path)
+    callbacks = [keras.callbacks.TensorBoard(tmp_path, write_graph=False), ours]
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=callbacks, validation_split=0.5)
+    assert runs(tmp_path) == ["feature_maps", "train", "validation"]
+
+
+def test_every_takes_each_nth_step_and_always_the_first_and_the_last(tmp_path):
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "a", every=3, images=False), epochs=7)
+    assert steps_of(tmp_path / "a" / "feature_maps") == [0, 3, 6, 7]
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "b", every=lambda step: step == 2), epochs=4)
+    assert steps_of(tmp_path / "b" / "feature_maps") == [0, 2, 4]
+
+
+def test_batch_frequencies_count_the_optimizers_iterations(tmp_path):
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "a", update_freq="batch"), epochs=2)
+    assert steps_of(tmp_path / "a" / "feature_maps") == [0, 1, 2, 3, 4]
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "b", update_freq=3), epochs=5)
+    assert steps_of(tmp_path / "b" / "feature_maps") == [0, 3, 6, 9, 10]
+    assert facts_of(tmp_path / "b" / "feature_maps")["head/maps"]["step_unit"] == "batch"
+
+
+def test_the_last_step_is_what_the_epoch_left_not_what_early_stopping_put_back(tmp_path):
+    class Restore(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.after = [value.numpy() for value in self.model.weights]
+            self.model.stop_training = epoch == 1
+
+        def on_train_end(self, logs=None):
+            self.model.set_weights([0 * value for value in self.after])
+
+    model, restore = segmenter(), Restore()
+    model.fit(X, Y, epochs=5, verbose=0, callbacks=[FeatureMapCallback(X[:1], tmp_path, every=100), restore])
+    assert steps_of(tmp_path / "feature_maps") == [0, 2]
+    model.set_weights(restore.after)
+    truth = FeatureMapExtractor(model, layers=["up"])(X[:1])["up"].transpose(0, 3, 1, 2)
+    stored, half_a_level, _ = stored_values(tmp_path / "feature_maps", "up", 2)
+    assert np.abs(stored - truth).max() <= half_a_level.max() * 1.01 + 1e-6
+
+
+def test_images_false_writes_none(tmp_path):
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, images=False), epochs=1)
+    assert not [
+        tag for _, tag in with_tensorboards_own_loader(tmp_path / "feature_maps") if tag.startswith("feature_maps/")
+    ]
+
+
+def test_channels_are_chosen_by_count_by_index_or_all(tmp_path):
+    for at, (channels, expected) in enumerate([(2, [0, 1]), ([5, 3], [5, 3]), ("all", list(range(40)))]):
+        fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / str(at), channels=channels, layers=["down"]), epochs=1)
+        assert facts_of(tmp_path / str(at) / "feature_maps")["down/maps"]["channels"] == expected
+
+
+def test_weights_that_become_nan_are_counted_and_training_goes_on(tmp_path):
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.get_layer("up").set_weights([w * np.nan for w in self.model.get_layer("up").get_weights()])
+
+    model = segmenter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, Y, epochs=2, verbose=0, callbacks=[FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), Poison()])
+    _, _, table = stored_values(tmp_path / "feature_maps", "up", 2)
+    assert np.isnan(table[:, :5]).all() and (table[:, 6] == 16 * 16).all()
+    assert np.isfinite(stored_values(tmp_path / "feature_maps", "up", 1)[2]).all()
+
+
+def test_a_lost_directory_is_one_warning_and_training_goes_on(tmp_path):
+    import shutil
+
+    class Remove(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                shutil.rmtree(tmp_path / "logs")
+
+    model = segmenter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = model.fit(
+            X, Y, epochs=6, verbose=0, callbacks=[FeatureMapCallback(X[:1], tmp_path / "logs"), Remove()]
+        )
+    ours = [str(warning.message) for warning in caught if "FeatureMapCallback" in str(warning.message)]
+    assert len(ours) == 1 and "no longer there" in ours[0] and str(tmp_path / "logs") in ours[0]
+    assert len(history.history["loss"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layers": ["dwon"]}, r"no conv layer 'dwon'; did you mean 'down'\? The model has 3: down, up, head"),
+        ({"layers": [4]}, "no conv layer number 4: numbers go from 1 to 3"),
+        ({"layers": [0]}, "no conv layer number 0"),
+        ({"layers": []}, "`layers` is an empty list"),
+        ({"layers": [1, "down"]}, "layer 'down' is chosen twice in `layers`: by 1 and by 'down'"),
+        ({"layers": 0}, "at least 1; received 0"),
+        ({"layers": [2.5]}, "received 2.5"),
+        ({"layers": True}, "received True"),
+        ({"channels": [0, 50]}, r"no chosen layer has the channels \[50\]"),
+        ({"samples": X[:1, :8]}, r"shape \(1, 8, 16, 3\) do not fit the model's input shape \(None, 16, 16, 3\)"),
+        ({"masks": MASKS[:1, :8]}, r"`masks` of shape \(1, 8, 16\) do not fit `samples`: 1 images of 16×16"),
+        ({"masks": MASKS[:2]}, r"`masks` of shape \(2, 16, 16\)"),
+    ],
+)
+def test_a_wrong_configuration_fails_before_the_first_batch(tmp_path, options, message):
+    begun = []
+    watcher = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: begun.append(batch))
+    model, callback = segmenter(), FeatureMapCallback(**{"samples": X[:1], "log_dir": tmp_path} | options)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, Y, verbose=0, callbacks=[callback, watcher])
+    assert begun == [] and all(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channels": 0}, "received 0"),
+        ({"channels": "some"}, "received 'some'"),
+        ({"channels": [1, 1]}, r"received \[1, 1\]"),
+        ({"channels": [-1]}, r"received \[-1\]"),
+        (
+            {"update_freq": "epochs"},
+            "update_freq must be 'epoch', 'batch' or a positive number of batches; received 'epochs'",
+        ),
+        ({"update_freq": 0}, "received 0"),
+        ({"every": 0}, "received 0"),
+        ({"log_dir": "gs://bucket/logs"}, "must be a local directory"),
+        ({"masks": MASKS / 2.0}, "integer or bool"),
+    ],
+)
+def test_a_malformed_argument_fails_at_construction(options, message):
+    with pytest.raises(ValueError, match=message):
+        FeatureMapCallback(**{"samples": X[:1]} | options)
+
+
+def test_a_log_dir_that_is_a_file_is_refused(tmp_path):
+    path = tmp_path / "logs"
+    path.write_text("notes")
+    for log_dir in (path, path / "deeper"):
+        with pytest.raises(ValueError, match=r"log_dir .*logs"):
+            fit(segmenter(), FeatureMapCallback(X[:1], log_dir))
+    assert path.read_text() == "notes"
+
+
+def test_it_is_copied_and_pickled_before_and_after_a_fit(tmp_path):
+    callback = FeatureMapCallback(X[:1], tmp_path / "a", update_freq=2)
+    clone = pickle.loads(pickle.dumps(copy.deepcopy(callback)))
+    clone.log_dir = tmp_path / "b"
+    fit(segmenter(), callback, epochs=1)
+    fit(segmenter(), clone, epochs=1)
+    assert steps_of(tmp_path / "a" / "feature_maps") == steps_of(tmp_path / "b" / "feature_maps") == [0, 2]
+
+
+def test_step_zero_says_on_one_line_what_it_does_and_verbose_0_says_nothing(tmp_path, capsys):
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "a"), epochs=1)
+    assert capsys.readouterr().out == ""
+    segmenter().fit(X, Y, epochs=1, verbose=2, callbacks=[FeatureMapCallback(X[:1], tmp_path / "b")])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "FeatureMapCallback" in line]
+    assert "3 layers" in line and str(tmp_path / "b" / "feature_maps") in line
+
+
+def test_json_of_the_probe_names_the_pixels_of_its_masks(tmp_path):
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
+    value = values_at(tmp_path / "feature_maps", 0)["probe"]
+    assert json.loads(value.metadata.plugin_data.content)["mask_pixels"] == {
+        "background": 0,
+        "ignore": 128,
+        "foreground": 255,
+    }
+    assert len(value.tensor.string_val) == 2

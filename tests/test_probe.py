@@ -1,0 +1,143 @@
+"""Samples as the model takes them, as pictures, and their masks."""
+
+import hypothesis
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import keras
+import numpy as np
+import pytest
+
+from fm_callback import probe
+
+
+def model(*shapes, names=None):
+    inputs = [keras.Input(shape, name=None if names is None else names[at]) for at, shape in enumerate(shapes)]
+    flat = [keras.layers.Flatten()(each) for each in inputs]
+    joined = flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat)
+    given = inputs[0] if len(inputs) == 1 else inputs if names is None else dict(zip(names, inputs, strict=True))
+    return keras.Model(given, joined)
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "shape", "expected"),
+    [
+        ((8, 9, 3), (8, 9, 3), (1, 8, 9, 3)),
+        ((8, 9, 3), (2, 8, 9, 3), (2, 8, 9, 3)),
+        ((None, None, 3), (8, 9, 3), (1, 8, 9, 3)),
+        ((8, 9, 3, 1), (8, 9, 3, 1), (1, 8, 9, 3, 1)),
+        ((20, 4), (20, 4), (1, 20, 4)),
+    ],
+)
+def test_the_models_input_decides_what_is_one_sample(input_shape, shape, expected):
+    inputs = keras.Input(input_shape)
+    assert probe.as_batch(np.zeros(shape, "uint8"), keras.Model(inputs, inputs + 1)).shape == expected
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "samples", [np.zeros((4, 4, 3), "float32"), [np.zeros((4, 4, 3), "float32")]], ids=["array", "list"]
+)
+@pytest.mark.parametrize("listed", [False, True], ids=["tensor", "list of one"])
+def test_one_input_is_given_as_the_model_names_it(samples, listed):
+    inputs = keras.Input((4, 4, 3))
+    single = keras.Model([inputs] if listed else inputs, keras.layers.Conv2D(1, 1)(inputs))
+    single(probe.as_batch(samples, single))
+
+
+def test_without_an_input_shape_the_rank_decides():
+    unbuilt = keras.Sequential([keras.layers.Conv2D(1, 3)])
+    assert probe.as_batch(np.zeros((8, 8, 3)), unbuilt).shape == (1, 8, 8, 3)
+    assert probe.as_batch(np.zeros((2, 8, 8, 3)), unbuilt).shape == (2, 8, 8, 3)
+
+
+def test_several_inputs_keep_their_structure():
+    two = model((4, 4, 3), (4, 4, 1), names=["image", "depth"])
+    batch = probe.as_batch({"image": np.zeros((4, 4, 3)), "depth": np.zeros((4, 4, 1))}, two)
+    assert {name: array.shape for name, array in batch.items()} == {"image": (1, 4, 4, 3), "depth": (1, 4, 4, 1)}
+    listed = probe.as_batch([np.zeros((2, 4, 4, 3)), np.zeros((2, 4, 4, 1))], model((4, 4, 3), (4, 4, 1)))
+    assert [array.shape for array in listed] == [(2, 4, 4, 3), (2, 4, 4, 1)]
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros((9, 8, 3)), r"shape \(9, 8, 3\) do not fit the model's input shape \(None, 8, 8, 3\)"),
+        (np.zeros((8, 8)), r"shape \(8, 8\)"),
+        (np.zeros((0, 8, 8, 3)), "`samples` is empty"),
+        (np.array([["cat.png"]]), "arrays of numbers; received ndarray of dtype <U7"),
+        ([np.zeros((8, 8, 3)), np.zeros((8, 8, 3))], "holds 2 arrays, but model 'functional.*' has 1 inputs"),
+        ({}, "holds no array"),
+    ],
+)
+def test_samples_that_do_not_fit_are_named(samples, message):
+    with pytest.raises(ValueError, match=message):
+        probe.as_batch(samples, model((8, 8, 3)))
+
+
+def test_inputs_of_different_lengths_are_named():
+    with pytest.raises(ValueError, match=r"different numbers of samples: \[2, 3\]"):
+        probe.as_batch([np.zeros((2, 4, 4, 3)), np.zeros((3, 4, 4, 1))], model((4, 4, 3), (4, 4, 1)))
+
+
+@hypothesis.given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.float32, np.int32]),
+        hnp.array_shapes(min_dims=4, max_dims=4, max_side=5),
+        elements=st.integers(0, 255),
+    )
+)
+def test_pictures_in_the_range_of_bytes_are_shown_as_they_are(batch):
+    pixels, how = probe.pictures(batch)
+    scale = 255 if batch.max() <= 1 else 1
+    assert how == ("[0, 1]" if scale == 255 else "[0, 255]")
+    channels = batch.shape[-1]
+    expected = batch if channels in (3, 4) else batch.astype(float).mean(-1)
+    assert np.abs(pixels - expected.astype(float).reshape(pixels.shape) * scale).max() <= 0.51
+
+
+def test_pictures_outside_are_stretched_and_say_so():
+    pixels, how = probe.pictures(np.array([-1.0, 0.0, 1.0]).reshape(1, 1, 3, 1))
+    assert pixels.ravel().tolist() == [0, 128, 255] and how == "min-max -1 1"
+    pixels, how = probe.pictures(np.full((1, 2, 2, 1), -3.0))
+    assert not pixels.any()
+    assert probe.pictures(np.array([np.nan, np.inf, 0.5, 1]).reshape(1, 2, 2, 1))[0].ravel().tolist() == [
+        0,
+        0,
+        128,
+        255,
+    ]
+
+
+def test_the_first_image_among_several_inputs_is_the_picture():
+    assert probe.images([np.zeros((2, 7)), np.zeros((2, 8, 9, 3))]).shape == (2, 8, 9, 3)
+    assert probe.images([np.zeros((2, 8, 9))]).shape == (2, 8, 9, 1)
+    assert probe.images([np.zeros((2, 100, 3)), np.zeros((2, 4, 4, 4, 1))]) is None
+
+
+TRIMAP = np.array([[0, 0, 1, 2], [0, 2, 1, 1]])
+
+
+def test_labels_become_foreground_and_ignore():
+    masks = probe.read_masks(TRIMAP, foreground=0, ignore=2)
+    assert masks.foreground.tolist() == [(TRIMAP == 0).tolist()] and masks.ignore.tolist() == [(TRIMAP == 2).tolist()]
+    assert masks.pictures().tolist() == [[[255, 255, 0, 128], [255, 128, 0, 0]]]
+    both = probe.read_masks(np.stack([TRIMAP, TRIMAP])[..., None], foreground=[0, 1], ignore=None)
+    assert both.foreground.shape == (2, 2, 4) and both.foreground.sum() == 12 and both.ignore is None
+    assert probe.read_masks(TRIMAP == 0, 1, None).foreground.sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("masks", "foreground", "ignore", "message"),
+    [
+        (TRIMAP / 2, 1, None, "labels, integer or bool; received dtype float64"),
+        (np.zeros((1, 2, 3, 4, 5), int), 0, None, r"received \(1, 2, 3, 4, 5\)"),
+        (TRIMAP, 7, None, r"no pixel of `foreground`=7; the labels in them are \[0, 1, 2\]"),
+        (TRIMAP, 0, 0, r"label \[0\] is in both"),
+        (TRIMAP, "pet", None, "`foreground` must be a label"),
+        (TRIMAP, [], None, "`foreground` must be a label"),
+        (TRIMAP, 0, 0.5, "`ignore`"),
+    ],
+)
+def test_labels_that_make_no_sense_are_named(masks, foreground, ignore, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        probe.read_masks(masks, foreground, ignore)
