@@ -6,6 +6,8 @@ The default is a slim variant on drawn pets: no download, about four minutes on 
 
 import argparse
 import fnmatch
+import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -223,6 +225,12 @@ def load(args: argparse.Namespace) -> tuple[tuple, tuple]:
     return train, held_out
 
 
+def tensorboard() -> str:
+    """The command, with its folder if a shell would not find it."""
+    beside = Path(sys.executable).with_name("tensorboard")
+    return "tensorboard" if shutil.which("tensorboard") or not beside.exists() else os.path.relpath(beside)
+
+
 def main() -> None:
     """Runs the job."""
     args = arguments()
@@ -259,7 +267,7 @@ def main() -> None:
         model.save(args.save)
         print(f"Saved {args.save}")
     print(f"\nThe logs are in {args.log_dir}. To see how the network learned, run\n")
-    print(f"    tensorboard --logdir {args.log_dir}\n\nand open http://localhost:6006, Images tab.")
+    print(f"    {tensorboard()} --logdir {args.log_dir}\n\nand open http://localhost:6006, Images tab.")
 
 
 if __name__ == "__main__":

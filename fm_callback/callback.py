@@ -8,7 +8,9 @@ from typing import Any
 
 import keras
 
+from fm_callback.backends import is_chief
 from fm_callback.extractor import check_channels
+from fm_callback.history import aligned
 from fm_callback.layers import Choice
 from fm_callback.probe import read_masks
 from fm_callback.recorder import Recorder
@@ -94,6 +96,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.images = images
         self._recorder: Recorder | None = None
         self._started = False
+        self._summary = "no training has ended yet"
         self._iterations = self._epoch_iterations = 0
         if update_freq != "epoch":
             # Only then: a batch hook of any callback makes Keras wait for every batch's logs.
@@ -102,6 +105,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self._close()
         self._started = False
+        if not is_chief():  # of several processes one writes; the others do nothing and wait for nothing
+            return
         self._recorder = Recorder(
             self.model,
             self.samples,
@@ -157,6 +162,15 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         self._close()
 
+    def summary(self) -> str:
+        """When each layer became a mask, as a table: what TensorBoard's Text tab shows, for a terminal.
+
+        Returns:
+            A line a layer: the first step at which the mask AUROC of its highest channel is .9 or more, and the last step's best
+            channel and scores; a sentence instead where no masks were given or nothing has been logged.
+        """
+        return self._summary
+
     def _due(self, step: int, ordinal: int) -> bool:
         return bool(self.every(step)) if callable(self.every) else ordinal % self.every == 0
 
@@ -167,6 +181,10 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def _close(self) -> None:
         if self._recorder is not None:
             self._recorder.close()
+            rows = self._recorder.table()
+            self._summary = (
+                "no masks were given: nothing to compare the feature maps with" if rows is None else aligned(rows)
+            )
             self._recorder = None
 
     def _say(self, text: str, end: str = "\n") -> None:

@@ -17,6 +17,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar import metadata as scalar_metadata
+from tensorboard.plugins.text import metadata as text_metadata
 
 from fm_callback.format import MASK_PIXELS, PLUGIN, PROBE_TAG, VERSION, pack_record, read_records, to_json
 from fm_callback.grid import png
@@ -71,6 +73,23 @@ def image_value(layer: str, picture: bytes, size: tuple[int, int], description: 
     )
     metadata.data_class = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
     return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=_strings([width, height, picture]))
+
+
+def scalar_value(measure: str, layer: str, value: float) -> Value:
+    """A layer's value of a measure at a step, for TensorBoard's Scalars and Time Series tabs."""
+    tag = f"{PLUGIN}/{measure}/{layer}"
+    metadata = scalar_metadata.create_summary_metadata(display_name="", description="")
+    metadata.data_class = summary_pb2.DATA_CLASS_SCALAR
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT, tensor_shape=_shape(), float_val=[value])
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
+
+
+def text_value(tag: str, text: str) -> Value:
+    """Markdown for TensorBoard's Text tab."""
+    metadata = text_metadata.create_summary_metadata(display_name="", description="")
+    metadata.data_class = summary_pb2.DATA_CLASS_TENSOR
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=_shape(), string_val=[text.encode()])
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
 
 
 def _ours(tag: str, tensor: tensor_pb2.TensorProto, facts: bytes, data_class: int) -> Value:

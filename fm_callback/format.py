@@ -16,6 +16,8 @@ import google_crc32c
 VERSION = 1
 PLUGIN = "feature_maps"
 PROBE_TAG = "probe"
+#: Markdown for TensorBoard's Text tab: when each layer became a mask, by the steps so far.
+TABLE_TAG = "mask_table"
 
 #: What is known of a channel at a step without any mask, over all probe images; the order in which it is stored.
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
@@ -44,6 +46,8 @@ class LayerFacts:
         rows: Rows of the stored grid.
         columns: Columns of the stored grid.
         fields: Names of the columns of `<layer>/numbers`.
+        cells: How many cells of all probe images stand behind a measure, by concept ("foreground", "background", "edges",
+            "outline").
         step_unit: "epoch" or "batch".
         probe_images: How many images stand behind the numbers.
         stored_images: How many images' maps are stored.
@@ -61,6 +65,7 @@ class LayerFacts:
     rows: int
     columns: int
     fields: tuple[str, ...]
+    cells: dict[str, int]
     step_unit: str
     probe_images: int
     stored_images: int

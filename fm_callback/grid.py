@@ -4,11 +4,12 @@ import io
 import math
 import zlib
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from fm_callback.measures import Status, status
 
 #: A tile of the picture is at most this wide and high; smaller maps are magnified by whole numbers up to it.
 TILE = 96
@@ -24,15 +25,6 @@ _GRAYS = 248
 _PAPER = _GRAYS - 1
 _INK, _FAINT, _HATCH, _ALARM = range(_GRAYS, _GRAYS + 4)
 _COLOURS = {_INK: (60, 60, 60), _FAINT: (232, 230, 226), _HATCH: (190, 184, 174), _ALARM: (205, 60, 40)}
-
-
-class Status(IntEnum):
-    """What kind of map a channel shows; only `LIVE` ones are pictures of a signal."""
-
-    LIVE = 0
-    DEAD = 1  # zero everywhere
-    FLAT = 2  # one value other than zero everywhere
-    NONFINITE = 3  # no finite value at all
 
 
 def layout(channels: int, height: int, width: int) -> tuple[int, int]:
@@ -73,26 +65,6 @@ def tile_grid(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
     cells = np.zeros((rows * columns, height, width), np.uint8)
     cells[:count] = maps
     return cells.reshape(rows, columns, height, width).transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
-
-
-def status(numbers: np.ndarray) -> np.ndarray:
-    """The status of each channel, after the definitions of dead and flat units.
-
-    Args:
-        numbers: float32 (channels, at least 7) in the order of `format.NUMBERS`.
-
-    Returns:
-        Array of `Status` values, (channels,). Up to 1e-9 of the layer's largest magnitude counts as zero.
-    """
-    low, high, std = numbers[:, 0], numbers[:, 1], numbers[:, 4]
-    magnitude = np.maximum(np.abs(low), np.abs(high))
-    none = ~np.isfinite(magnitude)
-    epsilon = 1e-9 * np.max(magnitude, initial=0.0, where=~none)
-    result = np.full(len(numbers), Status.LIVE)
-    result[(std <= epsilon) | (low == high)] = Status.FLAT
-    result[magnitude <= epsilon] = Status.DEAD
-    result[none] = Status.NONFINITE
-    return result
 
 
 def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], rows: int, columns: int) -> Image.Image:

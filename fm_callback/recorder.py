@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 import keras
 
-from fm_callback import events, grid, probe
+from fm_callback import events, probe
 from fm_callback.background import Background
-from fm_callback.extractor import Capture, Plan
-from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts, layer_tags
+from fm_callback.concepts import Concepts, luminance
+from fm_callback.extractor import Capture
+from fm_callback.format import STORED_IMAGES, TABLE_TAG, layer_tags
+from fm_callback.history import markdown, table
+from fm_callback.layer_log import LayerLog
 from fm_callback.layers import Choice
 
 
@@ -52,11 +55,14 @@ class Recorder:
         self._capture = Capture(model, batch, layers, channels)
         self.plans = self._capture.plans
         self._samples = keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
+        shown = probe.images(batch)
+        concepts = Concepts(None if shown is None else luminance(shown), masks)
         count = len(keras.tree.flatten(batch)[0])
-        self._facts = [_facts(plan, step_unit, count) for plan in self.plans]
-        self._tags = layer_tags(plan.info.path for plan in self.plans)
+        self._layers = [
+            LayerLog(plan, tag, concepts, step_unit, count, images)
+            for plan, tag in zip(self.plans, layer_tags(plan.info.path for plan in self.plans), strict=True)
+        ]
         self._log_dir = log_dir
-        self._images = images
         self._file: events.EventFile | None = None
         self._background: Background[Moment] | None = None
         self._held: Moment | None = None
@@ -124,20 +130,18 @@ class Recorder:
                 print(message)
 
     def _record(self, moment: Moment) -> None:
-        maps, numbers = self._capture.summarise(moment.outputs)
         values = [] if self._file is not None else [self._probe]
-        for tag, facts, plan, layer_maps, layer_numbers in zip(
-            self._tags, self._facts, self.plans, maps, numbers, strict=True
-        ):
-            content = facts.to_json()
-            pngs = [grid.png(grid.tile_grid(image, facts.rows, facts.columns)) for image in layer_maps[:STORED_IMAGES]]
-            values += [events.maps_value(tag, pngs, content), events.numbers_value(tag, layer_numbers, content)]
-            if self._images:
-                picture = grid.picture(layer_maps[0], layer_numbers, plan.channels, facts.rows, facts.columns)
-                values.append(events.image_value(tag, grid.png(picture), picture.size, _description(plan)))
+        for layer, maps, numbers in zip(self._layers, *self._capture.summarise(moment.outputs), strict=True):
+            values += layer.values(moment.step, maps, numbers)
+        if (rows := self.table()) is not None:
+            values.append(events.text_value(TABLE_TAG, markdown(rows)))
         if self._file is None:
             self._file = events.open_run(self._log_dir, moment.step, values)
         self._file.write(moment.step, values)
+
+    def table(self) -> list[list[str]] | None:
+        """When each layer became a mask, by the steps so far; None without masks."""
+        return table([layer.history for layer in self._layers])
 
 
 def _probe_value(batch: Any, masks: probe.Masks | None) -> events.Value:
@@ -164,36 +168,3 @@ def _make_directory(log_dir: Path) -> None:
         log_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"log_dir {str(log_dir)!r} can't be made: {error}") from error
-
-
-def _facts(plan: Plan, step_unit: str, count: int) -> LayerFacts:
-    rows, columns = grid.layout(len(plan.channels), *plan.size)
-    return LayerFacts(
-        number=plan.info.number,
-        kind=plan.info.kind,
-        path=plan.info.path,
-        kernel=plan.kernel,
-        activation=plan.activation,
-        shape=plan.shape,
-        slice=plan.slice,
-        channels=plan.channels,
-        rows=rows,
-        columns=columns,
-        fields=NUMBERS,
-        step_unit=step_unit,
-        probe_images=count,
-        stored_images=min(count, STORED_IMAGES),
-    )
-
-
-def _description(plan: Plan) -> str:
-    """What stands beside the picture in TensorBoard: which layer, which channels, how it is scaled."""
-    number = "" if plan.info.number is None else f"#{plan.info.number} "
-    kernel = "" if plan.kernel is None else "×".join(map(str, plan.kernel)) + " "
-    activation = f", {plan.activation}" if plan.activation else ""
-    *axes, total = plan.shape
-    size = "×".join(map(str, axes)) or "1"
-    return (
-        f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} channels of the first probe image, "
-        "each map at its own contrast, its channel number above it"
-    )

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import re
 import warnings
 
 import keras
@@ -16,6 +17,10 @@ from fm_callback.format import NUMBERS
 X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
+SCALARS = [
+    *(f"{measure}_{which}" for measure in ("mask_auroc", "mask_iou", "edge_auroc") for which in ("best", "median")),
+    *("mask_auroc_lowest", "effective_rank", "dead_or_flat", "dormant"),
+]
 
 
 def segmenter(**compiling):
@@ -51,8 +56,11 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     tags = {f"{layer}/{part}" for layer in layers for part in ("maps", "numbers")} | {
         f"feature_maps/{layer}" for layer in layers
     }
+    tags |= {f"feature_maps/{measure}/{layer}" for measure in SCALARS for layer in layers} | {"mask_table"}
+    later = {f"feature_maps/{measure}/{layer}" for measure in ("cka_previous", "cka_first") for layer in layers}
     expected = {(0, "probe")} | {(step, tag) for step in range(3) for tag in tags}
-    assert {found for found in with_tensorboards_own_loader(tmp_path / "feature_maps")} == expected
+    found = with_tensorboards_own_loader(tmp_path / "feature_maps")
+    assert sorted(found) == sorted(expected | {(step, tag) for step in (1, 2) for tag in later}), "each once"
     assert steps_of(tmp_path / "feature_maps") == [0, 1, 2], "one record a step"
 
 
@@ -62,9 +70,11 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     assert facts["down/maps"] == facts["down/numbers"] == {
         "version": 1, "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
         "slice": None, "channels": list(range(32)), "rows": 4, "columns": 8, "fields": facts["down/maps"]["fields"],
-        "step_unit": "epoch", "probe_images": 5, "stored_images": 4,
+        "cells": facts["down/maps"]["cells"], "step_unit": "epoch", "probe_images": 5, "stored_images": 4,
     }  # fmt: skip
-    assert tuple(facts["down/maps"]["fields"][:7]) == NUMBERS
+    assert tuple(facts["down/maps"]["fields"]) == (*NUMBERS, "mask_auroc", "mask_iou", "edge_auroc")
+    cells = facts["down/maps"]["cells"]
+    assert cells["foreground"] + cells["background"] == 5 * 8 * 8 and 0 < cells["edges"] < 5 * 8 * 8
     assert (
         facts["head/maps"]["activation"] == "sigmoid"
         and facts["head/maps"]["rows"] == facts["head/maps"]["columns"] == 1
@@ -180,9 +190,8 @@ def test_the_last_step_is_what_the_epoch_left_not_what_early_stopping_put_back(t
 
 def test_images_false_writes_none(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, images=False), epochs=1)
-    assert not [
-        tag for _, tag in with_tensorboards_own_loader(tmp_path / "feature_maps") if tag.startswith("feature_maps/")
-    ]
+    found = {tag for _, tag in with_tensorboards_own_loader(tmp_path / "feature_maps")}
+    assert "down/maps" in found and not found & {f"feature_maps/{layer}" for layer in ("down", "up", "head")}
 
 
 def test_channels_are_chosen_by_count_by_index_or_all(tmp_path):
@@ -298,6 +307,29 @@ def test_step_zero_says_on_one_line_what_it_does_and_verbose_0_says_nothing(tmp_
     segmenter().fit(X, Y, epochs=1, verbose=2, callbacks=[FeatureMapCallback(X[:1], tmp_path / "b")])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "FeatureMapCallback" in line]
     assert "3 layers" in line and str(tmp_path / "b" / "feature_maps") in line
+
+
+def test_the_table_says_when_a_layer_became_a_mask(tmp_path):
+    class Perfect(keras.callbacks.Callback):
+        """From the end of epoch 2 on, the head shows its input's mean, which the mask is a threshold of."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.get_layer("copy").set_weights([np.full((1, 1, 3, 2), [1 / 3, -1 / 3]), np.zeros(2)])
+
+    inputs = keras.Input((16, 16, 3))
+    noise = keras.layers.Conv2D(2, 1, name="copy", kernel_initializer="zeros", trainable=False)(inputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(1, 1, name="head")(noise))
+    model.compile("sgd", "mse")
+    callback = FeatureMapCallback(X[:2], tmp_path, masks=MASKS[:2], layers=["copy"])
+    assert callback.summary() == "no training has ended yet"
+    model.fit(X, Y, epochs=3, verbose=0, callbacks=[callback, Perfect()])
+    (line,) = [line for line in callback.summary().splitlines() if line.startswith("#1 copy")]
+    assert re.split(r" {2,}", line)[:6] == ["#1 copy", "2", "0", "0.50", "1.00", "0.50"]
+    (text,) = values_at(tmp_path / "feature_maps", 3)["mask_table"].tensor.string_val
+    assert "| #1 copy | 2 | 0 | 0.50 | 1.00 | 0.50 |" in text.decode()
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=[without := FeatureMapCallback(X[:2], tmp_path)])
+    assert "no masks were given" in without.summary()
 
 
 def test_json_of_the_probe_names_the_pixels_of_its_masks(tmp_path):

@@ -15,7 +15,7 @@ from fm_callback.format import LayerFacts, layer_tags, pack_record, read_records
 def facts(**changes):
     values = dict(
         number=12, kind="Conv2D", path="a/b", kernel=(3, 3), activation=None, shape=(40, 40, 128), slice=None,
-        channels=(0, 1), rows=1, columns=2, fields=("low",), step_unit="epoch", probe_images=2, stored_images=2,
+        channels=(0, 1), rows=1, columns=2, fields=("low",), cells={"edges": 4}, step_unit="epoch", probe_images=2, stored_images=2,
     )  # fmt: skip
     return LayerFacts(**values | changes)
 

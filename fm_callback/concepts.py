@@ -1,0 +1,149 @@
+"""What maps are measured against: the object's mask, the edges of the pictures, the outline, at the size of a map."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fm_callback.probe import Masks
+
+#: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one exists.
+EDGE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The concepts brought to one size of map, each bool (images, height, width), None where there is no such concept.
+
+    Attributes:
+        foreground: Cells of the object; None without masks.
+        background: Cells around it. A cell is neither where most of it is ignored.
+        edges: Cells with an edge of the picture in them; None where the probe is no image.
+        outline: Cells with an ignored pixel in them; None where no label is ignored.
+    """
+
+    foreground: np.ndarray | None
+    background: np.ndarray | None
+    edges: np.ndarray | None
+    outline: np.ndarray | None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the measures that exist with these concepts, in the order in which they are stored."""
+        pairs = (("mask", self.foreground), ("edge", self.edges), ("outline", self.outline))
+        names = {"mask": ("mask_auroc", "mask_iou"), "edge": ("edge_auroc",), "outline": ("outline_auroc",)}
+        return tuple(name for concept, cells in pairs if cells is not None for name in names[concept])
+
+    @cached_property
+    def present(self) -> dict[str, np.ndarray]:
+        """The concepts that exist, by name."""
+        concepts = {name: getattr(self, name) for name in ("foreground", "background", "edges", "outline")}
+        return {name: cells for name, cells in concepts.items() if cells is not None}
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many cells of all images together belong to each concept, by name."""
+        return {name: int(np.count_nonzero(cells)) for name, cells in self.present.items()}
+
+    @cached_property
+    def classes(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Each cell's class, a combination of concepts that occurs, so that one count of cells by class serves every measure.
+
+        Returns:
+            The classes, numbered from 0, intp (images, height * width); and for each concept which classes are part of it.
+        """
+        bits = enumerate(self.present.values())
+        code = sum((cells.reshape(len(cells), -1).astype(np.intp) << bit for bit, cells in bits), np.intp(0))
+        codes, code = np.unique(code, return_inverse=True)
+        return code, {name: codes >> bit & 1 == 1 for bit, name in enumerate(self.present)}
+
+    @property
+    def area(self) -> float:
+        """The q of mask IoU: the object's share of the cells that are object or background; NaN without any."""
+        inside, outside = self.counts.get("foreground", 0), self.counts.get("background", 0)
+        return inside / (inside + outside) if inside + outside else float("nan")
+
+
+class Concepts:
+    """The concepts of one probe, made once, at any size of map.
+
+    A map is taken to cover the whole picture, whatever the padding of the convolutions before it. Cell (i, j) of a map of h by w
+    covers the rectangle from (i H/h, j W/w) to ((i+1) H/h, (j+1) W/w) of the picture's H by W pixels; pixels are split where the
+    ratio is no whole number, or the map larger than the picture. The areas are integers here, so that ties are ties.
+
+    - **Mask**: area average. A cell is foreground if its foreground share exceeds its background share, else background; a cell
+      of which more than half is ignored is neither.
+    - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated) is among the top 10 % of its own
+      image and not 0; ties with the last of them count. A cell is an edge if any pixel of it is (max-pooling).
+    - **Outline**: a cell is outline if any pixel of it has an ignored label (max-pooling).
+
+    Max-pooling fills coarse maps: under a cell of 16x16 pixels nearly always lies an edge. `Cells.counts` says how many are left.
+    """
+
+    def __init__(self, luminance: np.ndarray | None, masks: "Masks | None") -> None:
+        """Finds the edges.
+
+        Args:
+            luminance: (N, H, W) of any scale, see `luminance`; None if the probe is no image.
+            masks: The labels, of the same shape; or None.
+        """
+        self._edges = None if luminance is None else _edges(luminance)
+        self._masks = masks
+        self._cells: dict[tuple[int, int], Cells] = {}
+
+    def at(self, height: int, width: int) -> Cells:
+        """The concepts at the size of a map; the same object at every call."""
+        if (height, width) not in self._cells:
+            self._cells[height, width] = self._made(height, width)
+        return self._cells[height, width]
+
+    def _made(self, height: int, width: int) -> Cells:
+        edges = None if self._edges is None else _areas(self._edges, height, width) > 0
+        if self._masks is None:
+            return Cells(None, None, edges, None)
+        inside = _areas(self._masks.foreground, height, width)
+        whole = self._masks.foreground.shape[1] * self._masks.foreground.shape[2]
+        ignored = np.zeros_like(inside) if self._masks.ignore is None else _areas(self._masks.ignore, height, width)
+        foreground = inside > whole - inside - ignored
+        counted = 2 * ignored <= whole
+        outline = None if self._masks.ignore is None else ignored > 0
+        return Cells(foreground & counted, ~foreground & counted, edges, outline)
+
+
+def luminance(images: np.ndarray) -> np.ndarray:
+    """Luminance of a batch of images: Rec. 601 for three channels, the mean of the channels otherwise.
+
+    Args:
+        images: (N, H, W, C) of any numeric dtype and range.
+
+    Returns:
+        float32 (N, H, W). What is not finite is 0.
+    """
+    values = np.nan_to_num(np.asarray(images, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    weights = (0.299, 0.587, 0.114) if values.shape[-1] == 3 else np.full(values.shape[-1], 1 / values.shape[-1])
+    return values @ np.asarray(weights, np.float32)
+
+
+def _areas(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The area of the true pixels in each cell, in units in which a cell has H * W; float64, but exact integers."""
+    rows, columns = _overlaps(pixels.shape[1], height), _overlaps(pixels.shape[2], width)
+    return rows @ pixels.astype(np.float64) @ columns.T
+
+
+def _overlaps(pixels: int, cells: int) -> np.ndarray:
+    """How much of each pixel lies in each cell along one axis, (cells, pixels); a pixel is `cells` long, a cell `pixels`."""
+    cell, pixel = np.arange(cells)[:, None] * pixels, np.arange(pixels) * cells
+    overlap = np.minimum(cell + pixels, pixel + cells) - np.maximum(cell, pixel)
+    return np.maximum(overlap, 0).astype(np.float64)
+
+
+def _edges(luminance: np.ndarray) -> np.ndarray:
+    """The pixels of the largest Sobel magnitude of each image, bool (N, H, W)."""
+    padded = np.pad(luminance.astype(np.float64), ((0, 0), (1, 1), (1, 1)), "edge")
+    smooth_rows = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
+    smooth_columns = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
+    magnitude = np.hypot(smooth_rows[:, :, 2:] - smooth_rows[:, :, :-2], smooth_columns[:, 2:] - smooth_columns[:, :-2])
+    threshold = np.quantile(magnitude, 1 - EDGE_SHARE, axis=(1, 2), keepdims=True, method="higher")
+    return (magnitude >= threshold) & (magnitude > 0)

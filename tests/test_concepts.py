@@ -1,0 +1,114 @@
+"""The concepts at a map's size, against scikit-image and plain repetition."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from skimage.filters import sobel
+from skimage.measure import block_reduce
+
+from fm_callback.concepts import Cells, Concepts, luminance
+from fm_callback.probe import Masks
+
+SIZES = [
+    (160, 160, 40, 40),
+    (75, 75, 10, 10),
+    (10, 10, 16, 16),
+    (30, 20, 7, 33),
+    (5, 5, 1, 1),
+    (1, 1, 3, 3),
+    (9, 9, 9, 9),
+]
+
+
+def shares(pixels, height, width):
+    """The share of true pixels in each cell: each pixel repeated until both sizes divide it, then block averages."""
+    _, rows, columns = pixels.shape
+    fine = pixels.repeat(height, 1).repeat(width, 2)
+    return np.stack([block_reduce(image.astype(float), (rows, columns), np.mean) for image in fine])
+
+
+def touched(pixels, height, width):
+    _, rows, columns = pixels.shape
+    fine = pixels.repeat(height, 1).repeat(width, 2)
+    return np.stack([block_reduce(image, (rows, columns), np.max) for image in fine])
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_concepts_at_any_ratio(generator, size):
+    rows, columns, height, width = size
+    labels = generator.integers(0, 3, (2, rows, columns))
+    gray = generator.random((2, rows, columns))
+    cells = Concepts(gray, Masks(labels == 1, labels == 2)).at(height, width)
+    inside, outside, ignored = (shares(labels == label, height, width) for label in (1, 0, 2))
+    tie = np.isclose(inside, outside, atol=1e-12)
+    counted = ignored < 0.5 + 1e-12
+    assert np.array_equal(cells.foreground, (inside > outside) & ~tie & counted)
+    assert np.array_equal(cells.background, ~((inside > outside) & ~tie) & counted)
+    assert np.array_equal(cells.outline, touched(labels == 2, height, width))
+    edges = Concepts(gray, None).at(rows, columns).edges
+    assert np.array_equal(cells.edges, touched(edges, height, width))
+
+
+def test_a_cell_of_equal_shares_is_background():
+    labels = np.array([[[1, 0], [0, 1]]])
+    cells = Concepts(None, Masks(labels == 1, None)).at(1, 1)
+    assert not cells.foreground.any() and cells.background.all()
+    assert cells.counts == {"foreground": 0, "background": 1}
+
+
+@pytest.mark.parametrize(("ignored", "counted"), [(2, True), (3, False)])
+def test_a_cell_mostly_ignored_is_neither(ignored, counted):
+    labels = np.full(4, 1)
+    labels[:ignored] = 2
+    labels = labels.reshape(1, 2, 2)
+    cells = Concepts(None, Masks(labels == 1, labels == 2)).at(1, 1)
+    assert bool(cells.foreground | cells.background) is counted
+
+
+def test_edges_are_the_largest_sobel_magnitudes_of_each_image(generator):
+    gray = ndimage.gaussian_filter(generator.random((3, 50, 40)), (0, 2, 2)) * np.array([1, 100, 0.01])[:, None, None]
+    edges = Concepts(gray, None).at(50, 40).edges
+    for image, found in zip(gray, edges, strict=True):
+        for magnitude in (sobel(image), np.hypot(ndimage.sobel(image, 0), ndimage.sobel(image, 1))):
+            assert found.sum() == 200
+            assert magnitude[found].min() > magnitude[~found].max()
+
+
+def test_edges_of_few_or_no_gradients():
+    gray = np.zeros((3, 40, 40))
+    gray[1, :, 20:] = 1.0  # two columns of edge pixels: fewer than 10 %
+    gray[2, :, ::4] = 1.0  # stripes: half of the pixels share the largest magnitude
+    edges = Concepts(gray, None).at(40, 40).edges
+    assert not edges[0].any()
+    assert np.array_equal(np.unique(np.nonzero(edges[1])[1]), [19, 20])
+    assert edges[2].mean() >= 0.1
+
+
+def test_luminance(generator):
+    colour = generator.random((2, 4, 5, 3))
+    assert np.allclose(luminance(colour), colour @ [0.299, 0.587, 0.114], atol=1e-6)
+    assert np.allclose(luminance(np.full((1, 2, 2, 3), 255, np.uint8)), 255)
+    for channels in (1, 2, 4):
+        images = generator.random((2, 4, 5, channels))
+        assert np.allclose(luminance(images), images.mean(-1), atol=1e-6)
+    colour[0, 0, 0, 0] = np.nan
+    assert np.isfinite(luminance(colour)).all()
+
+
+def test_what_exists():
+    labels, gray = np.eye(4, dtype=int)[None], np.eye(4)[None]
+    masks, border = Masks(labels == 1, None), Masks(labels == 1, labels == 2)
+    assert Concepts(None, None).at(2, 2).fields == ()
+    assert Concepts(gray, None).at(2, 2).fields == ("edge_auroc",)
+    assert Concepts(gray, masks).at(2, 2).fields == ("mask_auroc", "mask_iou", "edge_auroc")
+    assert Concepts(gray, border).at(2, 2).fields == ("mask_auroc", "mask_iou", "edge_auroc", "outline_auroc")
+    assert np.isnan(Cells(None, None, None, None).area)
+    made = Concepts(gray, border)
+    assert made.at(4, 4) is made.at(4, 4)
+    assert made.at(4, 4).area == 0.25
+    assert made.at(4, 4).counts == {"foreground": 4, "background": 12, "edges": made.at(4, 4).edges.sum(), "outline": 0}
