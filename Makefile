@@ -3,14 +3,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOGS ?= logs
+BACKEND_TESTS := $(addprefix tests/test_,zoo.py layers.py extractor.py observer.py scale_out.py)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-backends lint bench clean
 
 demo: $(VENV)/examples
 	$(BIN)/python examples/train_pets.py --log-dir $(LOGS)
 
 test: $(VENV)/dev lint
 	$(BIN)/python -m pytest -q
+
+# JAX and PyTorch beside each other, without TensorFlow, in an environment of their own.
+test-backends: $(VENV)-backends/backends
+	KERAS_BACKEND=jax $(VENV)-backends/bin/python -m pytest -q $(BACKEND_TESTS)
+	KERAS_BACKEND=torch $(VENV)-backends/bin/python -m pytest -q $(BACKEND_TESTS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -26,5 +32,10 @@ $(VENV)/%: setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	touch $@
 
+$(VENV)-backends/%: setup.cfg pyproject.toml
+	test -x $(VENV)-backends/bin/python || $(PYTHON) -m venv $(VENV)-backends
+	$(VENV)-backends/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) logs build *.egg-info
+	rm -rf $(VENV) $(VENV)-backends logs build *.egg-info

@@ -249,19 +249,17 @@ def main() -> None:
     compile_model(model, drawn, args.epochs * len(batches))
     probe, trimaps = held_out[0][:PROBE], held_out[1][:PROBE]
     print(f"{model.count_params():,} parameters; {args.epochs} epochs of {len(batches)} steps")
+    feature_maps = FeatureMapCallback(
+        scaled(probe, drawn), args.log_dir, masks=trimaps, foreground=PET, ignore=BORDER, layers=args.layers
+    )
     model.fit(
         batches,
         validation_data=Batches(held_out, args.batch, drawn=drawn),
         epochs=args.epochs,
         verbose=0,
-        callbacks=[
-            Progress(),
-            keras.callbacks.TensorBoard(args.log_dir, write_graph=False),
-            FeatureMapCallback(
-                scaled(probe, drawn), args.log_dir, masks=trimaps, foreground=PET, ignore=BORDER, layers=args.layers
-            ),
-        ],
+        callbacks=[Progress(), keras.callbacks.TensorBoard(args.log_dir, write_graph=False), feature_maps],
     )
+    print(f"\nOn {PROBE} held-out pictures, the pet against the background:\n\n{feature_maps.summary()}\n")
     if args.save:
         model.compile(loss="sparse_categorical_crossentropy")  # so that the file loads without this script's loss
         model.save(args.save)

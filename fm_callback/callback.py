@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from fm_callback.backends import is_chief
-from fm_callback.extractor import check_channels
+from fm_callback.extractor import Capture, check_channels
 from fm_callback.history import aligned
 from fm_callback.layers import Choice
 from fm_callback.probe import read_masks
@@ -95,16 +95,22 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.every = every
         self.images = images
         self._recorder: Recorder | None = None
-        self._started = False
+        self._capture: Capture | None = None
+        self._started = self._said_cost = False
+        self._epoch_began = self._epoch_seconds = 0.0
         self._summary = "no training has ended yet"
         self._iterations = self._epoch_iterations = 0
         if update_freq != "epoch":
             # Only then: a batch hook of any callback makes Keras wait for every batch's logs.
             self.on_train_batch_end = self._on_train_batch_end
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: the configuration, nothing that belongs to a training."""
+        return {**self.__dict__, "_recorder": None, "_capture": None, "_model": None}
+
     def on_train_begin(self, logs: Any = None) -> None:
         self._close()
-        self._started = False
+        self._started = self._said_cost = False
         if not is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
         self._recorder = Recorder(
@@ -116,7 +122,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
             Path(self.log_dir),
             "epoch" if self.update_freq == "epoch" else "batch",
             self.images,
+            self._capture,
         )
+        self._capture = self._recorder.capture
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._recorder is None:
@@ -126,6 +134,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if not self._started:  # Keras tells callbacks no initial epoch: it is the first that begins
             self._started = True
             self._start(self._recorder, epoch if self.update_freq == "epoch" else self._iterations)
+        self._say_cost(self._recorder)
+        self._epoch_began = time.perf_counter()
 
     def _start(self, recorder: Recorder, step: int) -> None:
         self._say(f"FeatureMapCallback: compiling one pass through {len(recorder.plans)} layers ...", end=" ")
@@ -152,6 +162,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._recorder is None:
             return
+        self._epoch_seconds = time.perf_counter() - self._epoch_began
         if self.update_freq != "epoch":
             self._recorder.hold(self._optimizer_iterations())
         elif self._due(epoch + 1, epoch + 1):
@@ -181,11 +192,29 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def _close(self) -> None:
         if self._recorder is not None:
             self._recorder.close()
+            self._say_cost(self._recorder)
             rows = self._recorder.table()
             self._summary = (
                 "no masks were given: nothing to compare the feature maps with" if rows is None else aligned(rows)
             )
             self._recorder = None
+
+    def _say_cost(self, recorder: Recorder) -> None:
+        """Once, when the first ordinary step is on disk: what each step costs, and what to do if that is much."""
+        cost = recorder.cost
+        if cost is None or self._said_cost:
+            return
+        self._said_cost = True
+        share = (cost.blocked + cost.behind) / max(self._epoch_seconds, 1e-9)
+        advice = ""
+        if self.update_freq == "epoch":
+            advice = f", {share:.1%} of an epoch"
+            if share > 0.05:
+                advice += ". For less, log fewer `layers` or `channels`, a smaller probe, `every` n-th step, or `images=False`"
+        self._say(
+            f"FeatureMapCallback: a step costs {cost.blocked * 1e3:.0f} ms in the training thread, {cost.behind * 1e3:.0f} ms "
+            f"behind it and {cost.size / 1e6:.1f} MB{advice}"
+        )
 
     def _say(self, text: str, end: str = "\n") -> None:
         if self.params is None or self.params.get("verbose", 1) != 0:

@@ -5,6 +5,8 @@ that is all that the training thread waits for. `summarise` makes of them what i
 in one buffer each; it reads no weights, so it may run later, on another thread, while training goes on.
 """
 
+import operator
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from fm_callback.backends import compiled, owned, pure, scope
+from fm_callback.backends import compiled, owned, pure, stateless, to_host
 from fm_callback.format import NUMBERS
-from fm_callback.layers import Choice, ConvLayer, Found, find, inner, obstacle, select, specs_of
+from fm_callback.layers import Choice, ConvLayer, Found, brief, every_layer, find, inner, obstacle, select, specs_of
 from fm_callback.probe import as_batch
-from fm_callback.trace import recording
+from fm_callback.trace import Call, recording
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def plan(entry: Found, channels: int | str | Sequence[int]) -> Plan:
     layout = getattr(core, "data_format", None) or keras.config.image_data_format()
     first = layout == "channels_first" and len(shape) > 2
     if first and core is not entry.layer and len(shape) == 5:
-        raise ValueError(f"layer {info.path!r} ({info.kind}) is channels_first inside a wrapper with a further axis: not supported")
+        raise ValueError(
+            f"layer {info.path!r} ({info.kind}) is channels_first inside a wrapper with a further axis: not supported"
+        )
     total = shape[1 if first else -1]
     if total is None:
         raise ValueError(f"layer {info.path!r} puts out an unknown number of channels: {shape}")
@@ -91,7 +95,9 @@ def plan(entry: Found, channels: int | str | Sequence[int]) -> Plan:
     else:
         indices = tuple(int(index) for index in channels if int(index) < total)
         if not indices:
-            raise ValueError(f"layer {info.path!r} has {total} channels, numbered from 0: none of `channels`={list(channels)!r}")
+            raise ValueError(
+                f"layer {info.path!r} has {total} channels, numbered from 0: none of `channels`={list(channels)!r}"
+            )
     activation = getattr(core, "activation", None)
     name = getattr(activation, "__name__", type(activation).__name__) if activation is not None else None
     return Plan(info, indices, total, first, None if name == "linear" else name)
@@ -111,7 +117,9 @@ def check_channels(channels: Any) -> None:
             indices = list(channels)
         except TypeError:
             raise ValueError(wrong) from None
-        good = all(isinstance(index, (int, np.integer)) and not isinstance(index, bool) and index >= 0 for index in indices)
+        good = all(
+            isinstance(index, (int, np.integer)) and not isinstance(index, bool) and index >= 0 for index in indices
+        )
         if not indices or not good or len(set(indices)) < len(indices):
             raise ValueError(wrong)
 
@@ -138,14 +146,24 @@ class Capture:
         specs = keras.tree.map_structure(lambda batch: keras.KerasTensor(batch.shape, str(batch.dtype)), samples)
         if not model.built:  # from a batch of any size: otherwise the model would remember this one's
             find(model, specs_of(samples), samples)
-        chosen = select(find(model, specs, samples), layers)
+        found, untraceable = find(model, specs, samples)
+        chosen = select(found, layers)
         if not isinstance(channels, (int, str)):
             absent = [index for index in channels if all(index >= (_channels(entry) or 0) for entry in chosen)]
             if absent:
                 raise ValueError(f"no chosen layer has the channels {absent} of `channels`={list(channels)!r}")
         self.plans = [plan(entry, channels) for entry in chosen]
-        self._capture = compiled(model, lambda inputs: _forward(model, self.plans, inputs))
+        self._model = model
+        self._made_for = _identity(model, samples, layers, channels)
         self._summarise = pure(_summarise)
+        self._eager = untraceable is not None
+        self._pass = stateless(self._forward) if self._eager else compiled(model, self._forward)
+        if untraceable is not None:
+            self._warn(untraceable)
+
+    def fits(self, model: keras.Model, samples: Any, layers: Choice, channels: int | str | Sequence[int]) -> bool:
+        """Whether a capture made anew with these arguments would be this one again: same model, layers and variables."""
+        return model is self._model and self._made_for == _identity(model, samples, layers, channels)
 
     def __call__(self, samples: Any) -> list[Any]:
         """The chosen channels at the weights of this moment: a list of float32 tensors (N, ..., channels) on the device.
@@ -153,7 +171,42 @@ class Capture:
         Args:
             samples: Tensors like the arrays with which the capture was made.
         """
-        return self._capture(samples)
+        try:
+            return self._pass(samples)
+        except Exception as error:
+            if self._eager:
+                raise
+            self._eager = True
+            outputs = (eager := stateless(self._forward))(samples)  # raises again where the fault is the model's own
+            self._pass = eager
+            self._warn(brief(error))
+            return outputs
+
+    def _warn(self, reason: str) -> None:
+        warnings.warn(
+            f"model {self._model.name!r} can't be compiled ({reason}): its feature maps are taken by running it layer by layer, which is slower",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+    def _forward(self, inputs: Any) -> list[Any]:
+        wanted = {entry.info.path: entry for entry in self.plans}
+        like = keras.tree.flatten(inputs)[0]
+        outputs: dict[str, Any] = {}
+
+        def visit(call: Call) -> None:
+            if call.path in wanted and obstacle(call.output, like) is None:
+                outputs[call.path] = _chosen(wanted[call.path], call.output)
+
+        with recording(self._model, visit):
+            self._model(inputs, training=False)
+        absent = [path for path in wanted if path not in outputs]
+        if absent and not self._eager:
+            raise RuntimeError(f"{absent} could not be captured, though a first trace of the model had found them")
+        for path in absent:  # data decided otherwise than when the layers were found: nothing to show is not zero
+            shape = (like.shape[0], *wanted[path].shape[:-1], len(wanted[path].channels))
+            outputs[path] = keras.ops.full(shape, float("nan"), "float32")
+        return [outputs[path] for path in wanted]
 
     def summarise(self, outputs: list[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """What is stored of captured outputs.
@@ -165,7 +218,7 @@ class Capture:
             The maps, a list of uint8 arrays (N, channels, height, width), each channel scaled to its own low and high over all
             images; and the numbers, a list of float32 arrays (channels, 7) in the order of `NUMBERS`.
         """
-        pixels, numbers = (keras.ops.convert_to_numpy(buffer) for buffer in self._summarise(outputs))
+        pixels, numbers = to_host(self._summarise(outputs))
         maps, rows = [], []
         for entry, output in zip(self.plans, outputs, strict=True):
             count = len(entry.channels)
@@ -177,16 +230,24 @@ class Capture:
         return maps, rows
 
 
+def _identity(model: keras.Model, samples: Any, layers: Choice, channels: int | str | Sequence[int]) -> tuple[Any, ...]:
+    """What a capture depends on. Objects are kept, not their ids: an id may come again."""
+    shapes = [(batch.shape, str(batch.dtype)) for batch in keras.tree.flatten(samples)]
+    choice = [layers if isinstance(layers, (int, str)) or callable(layers) else list(layers), channels]
+    return shapes, choice, _Same(every_layer(model)), _Same(model.variables)
+
+
+class _Same(list[Any]):
+    """A list that equals another if it holds the very same objects."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) and len(self) == len(other) and all(map(operator.is_, self, other))
+
+    __hash__ = None
+
+
 def _channels(entry: Found) -> int | None:
     return plan(entry, "all").total
-
-
-def _forward(model: keras.Model, plans: list[Plan], inputs: Any) -> list[Any]:
-    with recording(model) as record:
-        model(inputs, training=False)
-    around = scope(keras.tree.flatten(inputs)[0])
-    outputs = {call.path: call.output for call in record.calls() if obstacle(call, around) is None}
-    return [_chosen(entry, outputs[entry.info.path]) for entry in plans]
 
 
 def _chosen(entry: Plan, output: Any) -> Any:
@@ -203,6 +264,7 @@ def _chosen(entry: Plan, output: Any) -> Any:
 
 
 def _summarise(outputs: list[Any]) -> tuple[Any, Any]:
+    """One buffer of all pixels and one of all numbers; laying layers of one size side by side first costs more than it saves."""
     parts = [_summary(output) for output in outputs]
     pixels = keras.ops.concatenate([keras.ops.reshape(pixels, (-1,)) for pixels, _ in parts])
     return pixels, keras.ops.concatenate([numbers for _, numbers in parts])
@@ -288,8 +350,11 @@ class FeatureMapExtractor:
         capture = self._captures[key]
         outputs = capture(keras.tree.map_structure(keras.ops.convert_to_tensor, batch))
         return {
-            entry.info.path: keras.ops.convert_to_numpy(output) for entry, output in zip(capture.plans, outputs, strict=True)
+            entry.info.path: keras.ops.convert_to_numpy(output)
+            for entry, output in zip(capture.plans, outputs, strict=True)
         }
 
 
-assert NUMBERS == ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite"), "the order in which _summary stacks them"
+assert NUMBERS == ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite"), (
+    "the order in which _summary stacks them"
+)

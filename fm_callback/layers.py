@@ -2,6 +2,8 @@
 
 import difflib
 import fnmatch
+import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -70,7 +72,10 @@ class ConvLayers(list[ConvLayer]):
         ]
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
         lines = [
-            "  ".join(cell.rjust(width) if at == 0 else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True)))
+            "  ".join(
+                cell.rjust(width) if at == 0 else cell.ljust(width)
+                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
             for row in (head, tuple("-" * width for width in widths), *rows)
         ]
         return "\n".join(line.rstrip() for line in lines)
@@ -84,6 +89,13 @@ class Found(NamedTuple):
     info: ConvLayer
     layer: keras.Layer
     obstacle: str | None
+
+
+class Findings(NamedTuple):
+    """The calls of a model's layers, and why the model could not be traced, so that it had to run (None if it could)."""
+
+    found: list[Found]
+    untraceable: str | None
 
 
 def conv_layers(model: keras.Model, samples: Any = None) -> ConvLayers:
@@ -113,7 +125,7 @@ def conv_layers(model: keras.Model, samples: Any = None) -> ConvLayers:
         ValueError: if the model does not know its input shape and no samples are given.
     """
     specs = input_specs(model) if samples is None else specs_of(samples)
-    return ConvLayers(found.info for found in find(model, specs, samples) if found.info.number is not None)
+    return ConvLayers(found.info for found in find(model, specs, samples).found if found.info.number is not None)
 
 
 def input_specs(model: keras.Model) -> Any:
@@ -136,56 +148,92 @@ def input_specs(model: keras.Model) -> Any:
 
 def specs_of(samples: Any) -> Any:
     """Symbolic inputs like a structure of batches, of any batch size."""
-    return keras.tree.map_structure(lambda batch: keras.KerasTensor((None, *batch.shape[1:]), str(batch.dtype)), samples)
+    return keras.tree.map_structure(
+        lambda batch: keras.KerasTensor((None, *batch.shape[1:]), str(batch.dtype)), samples
+    )
 
 
-def find(model: keras.Model, specs: Any, samples: Any = None) -> list[Found]:
+def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
     """Every call of every layer: convolutions in the order of their numbers, then the others in the order of execution.
 
     The model is traced without data; only where that is impossible, and samples are given, does it run once.
+
+    Raises:
+        ValueError: if the model can't be traced and there are no samples, or it can't take them.
     """
     tracer = _Tracer(name="fm_callback_trace")
     tracer.model = model
+    untraceable = None
     try:
         if not model.built:  # a layer that is built while we watch would be seen twice
+            if isinstance(model, keras.Sequential):  # torch would take the batch size of its trial runs for the model's
+                model.build(keras.tree.flatten(specs)[0].shape)
             tracer.compute_output_spec(specs)
-        shapes = [spec.shape for spec in tracer.compute_output_spec(specs)]
+        outputs = tracer.compute_output_spec(specs)
         if tracer.variables_grew:
-            shapes = [spec.shape for spec in tracer.compute_output_spec(specs)]
+            outputs = tracer.compute_output_spec(specs)
     except Exception as error:
+        untraceable = brief(tracer.error or error)
         if samples is None:
-            raise ValueError(f"model {model.name!r} can't be traced without data ({error}); give `samples`, one batch of its inputs") from error
+            raise ValueError(
+                f"model {model.name!r} can't be traced without data ({untraceable}); give `samples`, one batch of its inputs"
+            ) from error
         outputs = stateless(tracer.call)(keras.tree.map_structure(keras.ops.convert_to_tensor, samples))
-        shapes = [(None, *output.shape[1:]) for output in outputs]
-    return _numbered(model, tracer.calls, [tuple(shape) for shape in shapes], tracer.obstacles)
+    traced = iter(outputs)
+    seen = [(call, _known_shape(next(traced) if why is None else call.output), why) for call, why in tracer.calls]
+    return Findings(_numbered(model, seen), untraceable)
 
 
 class _Tracer(keras.Operation):
     """Calls a model in evaluation mode and returns what each of its layers returned, so that Keras can infer their shapes."""
 
     model: keras.Model
+    error: Exception | None = None  # as it was: Keras words it anew, and fails at that for some of JAX's
 
     def call(self, inputs: Any) -> list[Any]:
         before = len(self.model.variables)
-        with recording(self.model) as record:
-            self.model(inputs, training=False)
+        like = keras.tree.flatten(inputs)[0]
+        self.calls: list[tuple[Call, str | None]] = []
+
+        def visit(call: Call) -> None:
+            if keras.ops.is_tensor(call.output):
+                self.calls.append((call, obstacle(call.output, like)))
+
+        try:
+            with recording(self.model, visit):
+                self.model(inputs, training=False)
+        except Exception as error:
+            self.error = error
+            raise
         self.variables_grew = len(self.model.variables) > before
-        around = scope(keras.tree.flatten(inputs)[0])
-        self.calls = [call for call in record.calls() if keras.ops.is_tensor(call.output)]
-        self.obstacles = [obstacle(call, around) for call in self.calls]
-        return [call.output for call in self.calls]
+        return [call.output for call, why in self.calls if why is None]
 
 
-def obstacle(call: Call, around: object | None) -> str | None:
-    """Why a call's output can't leave the traced function whose inputs belong to the scope `around`; None if it can."""
-    if scope(call.output) not in (None, around):
-        return "it runs inside a loop, a branch or a vectorised map"
+def obstacle(output: Any, like: Any) -> str | None:
+    """Why a layer's output can't leave the traced function that has `like` among its inputs; None if it can."""
+    if scope(output) not in (None, scope(like)):
+        return "it runs inside a loop, a branch, a vectorised map or a function that is compiled on its own"
+    sizes, batch = _known_shape(output), _known_shape(like)
+    if sizes[:1] != batch[:1]:
+        return f"the first axis of its output {sizes} is not that of the samples {batch}"
+    if None in sizes and None not in batch:
+        return f"the size of its output {sizes} is known only when it runs"
     return None
 
 
-def _numbered(
-    model: keras.Model, calls: list[Call], shapes: list[tuple[int | None, ...]], obstacles: list[str | None]
-) -> list[Found]:
+def _known_shape(tensor: Any) -> tuple[int | None, ...]:
+    """A tensor's shape; empty where TensorFlow does not know how many axes there are."""
+    return () if getattr(tensor.shape, "rank", 0) is None else tuple(tensor.shape)
+
+
+def brief(error: Exception) -> str:
+    """What an error says, on one line: Keras puts the reason on the line after the layer's name, in bold."""
+    lines = [line for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:2])}"
+
+
+def _numbered(model: keras.Model, seen: list[tuple[Call, tuple[int | None, ...], str | None]]) -> list[Found]:
+    calls = [call for call, _, _ in seen]
     numbers: dict[int, int] = {}
     for layer in _walk(model):
         numbers.setdefault(id(layer), len(numbers) + 1)
@@ -197,21 +245,22 @@ def _numbered(
     for call in calls:
         if is_conv(call.layer) and id(call.layer) not in wrapped:
             numbers.setdefault(id(call.layer), len(numbers) + 1)
-    found = [
-        Found(_describe(call, numbers.get(id(call.layer)), shape), call.layer, why)
-        for call, shape, why in zip(calls, shapes, obstacles, strict=True)
-    ]
+    found = [Found(_describe(call, numbers.get(id(call.layer)), shape), call.layer, why) for call, shape, why in seen]
     order = {id(entry): at for at, entry in enumerate(found)}
     return sorted(found, key=lambda entry: (entry.info.number is None, entry.info.number or 0, order[id(entry)]))
 
 
 def _walk(model: keras.Model) -> Iterator[keras.Layer]:
     """The convolutions that `model.layers` shows, depth-first."""
+    return (layer for layer in every_layer(model) if is_conv(layer))
+
+
+def every_layer(model: keras.Model) -> Iterator[keras.Layer]:
+    """The layers that `model.layers` shows, depth-first."""
     for layer in model.layers:
-        if is_conv(layer):
-            yield layer
-        elif isinstance(layer, keras.Model):
-            yield from _walk(layer)
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from every_layer(layer)
 
 
 def is_conv(layer: keras.Layer) -> bool:
@@ -260,33 +309,58 @@ def select(found: list[Found], choice: Choice) -> list[Found]:
     """
     convs = [entry for entry in found if entry.info.number is not None]
     if isinstance(choice, bool):
-        raise ValueError(f"`layers` must be a count, 'all', or a list of numbers, names, globs and predicates; received {choice!r}")
+        raise ValueError(
+            f"`layers` must be a count, 'all', or a list of numbers, names, globs and predicates; received {choice!r}"
+        )
     if isinstance(choice, int) or choice == "all":
         if not convs:
             raise ValueError(
                 "the model has no convolution layer; to watch other layers give `layers` a list of their names, or a predicate. It has: "
                 + _listing([entry.info.path for entry in found])
             )
-        able = [entry for entry in convs if entry.obstacle is None]
-        if isinstance(choice, str):
-            return able
-        if choice < 1:
-            raise ValueError(f"`layers` as a count must be at least 1; received {choice}. A list, such as [-1], chooses by number")
-        return _spread(able, choice)
+        if isinstance(choice, int) and choice < 1:
+            raise ValueError(
+                f"`layers` as a count must be at least 1; received {choice}. A list, such as [-1], chooses by number"
+            )
+        able = _able(convs)
+        _warn_of(convs)
+        return able if isinstance(choice, str) else _spread(able, choice)
     items = [choice] if isinstance(choice, str) or callable(choice) else list(choice)
     if not items:
-        raise ValueError("`layers` is an empty list; give a count, 'all', or at least one number, name, glob or predicate")
+        raise ValueError(
+            "`layers` is an empty list; give a count, 'all', or at least one number, name, glob or predicate"
+        )
     chosen: dict[str, tuple[Found, Any]] = {}
+    matched: list[Found] = []
     for item in items:
-        for entry in _matching(item, convs, found):
+        matching = _matching(item, convs, found)
+        matched += matching
+        for entry in _able(matching):
             if entry.info.path in chosen:
                 raise ValueError(
                     f"layer {entry.info.path!r} is chosen twice in `layers`: by {_spell(chosen[entry.info.path][1])} and by {_spell(item)}"
                 )
-            if entry.obstacle:
-                raise ValueError(f"layer {entry.info.path!r} can't be captured: {entry.obstacle}")
             chosen[entry.info.path] = entry, item
+    _warn_of(matched)
     return [entry for entry in found if entry.info.path in chosen]
+
+
+def _able(entries: list[Found]) -> list[Found]:
+    able = [entry for entry in entries if entry.obstacle is None]
+    if not able:
+        raise ValueError(f"can't be captured: {_obstacles(entries)}")
+    return able
+
+
+def _warn_of(entries: list[Found]) -> None:
+    if any(entry.obstacle for entry in entries):
+        warnings.warn(
+            f"layers left out, because they can't be captured: {_obstacles(entries)}", RuntimeWarning, stacklevel=2
+        )
+
+
+def _obstacles(entries: list[Found]) -> str:
+    return "; ".join(f"{entry.info.path!r}: {entry.obstacle}" for entry in entries if entry.obstacle)
 
 
 def _spread(entries: list[Found], count: int) -> list[Found]:
@@ -307,14 +381,18 @@ def _matching(item: Any, convs: list[Found], found: list[Found]) -> list[Found]:
         if not matching:
             raise ValueError(f"no layer satisfies the predicate {_spell(item)} in `layers`. {_have(convs)}")
         return matching
-    raise ValueError(f"an item of `layers` must be a number, a name, a glob or a predicate; received {item!r} ({type(item).__name__})")
+    raise ValueError(
+        f"an item of `layers` must be a number, a name, a glob or a predicate; received {item!r} ({type(item).__name__})"
+    )
 
 
 def _by_number(number: int, convs: list[Found]) -> list[Found]:
     last = max((entry.info.number or 0 for entry in convs), default=0)
     wanted = number if number > 0 else last + 1 + number
     if number == 0 or not 1 <= wanted <= last:
-        raise ValueError(f"no conv layer number {number}: numbers go from 1 to {last}, or from -1 (the last) to -{last}. {_have(convs)}")
+        raise ValueError(
+            f"no conv layer number {number}: numbers go from 1 to {last}, or from -1 (the last) to -{last}. {_have(convs)}"
+        )
     return [entry for entry in convs if entry.info.number == wanted]
 
 
@@ -324,14 +402,20 @@ def _by_name(name: str, convs: list[Found], found: list[Found]) -> list[Found]:
         return exact
     named = [entry for entry in found if entry.info.name == name]
     if len({id(entry.layer) for entry in named}) > 1:
-        raise ValueError(f"{name!r} names several layers; give the path of one: {_listing([entry.info.path for entry in named])}")
+        raise ValueError(
+            f"{name!r} names several layers; give the path of one: {_listing([entry.info.path for entry in named])}"
+        )
     if named:
         return named
-    globbed = [entry for entry in convs if any(fnmatch.fnmatchcase(text, name) for text in (entry.info.path, entry.info.name))]
+    globbed = [
+        entry for entry in convs if any(fnmatch.fnmatchcase(text, name) for text in (entry.info.path, entry.info.name))
+    ]
     if globbed:
         return globbed
     known = [entry.info.path for entry in convs]
-    near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name, [entry.info.path for entry in found], n=1)
+    near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(
+        name, [entry.info.path for entry in found], n=1
+    )
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"no conv layer {name!r}{hint} {_have(convs)}")
 

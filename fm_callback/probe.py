@@ -44,7 +44,9 @@ def as_batch(samples: Any, model: keras.Model) -> Any:
         )
     if counts == {0}:
         raise ValueError(f"`samples` is empty: shape {leaves[0].shape}; give at least one sample")
-    if len(batches) == 1 and not isinstance(arrays, dict):  # Keras warns if the one input is in a list and the model's is not
+    if len(batches) == 1 and not isinstance(
+        arrays, dict
+    ):  # Keras warns if the one input is in a list and the model's is not
         return batches if isinstance(getattr(model, "_inputs_struct", None), list) else batches[0]
     return keras.tree.pack_sequence_as(arrays, batches)
 

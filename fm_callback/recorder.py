@@ -1,5 +1,6 @@
 """From a moment of the training to a record of it: capture on the training thread, all the rest behind it."""
 
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,12 +25,22 @@ class Moment(NamedTuple):
     outputs: list[Any]
 
 
+class Cost(NamedTuple):
+    """What one step costs: seconds of the training thread, seconds of work behind it, bytes on disk."""
+
+    blocked: float
+    behind: float
+    size: int
+
+
 class Recorder:
     """Records the feature maps of one model over one training run.
 
     Attributes:
+        capture: The pass through the model.
         plans: What is captured of each layer.
         directory: Where the records go; None before the first.
+        cost: What the first step after the one that compiles has cost; None until it is on disk.
     """
 
     def __init__(
@@ -42,8 +53,20 @@ class Recorder:
         log_dir: Path,
         step_unit: str,
         images: bool,
+        capture: Capture | None = None,
     ) -> None:
         """Checks everything that can be checked before the model runs.
+
+        Args:
+            model: The model.
+            samples: As for `FeatureMapCallback`, like the following.
+            masks: The labels of the probe, read.
+            layers: Which layers.
+            channels: Which channels.
+            log_dir: The directory that TensorBoard watches.
+            step_unit: "epoch" or "batch".
+            images: Whether to write pictures for TensorBoard's Images tab.
+            capture: That of an earlier training, used again if it still fits: nothing is compiled anew then.
 
         Raises:
             ValueError: if the samples do not fit the model, the masks do not fit the samples, a layer or channel can't
@@ -52,8 +75,9 @@ class Recorder:
         batch = probe.as_batch(samples, model)
         self._probe = _probe_value(batch, masks)
         _make_directory(log_dir)
-        self._capture = Capture(model, batch, layers, channels)
-        self.plans = self._capture.plans
+        fits = capture is not None and capture.fits(model, batch, layers, channels)
+        self.capture = capture if capture is not None and fits else Capture(model, batch, layers, channels)
+        self.plans = self.capture.plans
         self._samples = keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
         shown = probe.images(batch)
         concepts = Concepts(None if shown is None else luminance(shown), masks)
@@ -68,6 +92,8 @@ class Recorder:
         self._held: Moment | None = None
         self._last = -1
         self._warned = False
+        self._blocked: float | None = None
+        self.cost: Cost | None = None
 
     @property
     def directory(self) -> Path | None:
@@ -80,12 +106,15 @@ class Recorder:
         training starts, and raises. Later calls return as soon as the pass is done; they never raise.
         """
         if self._background is None:
-            self._record(Moment(step, self._capture(self._samples)))
+            self._record(Moment(step, self.capture(self._samples)))
             self._last = step
             self._background = Background(self._record)
             return
+        began = time.perf_counter()
         self.hold(step)
         self._submit()
+        if self._blocked is None:
+            self._blocked = time.perf_counter() - began
 
     def hold(self, step: int) -> None:
         """Captures as `take` does, but records only if no later moment follows: this may be the last of the training.
@@ -95,7 +124,7 @@ class Recorder:
         self._held = None
         if step > self._last and self._background is not None and self._background.error is None:
             try:
-                self._held = Moment(step, self._capture(self._samples))
+                self._held = Moment(step, self.capture(self._samples))
             except Exception as error:
                 self._background.error = error
                 self._report()
@@ -130,14 +159,17 @@ class Recorder:
                 print(message)
 
     def _record(self, moment: Moment) -> None:
+        began = time.perf_counter()
         values = [] if self._file is not None else [self._probe]
-        for layer, maps, numbers in zip(self._layers, *self._capture.summarise(moment.outputs), strict=True):
+        for layer, maps, numbers in zip(self._layers, *self.capture.summarise(moment.outputs), strict=True):
             values += layer.values(moment.step, maps, numbers)
         if (rows := self.table()) is not None:
             values.append(events.text_value(TABLE_TAG, markdown(rows)))
         if self._file is None:
             self._file = events.open_run(self._log_dir, moment.step, values)
-        self._file.write(moment.step, values)
+        size = self._file.write(moment.step, values)
+        if self.cost is None and self._blocked is not None:
+            self.cost = Cost(self._blocked, time.perf_counter() - began, size)
 
     def table(self) -> list[list[str]] | None:
         """When each layer became a mask, by the steps so far; None without masks."""

@@ -298,15 +298,59 @@ def test_it_is_copied_and_pickled_before_and_after_a_fit(tmp_path):
     clone.log_dir = tmp_path / "b"
     fit(segmenter(), callback, epochs=1)
     fit(segmenter(), clone, epochs=1)
+    fit(segmenter(), pickle.loads(pickle.dumps(copy.deepcopy(clone))), epochs=1)
     assert steps_of(tmp_path / "a" / "feature_maps") == steps_of(tmp_path / "b" / "feature_maps") == [0, 2]
+
+
+def test_fits_of_one_epoch_each_go_on_in_one_run_and_compile_once(tmp_path, caplog):
+    traces = []
+
+    class Counting(keras.layers.Layer):
+        def call(self, inputs):
+            traces.append(1)
+            return inputs
+
+    model = keras.Sequential([keras.Input((16, 16, 3)), Counting(), keras.layers.Conv2D(1, 1, name="head")])
+    model.compile("sgd", "mse")
+    model.fit(X, Y, epochs=1, verbose=0)
+    callback, before = FeatureMapCallback(X[:1], tmp_path), len(traces)
+    for epoch in range(8):
+        model.fit(X, Y, epochs=epoch + 1, initial_epoch=epoch, verbose=0, callbacks=[callback])
+        if epoch == 0:
+            first = len(traces)
+    assert first > before and len(traces) == first
+    assert steps_of(tmp_path / "feature_maps") == [0, 1, *(step for at in range(1, 8) for step in (at, at + 1))]
+    assert runs(tmp_path) == ["feature_maps"] and "retracing" not in caplog.text
+
+
+def test_a_layer_put_in_between_two_fits_is_seen(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Conv2D(1, 1, name="conv"), keras.layers.ReLU(name="relu")]
+    )
+    callback = FeatureMapCallback(X[:1], tmp_path, layers=["conv", lambda layer: layer is model.layers[-1]])
+    model.compile("sgd", "mse")
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
+    model.pop()
+    model.add(keras.layers.Activation("sigmoid", name="sigmoid"))
+    model.compile("sgd", "mse")
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
+    assert {"relu/maps", "sigmoid/maps"} & set(facts_of(tmp_path / "feature_maps")) == {"relu/maps"}
+    assert {"relu/maps", "sigmoid/maps"} & set(facts_of(tmp_path / "feature_maps_2")) == {"sigmoid/maps"}
 
 
 def test_step_zero_says_on_one_line_what_it_does_and_verbose_0_says_nothing(tmp_path, capsys):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "a"), epochs=1)
     assert capsys.readouterr().out == ""
-    segmenter().fit(X, Y, epochs=1, verbose=2, callbacks=[FeatureMapCallback(X[:1], tmp_path / "b")])
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "FeatureMapCallback" in line]
-    assert "3 layers" in line and str(tmp_path / "b" / "feature_maps") in line
+    model = segmenter()
+    model.fit(X, Y, epochs=1, verbose=2, callbacks=[FeatureMapCallback(X[:1], tmp_path / "b")])
+    start, cost = [line for line in capsys.readouterr().out.splitlines() if "FeatureMapCallback" in line]
+    assert "3 layers" in start and str(tmp_path / "b" / "feature_maps") in start
+    pattern = r"a step costs \d+ ms in the training thread, \d+ ms behind it and \d+\.\d MB, \d+\.\d% of an epoch"
+    assert re.search(pattern, cost)
+    # The second time Keras compiles nothing: a step is more than a twentieth of an epoch of two tiny batches.
+    model.fit(X, Y, epochs=1, verbose=2, callbacks=[FeatureMapCallback(X[:1], tmp_path / "c", layers="all")])
+    _, cost = [line for line in capsys.readouterr().out.splitlines() if "FeatureMapCallback" in line]
+    assert re.search(pattern + r"\. For less, log fewer `layers`", cost)
 
 
 def test_the_table_says_when_a_layer_became_a_mask(tmp_path):

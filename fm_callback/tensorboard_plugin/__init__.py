@@ -1,0 +1,1 @@
+"""The "Feature maps" tab of TensorBoard."""

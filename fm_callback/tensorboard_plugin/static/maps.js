@@ -1,0 +1,105 @@
+// Maps on the screen: a canvas that shows some channels of a layer at a step, and keeps what it shows until the next picture is there.
+
+import { dark } from "./host.js";
+import { log, numbersOf, stepName } from "./log.js";
+import { keyOf, probe, want } from "./pictures.js";
+import { compose, contour, writeMarks } from "./compose.js";
+import { image, state } from "./state.js";
+import { effect, html, signal, useEffect, useRef, useSignal } from "./ui.js";
+
+export const ratio = signal(Math.min(window.devicePixelRatio || 1, 3));
+
+// Height and width of one map as they are drawn; a map of one axis is a strip.
+export function mapSize(layer) {
+  const axes = layer.shape.slice(0, -1);
+  if (axes.length >= 3) return axes.slice(-2); // Conv3D, TimeDistributed: the stored slice
+  return axes.length === 2 ? axes : [1, axes[0] ?? 1];
+}
+
+// The size of a tile for a layer, at most `most` wide and high; strips are made high enough to be seen.
+export function tileSize(layer, most) {
+  const [height, width] = mapSize(layer);
+  const scale = most / Math.max(height, width, 1);
+  return { width: Math.max(Math.round(width * scale), 6), height: Math.max(Math.round(height * scale), 6) };
+}
+
+// A sheet of many channels that fits a width, about twice as wide as high.
+export function sheet(layer, places, width, most) {
+  const [high, wide] = mapSize(layer);
+  const columns = Math.min(places.length, Math.max(8, Math.ceil(Math.sqrt((2 * places.length * high) / wide))));
+  const across = Math.max(Math.min(Math.floor((width - columns + 1) / columns), most), 2);
+  const height = Math.min(Math.max(Math.round((across * high) / wide), 6), 2 * across);
+  const rows = Math.ceil(places.length / columns);
+  return { columns, width: across, height, gap: 1, whole: { width: columns * (across + 1) - 1, height: rows * (height + 1) - 1 } };
+}
+
+// The range of values that a tile's colours span.
+export function rangeOf(numbers, step, scale) {
+  return (place) => numbers.range(scale === "both" ? "own" : scale, step, place);
+}
+
+/*
+ * at: a step, or a function of signals that gives one. onShown(step): its picture and numbers are now on the screen.
+ * label: what a screen reader says of it, "" where words beside it say it all.
+ * range: (numbers, step) => place => [low, high], where it is not the page's own scale.
+ */
+export function Maps({ layer, at, places, columns, width, height, gap = 1, label, range, onShown, plain = false }) {
+  const canvas = useRef(null);
+  const trouble = useSignal(null);
+  const rows = Math.ceil(places.length / columns);
+  const size = { width: `${columns * (width + gap) - gap}px`, height: `${rows * (height + gap) - gap}px` };
+
+  useEffect(() => effect(() => {
+    const step = typeof at === "function" ? at() : at;
+    const shownImage = image.value, colour = state.colour.value, scale = state.scale.value, outlined = state.outline.value && !plain;
+    const numbers = numbersOf(layer).value, pixelRatio = ratio.value;
+    dark.value; // repaints the marks
+    if (step === null || !layer.wall.has(step)) {
+      trouble.value = "not logged at this step";
+      return;
+    }
+    let gone = false;
+    const withdraw = want(layer, step, Math.min(shownImage, layer.stored_images - 1), async (picture) => {
+      if (picture instanceof Error) {
+        if (!gone) trouble.value = picture.message;
+        return;
+      }
+      const across = Math.max(1, Math.round(width * pixelRatio)), down = Math.max(1, Math.round(height * pixelRatio));
+      const run = outlined && layer.shape.length === 3 ? log.peek().runs.find((each) => each.run === layer.run) : null;
+      const mask = run ? await probe(run, "mask", shownImage) : null;
+      if (gone || !canvas.current) return;
+      const drawn = compose({
+        layer, picture, key: keyOf(layer, step, shownImage), numbers, step, places, columns, colour,
+        width: across, height: down, gap: gap && Math.max(1, Math.round(gap * pixelRatio)),
+        range: numbers && (range ? range(numbers, step) : rangeOf(numbers, step, scale)),
+        outline: contour(mask, across, down),
+      });
+      show(canvas.current, drawn, across, down, pixelRatio);
+      canvas.current.dataset.step = step;
+      trouble.value = null;
+      onShown?.(step);
+    });
+    return () => {
+      gone = true;
+      withdraw();
+    };
+  }), [layer, at, places.join(), columns, width, height, range, plain]);
+
+  const told = label ?? `${layer.path ?? layer.layer}, ${typeof at === "function" ? "" : stepName(layer, at)}`;
+  return html`<div class="maps" style=${size}>
+    <canvas ref=${canvas} ...${label === "" ? { "aria-hidden": "true" } : { role: "img", "aria-label": told }} class="waiting" style=${size}></canvas>
+    ${trouble.value && html`<p class="trouble" title=${trouble.value}>${trouble.value}</p>`}
+  </div>`;
+}
+
+function show(canvas, drawn, width, height, pixelRatio) {
+  if (canvas.width !== drawn.width || canvas.height !== drawn.height) {
+    canvas.width = drawn.width;
+    canvas.height = drawn.height;
+  }
+  const context = canvas.getContext("2d");
+  context.putImageData(drawn, 0, 0);
+  writeMarks(context, drawn.marks, width, height, pixelRatio);
+  canvas.classList.remove("waiting");
+}
+

@@ -1,0 +1,184 @@
+// Two cells side by side, any two of (run, layer, step): linked zoom, a swipe handle, the signed difference; and the same cell of all runs.
+
+import { log, numbersOf, stepName } from "../log.js";
+import { Maps, rangeOf, sheet, tileSize } from "../maps.js";
+import { format, measure } from "../measures.js";
+import { probe, want } from "../pictures.js";
+import { difference, painted } from "../board.js";
+import { Panel, Swipe, zoom, zoomBy, unzoom } from "../panel.js";
+import { Gradient } from "../context.js";
+import { dark } from "../host.js";
+import { shown } from "../scale.js";
+import { field, image, layer, nearest, place, run, state, step } from "../state.js";
+import { Choice, Segments, Toggle, useWidth } from "../widgets.js";
+import { batch, computed, html, signal, useEffect, useSignal } from "../ui.js";
+
+// The page's own run, layer and step are on the right; on the left is what they are compared with: at first, the untrained network.
+const left = computed(() => {
+  const of = log.value.runs.find((each) => each.run === state.withRun.value) ?? run.value;
+  const usable = of.layers.filter((each) => !each.problem);
+  const same = usable.find((each) => each.layer === (state.withLayer.value ?? layer.value.layer)) ?? usable.find((each) => each.layer === layer.value.layer) ?? usable[0];
+  const at = state.withStep.value === null ? (same?.steps[0] ?? null) : nearest(same?.steps ?? [], state.withStep.value);
+  return { run: of, layer: same, step: at };
+});
+
+const right = computed(() => ({ run: run.value, layer: layer.value, step: nearest(layer.value.steps, step.value) }));
+
+// What the pointer is on: {place, x, y} of the maps
+const pointed = signal(null);
+
+export function Compare() {
+  const [ref, width] = useWidth();
+  const l = left.value, r = right.value;
+  useEffect(() => () => (pointed.value = null), []);
+  if (!l.layer || r.layer.problem) return html`<p class="message">There is nothing to compare with here.</p>`;
+  const swipe = state.wipe.value === "swipe";
+  const one = useSide(l), two = useSide(r);
+  const columns = width < 700 ? 1 : swipe ? 2 : 3;
+  const side = Math.floor((width - 16 * (columns - 1)) / columns);
+  const range = state.scale.value === "both" && one.numbers && two.numbers ? both(l, r, one, two) : null;
+  const first = board(one, range), second = board(two, range);
+  const apart = subtract(l, r, one, two, first, second);
+  const height = Math.min(Math.max(120, Math.round((side * (second?.height ?? first?.height ?? 1)) / (second?.width ?? first?.width ?? 1))), 520);
+  const panel = { width: side, height, onPoint: (at) => (pointed.value = at) };
+  return html`<div ref=${ref} class="compare">
+    <div class="tools">
+      <${Segments} label="how to compare" value=${state.wipe.value} options=${[["side", "side by side"], ["swipe", "swipe"]]} onPick=${(value) => (state.wipe.value = value)} />
+      <span class="stepper zoomer" role="group" aria-label="zoom"><button aria-label="zoom out" onClick=${() => zoomBy(1 / 1.5)}>−</button><button title="show the whole picture" onClick=${unzoom}>${Math.round(100 * zoom.value.scale)} %</button><button aria-label="zoom in" onClick=${() => zoomBy(1.5)}>+</button></span>
+      <button onClick=${swap}>swap sides</button>
+      <span class="second hint">drag to move, Ctrl + wheel or pinch to zoom</span>
+      <${Readout} one=${one} two=${two} l=${l} r=${r} />
+    </div>
+    <div class="panels" style=${{ gridTemplateColumns: `repeat(${columns}, ${side}px)` }}>
+      ${swipe
+        ? html`<figure><div class="sides"><${SideChoice} /><${RightName} short /></div><${Swipe} left=${first} right=${second} ...${panel} names=${[title(l), title(r)]} /></figure>`
+        : html`<figure><${SideChoice} /><${Panel} board=${first} trouble=${one.trouble} ...${panel} label=${`left: ${title(l)}`} /><${Range} side=${one} range=${range} /></figure>
+          <figure><${RightName} /><${Panel} board=${second} trouble=${two.trouble} ...${panel} label=${`right: ${title(r)}`} /><${Range} side=${two} range=${range} /></figure>`}
+      <figure><figcaption class="side-name"><b>right − left</b> ${apart.board && html`<span class="colour-bar"><span>${format(-apart.most)}</span><${Gradient} colour="diverging" /><span>${format(apart.most)}</span></span>`}</figcaption>
+        <${Panel} board=${apart.board} trouble=${apart.trouble} ...${panel} label="difference, right minus left" />
+        ${apart.board && html`<p class="second">mean |difference| ${format(apart.mean)}, largest ${format(apart.most)}, in units of the layers' output</p>`}
+      </figure>
+    </div>
+    <${Runs} />
+  </div>`;
+}
+
+const title = (side) => `${side.run.name}, ${side.layer.path}, ${stepName(side.layer, side.step)}`;
+
+function RightName({ short = false }) {
+  const { run: of, layer: shown, step: at } = right.value;
+  return html`<figcaption class="side-name"><b title=${title(right.value)}>right</b> ${!short && html`<span>${of.name}</span> <span>${shown.number == null ? "" : `#${shown.number} `}${shown.path}</span>`} <span class="here">${stepName(shown, at)}</span></figcaption>`;
+}
+
+function SideChoice() {
+  const { run: of, layer: shown, step: at } = left.value;
+  return html`<figcaption class="side-name"><b>left</b>
+    <${Choice} hideLabel label="left run" value=${of.run} options=${log.value.runs.map((each) => [each.run, each.name])} onPick=${(value) => (state.withRun.value = value)} />
+    <${Choice} hideLabel label="left layer" value=${shown.layer} options=${of.layers.filter((each) => !each.problem).map((each) => [each.layer, `${each.number == null ? "" : `#${each.number} `}${each.path}`])} onPick=${(value) => (state.withLayer.value = value)} />
+    <${Choice} hideLabel label="left step" value=${at} options=${shown.steps.map((each) => [each, stepName(shown, each)])} onPick=${(value) => (state.withStep.value = Number(value))} />
+  </figcaption>`;
+}
+
+// What the colours of a side mean, where one channel is shown.
+function Range({ side: { of, step: at, numbers }, range }) {
+  const chosen = of && place(of);
+  if (!numbers || chosen === null || chosen < 0) return html`<p class="second">${state.scale.value === "both" ? "each channel over both sides" : ""}</p>`;
+  const [low, high] = shown(state.colour.value, (range ?? rangeOf(numbers, at, state.scale.value))(chosen));
+  return html`<p class="second colour-bar"><span>${format(low)}</span><${Gradient} colour=${state.colour.value} /><span>${format(high)}</span></p>`;
+}
+
+function swap() {
+  const l = left.peek(), r = right.peek();
+  batch(() => {
+    Object.assign(state.withRun, { value: r.run.run });
+    state.withLayer.value = r.layer.layer;
+    state.withStep.value = r.step;
+    state.run.value = l.run.run;
+    state.layer.value = l.layer.layer;
+    state.step.value = l.step;
+  });
+}
+
+// The decoded picture and the numbers of one side; the last picture stays until the next is there.
+function useSide({ run: from, layer: of, step: at }) {
+  const held = useSignal({ picture: null, of: null, step: null, trouble: null }), mask = useSignal(null);
+  const stored = Math.min(image.value, of.stored_images - 1);
+  useEffect(() => want(of, at, stored, (found) => {
+    held.value = found instanceof Error ? { ...held.peek(), trouble: found.message } : { picture: found, of, step: at, trouble: null };
+  }), [of, at, stored]);
+  useEffect(() => {
+    let gone = false;
+    probe(from, "mask", stored).then((found) => gone || (mask.value = found));
+    return () => (gone = true);
+  }, [from, stored]);
+  return { ...held.value, mask: state.outline.value && of.shape.length === 3 ? mask.value : null, numbers: held.value.of ? numbersOf(held.value.of).value : null };
+}
+
+const places = (of) => {
+  const at = place(of);
+  return at === null || at < 0 ? of.channels.map((_, index) => index) : [at];
+};
+
+function board({ picture, of, step: at, numbers, mask }, range) {
+  if (!picture || !numbers) return null;
+  dark.value;
+  return painted({ picture, layer: of, step: at, numbers, places: places(of), colour: state.colour.value, image: image.value, mask, range: range ?? rangeOf(numbers, at, state.scale.value) });
+}
+
+// One range for a channel of both sides, or for a whole layer where the channels differ.
+function both(l, r, one, two) {
+  return (at) => {
+    const a = one.numbers.range("own", one.step, Math.min(at, one.numbers.channels - 1)), b = two.numbers.range("own", two.step, Math.min(at, two.numbers.channels - 1));
+    const lows = [a[0], b[0]].filter(Number.isFinite), highs = [a[1], b[1]].filter(Number.isFinite);
+    return [Math.min(...lows), Math.max(...highs)];
+  };
+}
+
+function subtract(l, r, one, two, first, second) {
+  if (!first || !second) return { trouble: one.trouble ?? two.trouble };
+  if (first.map.width !== second.map.width || first.map.height !== second.map.height) {
+    return { trouble: `No difference: the maps are ${first.map.width}×${first.map.height} and ${second.map.width}×${second.map.height}.` };
+  }
+  if (first.places.length !== second.places.length) return { trouble: "No difference: the layers have different numbers of channels. Choose one channel." };
+  return difference(one, two, first, second);
+}
+
+function Readout({ one, two, l, r }) {
+  const at = pointed.value;
+  const value = ({ picture, of, numbers, step: shown }) => {
+    if (!picture || !numbers || !at) return NaN;
+    const all = places(of), index = all[at.index];
+    const [low, high] = numbers.range("own", shown, index ?? 0);
+    const width = Math.floor(picture.width / of.columns), height = Math.floor(picture.height / of.rows);
+    if (index === undefined || at.x >= width || at.y >= height) return NaN;
+    return low + (picture.pixels[(Math.floor(index / of.columns) * height + at.y) * picture.width + (index % of.columns) * width + at.x] / 255) * (high - low);
+  };
+  if (!at) return html`<span class="readout second">point at a map for its values</span>`;
+  const a = value(one), b = value(two);
+  const channel = r.layer.channels[places(r.layer)[at.index]];
+  return html`<span class="readout">channel ${channel ?? "–"} at (${at.x}, ${at.y}): left <b>${format(a)}</b>, right <b>${format(b)}</b>, right − left <b>${format(b - a)}</b></span>`;
+}
+
+// The same layer and step across the runs that are not hidden.
+function Runs() {
+  const hidden = state.hidden.value ?? [], of = layer.value, by = measure(field.value ?? "std");
+  const runs = log.value.runs.map((each) => ({ run: each, layer: each.layers.find((one) => one.layer === of.layer && !one.problem) })).filter((each) => each.layer);
+  if (runs.length < 2) return null;
+  const toggle = (name) => {
+    const next = hidden.includes(name) ? hidden.filter((each) => each !== name) : [...hidden, name];
+    state.hidden.value = next.length ? next : null;
+  };
+  return html`<section class="runs">
+    <h2>${of.path} in all runs <span class="second">at ${stepName(of, step.value)}, or the last step before it</span></h2>
+    <div class="run-choice" role="group" aria-label="runs shown">${runs.map(({ run: each }) => html`<${Toggle} label=${each.name} value=${!hidden.includes(each.run)} onPick=${() => toggle(each.run)} />`)}</div>
+    <div class="run-row">${runs.filter(({ run: each }) => !hidden.includes(each.run)).map(({ run: each, layer: shown }) => html`<${RunCell} key=${each.run} of=${each} shown=${shown} by=${by} />`)}</div>
+  </section>`;
+}
+
+function RunCell({ of, shown, by }) {
+  const at = nearest(shown.steps, step.value), all = places(shown), numbers = numbersOf(shown).value;
+  const size = all.length === 1 ? { columns: 1, gap: 0, ...tileSize(shown, 160) } : sheet(shown, all, 290, 44);
+  const value = all.length === 1 ? numbers?.get(at, all[0], by.field) : numbers?.summary(at, by.field).highest;
+  return html`<figure><${Maps} layer=${shown} at=${at} places=${all} columns=${size.columns} gap=${size.gap} width=${size.width} height=${size.height} label=${`${of.name}, ${stepName(shown, at)}`} />
+    <figcaption>${of.name} · ${stepName(shown, at)} · ${all.length > 1 ? (by.score ? "best " : "highest ") : ""}${by.label} <b>${format(value, by)}</b></figcaption></figure>`;
+}

@@ -1,0 +1,105 @@
+// One layer large: all its channels at one step, the input and its mask beside them, the value under the pointer.
+
+import { numbersOf, stepName } from "../log.js";
+import { Maps, mapSize, tileSize } from "../maps.js";
+import { format, measure } from "../measures.js";
+import { prefetch, ready } from "../pictures.js";
+import { ProbePicture } from "../context.js";
+import { field, image, layer, open, run, state, step, steps } from "../state.js";
+import { Choice, LayerName, Sparkline, basis, facts, useNear, useWidth } from "../widgets.js";
+import { effect, html, signal, useEffect } from "../ui.js";
+
+// What is under the pointer: {place, x, y}
+const pointed = signal(null);
+
+const current = () => step.value;
+
+export function Layer() {
+  const of = layer.value;
+  const [ref, width] = useWidth(980);
+  useEffect(() => () => (pointed.value = null), [of]);
+  useEffect(() => effect(() => {
+    const all = steps.value, at = all.indexOf(step.value), shown = layer.value, of = image.value;
+    const timer = setTimeout(() => prefetch([shown], [...all.slice(at + 1), ...all.slice(0, at).reverse()].slice(0, 120), of), 150);
+    return () => clearTimeout(timer);
+  }), []);
+  if (of.problem) return html`<p class="message">${of.problem}</p>`;
+  const places = sorted(of);
+  const across = Math.max(2, Math.min(places.length, Math.floor((width + 8) / (width < 500 ? 80 : 122))));
+  const most = Math.min(Math.floor((width - 8 * (across - 1)) / across), 300);
+  const size = tileSize(of, most);
+  return html`<div class="layer-view">
+    <aside>
+      <${Summary} of=${of} />
+      <${Pointed} of=${of} />
+    </aside>
+    <div ref=${ref} class="tiles" style=${{ "--tile": `${size.width}px` }}>
+      ${places.map((at) => html`<${Tile} key=${at} of=${of} at=${at} size=${size} />`)}
+    </div>
+  </div>`;
+}
+
+function sorted(of) {
+  const places = of.channels.map((_, at) => at), numbers = numbersOf(of).value, by = state.sort.value;
+  if (by === "channel" || !numbers?.column.has(by)) return places;
+  const value = (at) => numbers.get(step.value, at, by);
+  return places.sort((a, b) => (Number.isNaN(value(a)) ? 1 : Number.isNaN(value(b)) ? -1 : value(b) - value(a)) || a - b);
+}
+
+function Summary({ of }) {
+  const numbers = numbersOf(of).value, by = measure(field.value ?? "std");
+  const now = numbers?.summary(step.value, by.field);
+  const best = now?.best === null || !now ? "–" : of.channels[now.best];
+  const { images, masks } = run.value.probe;
+  return html`<h2><${LayerName} layer=${of} /></h2>
+    <p class="facts">${facts(of)}</p>
+    <div class="inputs">
+      ${images > image.value && html`<figure><${ProbePicture} kind="image" at=${image.value} outlined=${masks > image.value} label="input, true mask outlined" /><figcaption>input${masks ? ", mask outlined" : ""}</figcaption></figure>`}
+      ${masks > image.value && html`<figure><${ProbePicture} kind="mask" at=${image.value} label="true mask" /><figcaption>true mask</figcaption></figure>`}
+    </div>
+    <${Choice} label="sort by" value=${state.sort.value} options=${[["channel", "channel"], ...(of.fields ?? []).map((each) => [each, measure(each).label])]} onPick=${(value) => (state.sort.value = value)} />
+    <div class="trend">
+      ${numbers ? html`<${Sparkline} width=${220} height=${40} values=${numbers.steps.map((each) => numbers.summary(each, by.field).highest)} faint=${numbers.steps.map((each) => numbers.summary(each, by.field).median)} at=${() => numbers.index.get(step.value)} />` : html`<span class="ghost spark"></span>`}
+      <p>${by.score ? "best" : "highest"} ${by.label} <b>${format(now?.highest, by)}</b> <span class="second">(channel ${best})</span></p>
+      <p class="second">median ${format(now?.median, by)}, lowest ${format(now?.lowest, by)}${numbers && ` · ${stepName(of, numbers.steps[0])} ${format(numbers.summary(numbers.steps[0], by.field).highest, by)}`}</p>
+      <p class="second">over ${basis(of)}</p>
+    </div>`;
+}
+
+function Tile({ of, at, size }) {
+  const [ref, near] = useNear();
+  const channel = of.channels[at], numbers = numbersOf(of).value, by = measure(field.value ?? "std");
+  const value = numbers?.get(step.value, at, by.field);
+  const point = (event) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const [height, width] = mapSize(of);
+    const x = Math.floor(((event.clientX - box.left) / box.width) * width), y = Math.floor(((event.clientY - box.top) / box.height) * height);
+    pointed.value = { place: at, x: Math.min(Math.max(x, 0), width - 1), y: Math.min(Math.max(y, 0), height - 1) };
+  };
+  return html`<button ref=${ref} class="tile" aria-pressed=${state.channel.value === channel} title=${`channel ${channel}: ${by.label} ${format(value, by)}`}
+    onClick=${() => open("channel", { channel, layer: of.layer })} onFocus=${() => (pointed.value = { place: at, x: null, y: null })}>
+    <span class="frame" style=${{ width: `${size.width}px`, height: `${size.height}px` }} onPointerMove=${point} onPointerDown=${point}>
+      ${near && html`<${Maps} layer=${of} at=${current} places=${[at]} columns=${1} gap=${0} ...${size} label="" />`}
+    </span>
+    <span class="under"><span><abbr title="channel">ch</abbr> ${channel}</span><span class="value">${format(value, by)}</span></span>
+  </button>`;
+}
+
+// The value of a pixel as the layer put it out: between the map's own low and high, in 255 steps.
+function Pointed({ of }) {
+  const numbers = numbersOf(of).value, { place: at, x, y } = pointed.value ?? {};
+  if (!numbers || at === undefined || at >= of.channels.length) return html`<div class="pointed"><p class="second">Point at a map for its values.</p></div>`;
+  const now = step.value, [low, high] = numbers.range("own", now, at);
+  const picture = ready(of, now, Math.min(image.value, of.stored_images - 1));
+  let value = null;
+  if (picture && x !== null) {
+    const [height, width] = mapSize(of);
+    const pixel = picture.pixels[(Math.floor(at / of.columns) * height + y) * picture.width + (at % of.columns) * width + x];
+    value = low + (pixel / 255) * (high - low);
+  }
+  return html`<div class="pointed" aria-live="polite">
+    <p><b>channel ${of.channels[at]}</b> ${x !== null && html`<span class="second">at (${x}, ${y})</span>`}</p>
+    <p>value <b>${value === null ? "–" : format(value)}</b></p>
+    <dl>${numbers.fields.map((name) => html`<dt>${measure(name).short}</dt><dd>${format(numbers.get(now, at, name), measure(name))}</dd>`)}</dl>
+  </div>`;
+}

@@ -1,0 +1,122 @@
+"""TensorBoard on real logs, and headless Chromium in front of it; skipped with a word where there is no browser."""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from reading import tensorboard
+from tab import HOSTILE, HOSTILE_RUN, Run, Tab, register_plugin
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plugin(tmp_path_factory):
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the tab is not tested in a browser")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: the tab is not tested in a browser")
+    with pytest.MonkeyPatch.context() as patch:
+        register_plugin(tmp_path_factory.mktemp("site"), patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def browser(plugin):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page; anything on its console that is an error fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    trouble = []
+
+    def hear(message):
+        # Behind a path prefix TensorBoard asks for its own fonts in the wrong place.
+        if message.type == "error" and "/font-roboto/" not in message.location.get("url", ""):
+            trouble.append(f"{message.text} {message.location}")
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.trouble = trouble
+    yield page
+    context.close()
+    assert not trouble
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, plugin):
+    """Two runs of a small segmentation network, as a real `fit` writes them."""
+    from fm_callback import FeatureMapCallback
+
+    path = tmp_path_factory.mktemp("trained")
+    rng = np.random.default_rng(0)
+    masks = np.zeros((12, 32, 32), np.uint8)
+    for mask in masks:
+        x, y = rng.integers(2, 14, 2)
+        mask[y : y + 14, x : x + 14] = 1
+    images = (0.3 * rng.random((12, 32, 32, 3)) + 0.6 * masks[..., None]).astype("float32")
+    layers = keras.layers
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((32, 32, 3))
+        x = layers.Conv2D(16, 3, padding="same", activation="relu", name="stem")(inputs)
+        x = layers.Conv2D(32, 3, strides=2, padding="same", activation="relu", name="down")(x)
+        x = layers.Conv2DTranspose(16, 2, strides=2, name="up")(x)
+        model = keras.Model(inputs, layers.Conv2D(2, 1, activation="softmax", name="head")(x))
+        model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+        callback = FeatureMapCallback(images[:4], path / f"seed{seed}", masks=masks[:4], layers="all")
+        model.fit(images, masks, epochs=6, batch_size=4, verbose=0, callbacks=[callback])
+    return path
+
+
+def _ready(count):
+    return lambda found: len(found.get("runs", [])) == count
+
+
+@pytest.fixture(scope="session", params=["fast", "slow"])
+def tab_of(request, trained):
+    """TensorBoard on the trained runs; the slow path behind a prefix."""
+    options = [] if request.param == "fast" else ["--path_prefix=/a/prefix"]
+    with tensorboard(trained, request.param == "fast", *options) as board:
+        board.wait_for(
+            "/data/plugin/feature_maps/runs",
+            lambda found: len(found["runs"]) == 2 and all(len(run["layers"][0]["steps"]) == 7 for run in found["runs"]),
+        )
+        yield board
+
+
+@pytest.fixture
+def tab(page, tab_of):
+    return Tab(page, tab_of)
+
+
+@pytest.fixture(scope="session")
+def odd_log(tmp_path_factory, plugin):
+    """Hostile names, a newer format, and one that changed what this version needs."""
+    path = tmp_path_factory.mktemp("odd")
+    Run(path / HOSTILE_RUN, {"stem": (8, 8, 4), HOSTILE: (6, 6, 8)}, steps=[0, 1, 2])
+    Run(path / "newer", {"stem": (8, 8, 4)}, steps=[0, 1], version=2)
+    Run(path / "unreadable", {"stem": (8, 8, 4)}, steps=[0], version=3, damaged=True)
+    Run(path / "strips", {"conv1d": (1, 40, 4), "point": (1, 1, 32), "many": (5, 5, 70)}, steps=[0, 3, 9], masks=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def odd_board(odd_log):
+    with tensorboard(odd_log, True) as board:
+        board.wait_for("/data/plugin/feature_maps/runs", _ready(4))
+        yield board
+
+
+@pytest.fixture
+def odd(page, odd_board):
+    return Tab(page, odd_board)

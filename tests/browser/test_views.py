@@ -1,0 +1,234 @@
+"""Every view and control of the tab, as a user works them, on a log that a real `fit` wrote."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+AXE = Path(__file__).with_name("axe") / "axe.min.js"
+VIEWS = ("evolution", "layer", "channel", "compare", "depth")
+
+
+def test_evolution_shows_layers_by_epochs(tab):
+    tab.open()
+    assert tab.frame.locator(".row").count() == 4
+    assert [text.split()[0] for text in tab.frame.locator(".row h2").all_inner_texts()] == ["#1", "#2", "#3", "#4"]
+    facts = tab.frame.locator(".row").first.locator(".facts").inner_text()
+    assert "32×32" in facts and "16 of 16 channels" in facts
+    assert tab.step == "epoch 6"
+    columns = [select.input_value() for select in tab.frame.locator(".column-head select").all()]
+    assert columns[0] == "0", "the untrained network is always there"
+    tab.frame.locator(".column-head select").first.select_option("5")
+    assert "columns=5" in tab.hash()
+    tab.frame.get_by_text("automatic columns").click()
+    assert "columns" not in tab.hash()
+    tab.frame.locator(".cell-button").first.click()
+    tab.settle()
+    assert "view=layer" in tab.hash() and "layer=stem" in tab.hash() and "step=0" in tab.hash()
+
+
+def test_one_chosen_channel_fills_the_cells(tab):
+    tab.open(channel=3)
+    assert tab.frame.locator(".row").first.locator(".now canvas").count() == 1
+    assert "not logged" in tab.frame.locator(".row").last.inner_text(), "the head has two channels"
+
+
+def test_scrubbing_changes_numbers_with_pictures(tab):
+    tab.open()
+    cell = tab.frame.locator(".row").nth(1).locator(".now")
+    seen = set()
+    tab.press("Home")
+    assert tab.step == "before training"
+    for step in range(7):
+        assert cell.locator("canvas").get_attribute("data-step") == str(step)
+        seen.add(cell.locator(".caption").inner_text())
+        tab.press("ArrowRight")
+    assert len(seen) > 3
+    slider = tab.frame.get_by_label("step", exact=True)
+    slider.fill("2")
+    tab.settle()
+    assert tab.step == "epoch 2"
+    assert slider.get_attribute("aria-valuetext") == "epoch 2"
+
+
+def test_play_and_pause(tab):
+    tab.open(step=0)
+    tab.press(" ")
+    tab.frame.get_by_label("pause").wait_for()
+    tab.press(" ")
+    tab.frame.get_by_label("play").wait_for()
+    tab.frame.get_by_label("play").click()
+    tab.page.wait_for_function(
+        "document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('epoch 6')"
+    )
+    tab.frame.get_by_label("play").wait_for()
+
+
+def test_keys(tab):
+    tab.open()
+    for number, view in enumerate(VIEWS, 1):
+        tab.press(str(number))
+        assert tab.frame.locator("main").get_attribute("aria-label") == view
+    tab.press("2", "k")
+    assert "layer=up" in tab.hash()
+    tab.press("j", "o", "s", "c", "]")
+    found = tab.hash()
+    assert all(part in found for part in ("layer=head", "outline=1", "scale=channel", "colour=viridis", "channel=0"))
+    tab.press("a")
+    assert "channel=" not in tab.hash()
+    tab.press("?")
+    assert tab.frame.locator("dialog").is_visible()
+    tab.page.keyboard.press("Escape")
+    assert not tab.frame.locator("dialog").is_visible()
+
+
+def test_layer_shows_values_and_sorts(tab):
+    tab.open(view="layer", layer="down")
+    tiles = tab.frame.locator(".tile")
+    assert tiles.count() == 32
+    tiles.nth(5).locator(".frame").hover()
+    told = tab.frame.locator(".pointed").inner_text()
+    assert "channel 5" in told and "value" in told and "mask" in told
+    tab.frame.get_by_label("sort by").select_option("mask_auroc")
+    values = [float(text) for text in tab.frame.locator(".tile .value").all_inner_texts() if text != "–"]
+    assert values == sorted(values, reverse=True)
+    tab.frame.get_by_label("measure").select_option("std")
+    tab.frame.get_by_role("checkbox", name="mask outline").check()
+    tab.frame.get_by_label("probe image 3").click()
+    assert "image=2" in tab.hash()
+    tiles.nth(0).click()
+    assert "view=channel" in tab.hash()
+
+
+def test_scales_and_colours_need_no_request(tab):
+    tab.open(view="layer", layer="down")
+    tab.page.wait_for_timeout(1500)
+    asked = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    pixels = "() => { const each = document.querySelectorAll('.tile canvas')[2]; return each.toDataURL(); }"
+    seen = {tab.script.evaluate(pixels)}
+    for scale in ("channel", "layer"):
+        tab.frame.get_by_label("scale").select_option(scale)
+        tab.settle()
+        seen.add(tab.script.evaluate(pixels))
+    for colour in ("viridis", "diverging"):
+        tab.frame.get_by_label("colour").select_option(colour)
+        tab.settle()
+        seen.add(tab.script.evaluate(pixels))
+    assert len(seen) == 5
+    assert not [url for url in asked if "feature_maps/" in url]
+
+
+def test_channel_is_a_film_with_curves(tab):
+    tab.open(view="channel", layer="down", channel=4)
+    assert tab.frame.locator(".strip .tile").count() == 7
+    tab.frame.locator(".strip .tile").nth(2).click()
+    assert tab.step == "epoch 2"
+    tab.frame.locator(".uplot canvas").first.wait_for()
+    assert tab.frame.locator(".charts .card h2").first.inner_text() == "Scores"
+
+
+def test_compare_two_cells(tab):
+    tab.open(view="compare", layer="down", channel=4)
+    assert tab.frame.locator(".window canvas").count() == 3
+    assert tab.frame.get_by_label("left step").input_value() == "0"
+    assert "mean |difference|" in tab.frame.locator(".panels").inner_text()
+    tab.frame.get_by_label("left step").select_option("6")
+    tab.settle()
+    assert "mean |difference| 0," in tab.frame.locator(".panels").inner_text(), "a cell and itself"
+    tab.frame.get_by_label("zoom in").click()
+    assert "150 %" in tab.frame.locator(".zoomer").inner_text()
+    tab.frame.locator(".window canvas").first.hover()
+    assert "right − left 0" in tab.frame.locator(".readout").inner_text()
+    tab.frame.get_by_label("left layer").select_option("stem")
+    tab.settle()
+    assert "No difference: the maps are 32×32 and 16×16" in tab.frame.locator(".panels").inner_text()
+    tab.frame.get_by_text("swipe", exact=True).click()
+    tab.frame.get_by_label("swipe handle").fill("200")
+    tab.frame.get_by_label("scale").select_option("both")
+    tab.frame.get_by_text("swap sides").click()
+    assert "layer=stem" in tab.hash() and "withLayer=down" in tab.hash()
+
+
+def test_compare_all_runs(tab):
+    tab.open(view="compare", layer="down")
+    assert tab.frame.locator(".run-row figure").count() == 2
+    tab.frame.locator(".run-choice").get_by_label("seed1").uncheck()
+    assert tab.frame.locator(".run-row figure").count() == 1
+    tab.frame.get_by_label("left run").select_option("seed1/feature_maps")
+    tab.settle()
+    assert "withRun=seed1" in tab.hash()
+
+
+def test_depth_goes_from_input_to_mask(tab):
+    tab.open(view="depth")
+    texts = tab.frame.locator(".way li").all_inner_texts()
+    assert (texts[0], texts[-1], len(texts)) == ("input", "true mask", 6)
+    tab.frame.get_by_role("button", name="all channels").click()
+    tab.settle()
+    assert "strip=all" in tab.hash()
+    tab.frame.get_by_label("of each layer").select_option("median")
+    field = tab.frame.locator(".field")
+    field.focus()
+    tab.page.keyboard.press("ArrowDown")
+    assert "#2 down, epoch 6" in tab.frame.locator(".told").inner_text()
+    tab.page.keyboard.press("Enter")
+    assert "view=layer" in tab.hash()
+
+
+def test_the_address_reopens_what_was_seen(tab):
+    tab.open(view="layer", layer="down", step=3, scale="layer", colour="viridis", sort="std", run="seed1/feature_maps")
+    before = tab.script.evaluate("document.querySelector('main').innerText")
+    address = tab.page.url
+    tab.page.goto("about:blank")
+    tab.page.goto(address)
+    tab.settle()
+    assert tab.step == "epoch 3"
+    assert tab.script.evaluate("document.querySelector('main').innerText") == before
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_saves_as_a_picture(tab, view):
+    tab.open(view=view, layer="down")
+    tab.frame.get_by_text("Save", exact=True).click()
+    with tab.page.expect_download() as download:
+        tab.frame.get_by_text("This view (PNG)").click()
+    picture = Image.open(download.value.path()).convert("RGB")
+    assert picture.width >= 1200
+    assert len(picture.crop((0, 40, 1200, 500)).getcolors(1 << 24)) > 100, "maps are in it"
+
+
+def test_films(tab):
+    tab.open(view="channel", layer="down", channel=4)
+    for name in ("Film of down", "Film of channel 4"):
+        tab.frame.get_by_text("Save", exact=True).click()
+        with tab.page.expect_download() as download:
+            tab.frame.get_by_text(name).click()
+        film = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
+        assert (film.format, film.n_frames) == ("GIF", 7)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_view_is_accessible_and_fits(tab, width, dark):
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    for view in VIEWS:
+        tab.open(view=view, layer="down", dark=dark)
+        paper = tab.script.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (paper == "rgb(32, 33, 36)") == dark
+        assert tab.script.evaluate(
+            "document.querySelector('main').scrollWidth <= document.querySelector('main').clientWidth"
+        ), view
+        tab.script.evaluate(AXE.read_text() + ";0")
+        violations = tab.script.evaluate(
+            "axe.run().then((found) => found.violations.map((each) => [each.id, each.nodes[0].html]))"
+        )
+        assert violations == [], view
+
+
+def test_dark_mode_follows_tensorboard(tab):
+    tab.open()
+    tab.page.evaluate("document.body.classList.add('dark-mode')")
+    tab.page.wait_for_timeout(200)
+    assert tab.script.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -1,0 +1,306 @@
+"""One compiled pass: traced once, and what it makes of values on the device."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from test_zoo import stored
+from zoo import BACKEND, ZOO, Animal, data
+
+from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback import extractor as extractor_module
+from fm_callback.extractor import Capture
+from fm_callback.format import NUMBERS
+
+
+class Counting(keras.layers.Conv2D):
+    """A convolution that counts how often Python runs it in evaluation mode; fitting runs it in training mode."""
+
+    evaluated = 0
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        Counting.evaluated += not training
+        return super().call(inputs)
+
+
+def counting_model() -> keras.Model:
+    Counting.evaluated = 0
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            Counting(4, 1, name="a"),
+            layers.Conv2D(3, 1, name="b"),
+            layers.GlobalAveragePooling2D(),
+        ]
+    )
+
+
+class Marks(keras.callbacks.Callback):
+    """The count when training begins, and whenever an epoch does, before our callback acts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: list[int] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.counts.append(Counting.evaluated)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.counts.append(Counting.evaluated)
+
+
+@pytest.fixture
+def summaries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one for each time that Python runs the summary of a layer."""
+    runs: list[int] = []
+    original = extractor_module._summary
+    monkeypatch.setattr(extractor_module, "_summary", lambda output: (runs.append(1), original(output))[1])
+    return runs
+
+
+def test_both_functions_are_traced_once_over_twenty_epochs(summaries: list[int], tmp_path: Path) -> None:
+    marks = Marks()
+    callback = FeatureMapCallback(data(2, 8, 8, 3), tmp_path, layers="all", images=False)
+    Animal(counting_model(), lambda _: {}).fit(marks, callback, epochs=20)
+    assert len(stored(tmp_path / "feature_maps")) == 21
+    first, found, *later = marks.counts
+    assert found - first == 1, "the layers are found in one trace without data"
+    if BACKEND == "torch":  # nothing is compiled there: Python runs once a capture
+        assert [count - found for count in later] == list(range(2, 21))
+        assert len(summaries) == 21 * 2
+    else:
+        assert [count - found for count in later] == [1] * 19, "one trace at step 0, none after"
+        assert Counting.evaluated == later[-1]
+        assert len(summaries) == 2, "one trace, two layers"
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch runs eagerly")
+def test_traced_again_only_when_the_variables_are_others(tmp_path: Path) -> None:
+    model = counting_model()
+    samples = data(2, 8, 8, 3)
+    capture = Capture(model, samples, "all", "all")
+    tensor = ops.convert_to_tensor(samples)
+    capture(tensor)
+    once = Counting.evaluated
+    capture(tensor)
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    changed = capture(tensor)
+    assert Counting.evaluated == once, "new values need no trace"
+    a = model.layers[0]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(changed[0]), ops.convert_to_numpy(a(tensor, training=True)), atol=1e-5
+    )
+    once = Counting.evaluated
+    a.enable_lora(2)
+    a.lora_kernel_b.assign(data(*a.lora_kernel_b.shape))
+    adapted = capture(tensor)
+    capture(tensor)
+    assert Counting.evaluated == once + 1
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(adapted[0]), ops.convert_to_numpy(a(tensor, training=True)), atol=1e-5
+    )
+    assert np.abs(ops.convert_to_numpy(adapted[0]) - ops.convert_to_numpy(changed[0])).max() > 0.1
+
+
+def test_low_rank_adaptation_between_two_fits(tmp_path: Path) -> None:
+    """The same callback goes on; each step holds the maps of its own weights."""
+    a = layers.Conv2D(4, 1, name="a")
+    model = keras.Sequential([keras.Input((8, 8, 3)), a, layers.GlobalAveragePooling2D()])
+    animal = Animal(model, lambda batch: {"a": a(batch)})
+    callback = FeatureMapCallback(animal.samples, tmp_path, layers="all", images=False)
+    truths: dict[int, np.ndarray] = {}
+
+    class Keep(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            truths[epoch + 1] = animal.maps()["a"]
+
+    animal.fit(Keep(), callback, epochs=2)
+    a.enable_lora(2)
+    model.compile(keras.optimizers.SGD(0.05), "mse")
+    animal.fit(Keep(), callback, epochs=5, initial_epoch=2)
+    steps = stored(tmp_path / "feature_maps")
+    assert list(steps) == [0, 1, 2, 3, 4, 5]
+    for step, truth in truths.items():
+        (_, _, numbers), *_ = steps[step].values()
+        np.testing.assert_allclose(numbers[:, 0], truth.reshape(-1, 4).min(0), atol=1e-5)
+        np.testing.assert_allclose(numbers[:, 1], truth.reshape(-1, 4).max(0), atol=1e-5)
+
+
+# What is made of values -----------------------------------------------------------------------------------------------
+
+
+def given(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (N, channels, h, w) and numbers (channels, 7) of a layer that puts out `values`, through the whole of it."""
+    model = keras.Sequential([keras.Input(values.shape[1:]), layers.Activation("linear", name="same")])
+    capture = Capture(model, values, "same", "all")
+    (maps,), (numbers,) = capture.summarise(capture(ops.convert_to_tensor(values)))
+    return maps, numbers
+
+
+def number(numbers: np.ndarray, name: str) -> np.ndarray:
+    return numbers[:, NUMBERS.index(name)]
+
+
+def test_each_channel_is_scaled_by_its_own_range_over_all_images() -> None:
+    values = data(3, 5, 6, 4) * np.array([1, 10, 0.01, 1], "float32") + np.array([0, 5, 0, -100], "float32")
+    pixels, numbers = given(values)
+    low, high = values.min((0, 1, 2)), values.max((0, 1, 2))
+    np.testing.assert_array_equal(number(numbers, "low"), low)
+    np.testing.assert_array_equal(number(numbers, "high"), high)
+    restored = pixels.transpose(0, 2, 3, 1) / 255.0 * (high - low) + low
+    assert (np.abs(restored - values) <= (high - low) * (0.5 / 255 + 1e-5)).all()
+    assert pixels.min((0, 2, 3)).tolist() == [0] * 4 and pixels.max((0, 2, 3)).tolist() == [255] * 4
+    wide = values.astype("float64")
+    np.testing.assert_allclose(number(numbers, "mean"), wide.mean((0, 1, 2)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(number(numbers, "mean_abs"), np.abs(wide).mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(number(numbers, "std"), wide.std((0, 1, 2)), rtol=1e-4)
+
+
+def test_flat_zero_and_broken_channels_are_told_apart() -> None:
+    values = data(1, 4, 4, 7)
+    values[..., 1] = 0.0
+    values[..., 2] = 3.5
+    values[..., 3] = np.nan
+    values[0, 0, 0, 4], values[0, 0, 1, 4], values[0, 0, 2, 4] = np.nan, np.inf, -np.inf
+    values[..., 5] = np.maximum(values[..., 5], 0)
+    values[..., 6] *= 1e37
+    pixels, numbers = given(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        finite = np.where(np.isfinite(values), values, np.nan)
+        expected_low = np.nanmin(finite, (0, 1, 2))
+    np.testing.assert_array_equal(number(numbers, "low"), expected_low)
+    assert number(numbers, "nonfinite").tolist() == [0, 0, 0, 16, 3, 0, 0]
+    np.testing.assert_allclose(number(numbers, "zeros"), (values == 0).mean((0, 1, 2)), atol=1e-6)
+    assert not pixels[0, 1].any() and not pixels[0, 2].any() and not pixels[0, 3].any()
+    assert pixels[0, 4, 0, :3].tolist() == [0, 0, 0] and pixels[0, 4].max() == 255
+    assert np.isnan(numbers[3, :5]).all(), "no finite value: nothing is known"
+    assert np.isfinite(numbers[4]).all()
+    assert pixels[0, 6].min() == 0 and pixels[0, 6].max() == 255
+
+
+def test_a_map_of_one_cell() -> None:
+    pixels, numbers = given(np.array([[[[2.0, -1.0]]]], "float32"))
+    assert pixels.shape == (1, 2, 1, 1) and not pixels.any()
+    assert number(numbers, "low").tolist() == number(numbers, "high").tolist() == [2.0, -1.0]
+    assert number(numbers, "std").tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [("all", [0, 1, 2, 3, 4]), (2, [0, 1]), (99, [0, 1, 2, 3, 4]), ([3, 0], [3, 0]), ([4, 7], [4])],
+)
+def test_channels(channels: Any, expected: list[int]) -> None:
+    wide = layers.Conv2D(9, 1, name="wide")
+    model = keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2D(5, 1, name="a"), wide])
+    samples = data(2, 4, 4, 3)
+    maps = FeatureMapExtractor(model, ["a", "wide"], channels)(samples)
+    whole = ops.convert_to_numpy(model.layers[0](samples))
+    np.testing.assert_allclose(maps["a"], whole[..., expected], atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", ["none", 0, -1, True, [], [1, 1], [-1], [0.5], 2.5])
+def test_wrong_channels_are_refused(channels: Any) -> None:
+    with pytest.raises(ValueError, match="`channels` must be a count"):
+        FeatureMapExtractor(ZOO["functional"]().model, channels=channels)
+
+
+def test_channels_that_no_layer_has_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"no chosen layer has the channels \[40\]"):
+        FeatureMapExtractor(ZOO["functional"]().model, channels=[0, 40])(data(2, 8, 8, 3))
+
+
+def test_one_sample_is_a_batch_of_one_and_other_counts_are_taken_up() -> None:
+    animal = ZOO["functional"]()
+    extract = FeatureMapExtractor(animal.model)
+    one, two = extract(animal.samples[0]), extract(animal.samples)
+    for path, values in two.items():
+        np.testing.assert_allclose(one[path], values[:1], atol=1e-5)
+
+
+# Where no compiler follows --------------------------------------------------------------------------------------------
+
+
+class Decides(keras.Model):
+    """Data decide in Python which layer runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = layers.Conv2D(2, 1, name="a"), layers.Conv2D(2, 1, name="b")
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.a.build(shape)
+        self.b.build((*shape[:-1], 2))
+
+    def call(self, inputs: Any) -> Any:
+        value = self.a(inputs)
+        return self.b(value) if ops.mean(self.a.bias) < 1 else value
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch runs eagerly, and says nothing of it")
+def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() -> None:
+    model = Decides()
+    samples = data(2, 4, 4, 3)
+    with pytest.warns(
+        RuntimeWarning, match=r"can't be compiled \(.*\): its feature maps are taken by running it layer by layer"
+    ) as caught:
+        capture = Capture(model, samples, "all", "all")
+        a, b = capture(ops.convert_to_tensor(samples))
+        capture(ops.convert_to_tensor(samples))
+    assert len(caught) == 1
+    np.testing.assert_allclose(ops.convert_to_numpy(a), ops.convert_to_numpy(model.a(samples)), atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(b), ops.convert_to_numpy(model.b(model.a(samples))), atol=1e-5)
+    model.a.bias.assign([2.0, 2.0])
+    outputs = capture(ops.convert_to_tensor(samples))
+    assert np.isnan(ops.convert_to_numpy(outputs[1])).all(), "a layer that did not run has no values, not zeros"
+    _, numbers = capture.summarise(outputs)
+    assert number(numbers[1], "nonfinite").tolist() == [32, 32]
+
+
+class FailsInGraph(keras.layers.Layer):
+    """Traces without data, but not in a compiled function: what happens where a compiler has no kernel."""
+
+    armed = False
+
+    def call(self, inputs: Any) -> Any:
+        if FailsInGraph.armed and not concrete(inputs):
+            raise NotImplementedError("no kernel for this")
+        return inputs
+
+
+def concrete(tensor: Any) -> bool:
+    try:
+        np.asarray(tensor)
+    except Exception:
+        return False
+    return True
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch runs eagerly")
+def test_a_compiler_that_fails_at_the_first_pass_leaves_the_eager_one() -> None:
+    a = layers.Conv2D(2, 1, name="a")
+    model = keras.Sequential([keras.Input((4, 4, 3)), FailsInGraph(), a])
+    samples = data(2, 4, 4, 3)
+    capture = Capture(model, samples, "all", "all")
+    FailsInGraph.armed = True
+    try:
+        with pytest.warns(RuntimeWarning, match="no kernel for this") as caught:
+            outputs = [capture(ops.convert_to_tensor(samples)) for _ in range(2)]
+    finally:
+        FailsInGraph.armed = False
+    assert len(caught) == 1
+    for (values,) in outputs:
+        np.testing.assert_allclose(ops.convert_to_numpy(values), ops.convert_to_numpy(a(samples)), atol=1e-5)
+
+
+def test_the_models_own_error_is_raised_as_it_is() -> None:
+    class Fails(keras.Model):
+        def call(self, inputs: Any) -> Any:
+            raise KeyError("my own mistake")
+
+    with pytest.raises(KeyError, match="my own mistake"):
+        FeatureMapExtractor(Fails())(data(2, 4, 4, 3))

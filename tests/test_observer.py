@@ -1,0 +1,306 @@
+"""No observer effect: training with the callback is training without it, to the last bit, and the maps are those of their step."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from test_zoo import check_stored, stored
+from zoo import BACKEND, ZOO, Animal, data
+
+from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback.extractor import Capture
+from fm_callback.recorder import Recorder
+
+NOT_ON_TORCH = pytest.mark.skipif(
+    BACKEND == "torch", reason="Keras: `steps_per_execution` must be 1 with the PyTorch backend"
+)
+ORIGINAL = keras.Layer.__call__, keras.Layer.rematerialized_call
+
+
+@pytest.fixture(autouse=True)
+def hooks_are_gone() -> Iterator[None]:
+    yield
+    assert (keras.Layer.__call__, keras.Layer.rematerialized_call) == ORIGINAL
+
+
+def random_layers() -> list[keras.Layer]:
+    """Whatever draws random numbers or keeps statistics in training."""
+    return [
+        layers.RandomFlip(seed=1),
+        layers.GaussianNoise(0.1, seed=3),
+        layers.Conv2D(4, 3, padding="same", name="a", activity_regularizer="l2"),
+        layers.BatchNormalization(),
+        layers.Dropout(0.5),
+        layers.Conv2D(3, 3, padding="same", name="b"),
+        layers.GlobalAveragePooling2D(),
+    ]
+
+
+def functional() -> keras.Model:
+    inputs = value = keras.Input((8, 8, 3))
+    for layer in random_layers():
+        value = layer(value)
+    return keras.Model(inputs, value)
+
+
+def sequential_without_input() -> keras.Model:
+    return keras.Sequential(random_layers())
+
+
+class Subclass(keras.Model):
+    """Not built before `fit`; draws random numbers even in evaluation mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = random_layers()
+        self.always = layers.Dropout(0.3, seed=5)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        value = inputs
+        for layer in self.steps[:-1]:
+            value = layer(value, training=training)
+            value = self.always(value, training=True)
+        return self.steps[-1](value)
+
+
+X, Y = data(12, 8, 8, 3), data(12, 3)
+
+
+def state(model: keras.Model) -> dict[str, np.ndarray]:
+    """All that training changes: weights, statistics, seeds, and the optimizer's own."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return {f"{at} {each.path.split('/')[-1]}": ops.convert_to_numpy(each.value) for at, each in enumerate(variables)}
+
+
+def trained(
+    make: Any, *callbacks: keras.callbacks.Callback, **fit: Any
+) -> tuple[keras.Model, dict[str, np.ndarray], Any]:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(11)
+    model = make()
+    model.compile(keras.optimizers.Adam(0.01), "mse", steps_per_execution=fit.pop("steps_per_execution", 1))
+    validation = {"validation_data": (X[:4], Y[:4])} if fit.pop("validate", False) else {}
+    history = model.fit(X, Y, batch_size=4, verbose=0, callbacks=list(callbacks), **{"epochs": 3} | fit | validation)
+    return model, state(model), history.history
+
+
+@pytest.mark.parametrize(
+    ("make", "update_freq", "fit"),
+    [
+        (functional, "epoch", {"validate": True}),
+        (functional, 2, {"steps_per_execution": 2 if BACKEND != "torch" else 1}),  # Keras has it at 1 for torch
+        (sequential_without_input, "epoch", {"initial_epoch": 1, "epochs": 4}),
+        (Subclass, "epoch", {}),
+        (Subclass, "batch", {}),
+    ],
+)
+def test_training_is_bit_identical(make: Any, update_freq: Any, fit: dict[str, Any], tmp_path: Path) -> None:
+    bare, expected, history = trained(make, **fit)
+    callback = FeatureMapCallback(X[:2], tmp_path, layers="all", update_freq=update_freq, images=False)
+    watched, received, watched_history = trained(make, callback, **fit)
+    assert len(stored(tmp_path / "feature_maps")) >= 3
+    assert received.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(received[name], values, err_msg=name)
+    assert watched_history == history
+    assert input_shape(watched) == input_shape(bare)
+    if (
+        BACKEND != "torch"
+    ):  # there the last batch's losses lie about until the next call of the model, ours too, clears them
+        assert [loss.shape for loss in watched.losses] == [loss.shape for loss in bare.losses]
+
+
+def input_shape(model: keras.Model) -> Any:
+    """But for the batch: TensorFlow alone builds in the first batch and may take its size for the model's; we build with any."""
+    try:
+        assert model.input_shape[0] != 2, "the size of the probe"
+        return model.input_shape[1:]
+    except (AttributeError, ValueError) as error:
+        return type(error)
+
+
+def test_early_stopping_stops_where_it_would_have_stopped(tmp_path: Path) -> None:
+    """And the last stored maps are of the last trained weights, not of the best ones that come back at the end."""
+
+    def stopping() -> keras.callbacks.Callback:
+        return keras.callbacks.EarlyStopping("loss", patience=1, min_delta=10.0, restore_best_weights=True)
+
+    class Last(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.kernel = ops.convert_to_numpy(self.model.get_layer("a").kernel)
+            self.bias = ops.convert_to_numpy(self.model.get_layer("a").bias)
+
+    def plain() -> keras.Model:
+        return keras.Sequential(
+            [keras.Input((8, 8, 3)), layers.Conv2D(3, 1, name="a"), layers.GlobalAveragePooling2D()]
+        )
+
+    _, expected, history = trained(plain, stopping(), epochs=9)
+    last = Last()
+    for order in (0, 1):
+        directory = tmp_path / str(order)
+        callback = FeatureMapCallback(X[:2], directory, layers="all", every=100, images=False)
+        both = [stopping(), last]
+        both.insert(2 * order, callback)
+        watched, received, watched_history = trained(plain, *both, epochs=9)
+        assert watched_history == history and len(history["loss"]) == 2
+        for name, values in expected.items():
+            np.testing.assert_array_equal(received[name], values, err_msg=name)
+        steps = stored(directory / "feature_maps")
+        assert list(steps) == [0, 2]
+        assert not np.array_equal(last.kernel, watched.get_layer("a").kernel), "the best weights are back"
+        check_stored(Animal(watched, lambda _: {}), steps[2], {"a": X[:2] @ last.kernel[0, 0] + last.bias})
+
+
+class Keeps(keras.callbacks.Callback):
+    """Copies the weights of layer "a" after each batch: what its maps must come from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps: dict[int, np.ndarray] = {}
+
+    def keep(self) -> None:
+        layer, step = self.model.get_layer("a"), int(self.model.optimizer.iterations)
+        kernel, bias = (ops.convert_to_numpy(each.value).astype("float64") for each in (layer.kernel, layer.bias))
+        self.maps[step] = (X[:2] @ kernel[0, 0] + bias).astype("float32")
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.keep()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.keep()
+
+
+def pointwise() -> keras.Model:
+    return keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 1, name="a"), layers.GlobalAveragePooling2D()])
+
+
+def test_maps_are_of_their_step_while_training_runs_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The background thread is held until training has gone on past the step whose maps it is about to look at."""
+    moved_on = threading.Event()
+    record = Recorder._record
+    held: list[int] = []
+
+    def slow(self: Recorder, moment: Any) -> None:
+        if threading.current_thread() is not threading.main_thread() and not moved_on.is_set():
+            held.append(moment.step)
+            assert moved_on.wait(60)
+        record(self, moment)
+
+    class Release(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if int(self.model.optimizer.iterations) == 3:  # steps 1 (being looked at) and 2 (waiting) are long past
+                moved_on.set()
+
+    monkeypatch.setattr(Recorder, "_record", slow)
+    keeps = Keeps()
+    callback = FeatureMapCallback(X[:2], tmp_path, layers="all", update_freq="batch", images=False)
+    model, _, _ = trained(pointwise, keeps, Release(), callback, epochs=2)
+    assert held == [1]
+    steps = stored(tmp_path / "feature_maps")
+    assert list(steps) == list(range(7))
+    assert len({keeps.maps[step].tobytes() for step in steps}) == 7, "each step has other weights"
+    for step, entry in steps.items():
+        check_stored(Animal(model, lambda _: {}), entry, {"a": keeps.maps[step]})
+
+
+@pytest.mark.parametrize(
+    ("settings", "fit", "expected"),
+    [
+        ({"update_freq": "epoch"}, {"epochs": 4}, [0, 1, 2, 3, 4]),
+        ({"update_freq": "epoch", "every": 2}, {"epochs": 5}, [0, 2, 4, 5]),
+        ({"update_freq": "epoch", "every": lambda step: step == 3}, {"epochs": 5}, [0, 3, 5]),
+        ({"update_freq": "epoch"}, {"epochs": 4, "initial_epoch": 2}, [2, 3, 4]),
+        ({"update_freq": "batch"}, {"epochs": 2}, [0, 1, 2, 3, 4, 5, 6]),
+        ({"update_freq": 2}, {"epochs": 3}, [0, 2, 4, 6, 8, 9]),
+        ({"update_freq": 2, "every": 2}, {"epochs": 3}, [0, 4, 8, 9]),
+        ({"update_freq": 2, "every": lambda step: step > 5}, {"epochs": 3}, [0, 6, 8, 9]),
+        pytest.param({"update_freq": "batch"}, {"epochs": 2, "steps_per_execution": 3}, [0, 3, 6], marks=NOT_ON_TORCH),
+        pytest.param({"update_freq": 2}, {"epochs": 2, "steps_per_execution": 2}, [0, 2, 3, 5, 6], marks=NOT_ON_TORCH),
+        ({"update_freq": "batch", "every": 3}, {"epochs": 3, "initial_epoch": 1}, [0, 3, 6]),
+    ],
+)
+def test_steps_that_are_taken(
+    settings: dict[str, Any], fit: dict[str, Any], expected: list[int], tmp_path: Path
+) -> None:
+    callback = FeatureMapCallback(X[:2], tmp_path, layers="all", images=False, **settings)
+    keeps = Keeps()
+    model, _, _ = trained(pointwise, keeps, callback, **fit)
+    steps = stored(tmp_path / "feature_maps")
+    assert list(steps) == expected
+    for step, entry in steps.items():
+        iteration = step if settings["update_freq"] != "epoch" else (step - fit.get("initial_epoch", 0)) * 3
+        check_stored(Animal(model, lambda _: {}), entry, {"a": keeps.maps[iteration]})
+
+
+def test_an_exception_in_the_model_leaves_no_hook_behind() -> None:
+    class Fails(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = layers.Conv2D(2, 3)
+
+        def call(self, inputs: Any) -> Any:
+            self.a(inputs)
+            raise RuntimeError("no such thing")
+
+    with pytest.raises(RuntimeError, match="no such thing"):
+        FeatureMapExtractor(Fails())(X[:2])
+    assert (keras.Layer.__call__, keras.Layer.rematerialized_call) == ORIGINAL
+
+
+def test_threads_that_capture_at_once_leave_no_hook_behind() -> None:
+    """Two models in two threads: each sees its own layers only."""
+    expected, received, failures = {}, {}, []
+    models = {name: ZOO["functional"]().model for name in ("left", "right")}
+
+    def work(name: str) -> None:
+        try:
+            for _ in range(3):
+                received[name] = FeatureMapExtractor(models[name])(X[:2])
+        except Exception as error:
+            failures.append(error)
+
+    for name, model in models.items():
+        expected[name] = FeatureMapExtractor(model)(X[:2])
+    threads = [threading.Thread(target=work, args=(name,)) for name in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    assert (keras.Layer.__call__, keras.Layer.rematerialized_call) == ORIGINAL
+    for name, maps in expected.items():
+        for path, values in maps.items():
+            np.testing.assert_array_equal(received[name][path], values)
+
+
+def test_a_capture_leaves_losses_and_metrics_alone() -> None:
+    model = functional()
+    model.compile("sgd", "mse")
+    before = len(model.losses), [each.name for each in model.metrics]
+    capture = Capture(model, X[:2], "all", "all")
+    for _ in range(3):
+        capture(ops.convert_to_tensor(X[:2]))
+    assert (len(model.losses), [each.name for each in model.metrics]) == before
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX keeps its state outside the model during an epoch")
+def test_jax_keeps_its_weights_when_a_later_capture_fails(tmp_path: Path) -> None:
+    """An exception between two batches must not lose what JAX holds outside the model."""
+
+    class Breaks(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if batch == 0:
+                callback._recorder._samples = "no tensor"
+
+    callback = FeatureMapCallback(X[:2], tmp_path, layers="all", update_freq="batch", images=False)
+    _, expected, _ = trained(pointwise)
+    with pytest.warns(RuntimeWarning, match="stopped logging"):
+        _, received, _ = trained(pointwise, Breaks(), callback)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(received[name], values, err_msg=name)

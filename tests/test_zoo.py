@@ -1,0 +1,162 @@
+"""Every model of the zoo through all three doors, on the backend of the day: names, arrays, and the event file of a `fit`."""
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.compat.proto import event_pb2
+from zoo import BACKEND, CANNOT, NOTES, ZOO, Animal
+
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
+from fm_callback.format import NUMBERS, LayerFacts, read_records
+
+#: Where to write a JSON of what each model did, for the table in docs/backends.md (see tests/zoo_table.py).
+REPORT = os.environ.get("ZOO_REPORT")
+
+
+def stored(directory: Path) -> dict[int, dict[str, tuple[LayerFacts, list[np.ndarray], np.ndarray]]]:
+    """Step -> layer's tag -> static facts, grids of pixels, numbers: what the event files of a directory hold."""
+    steps, facts = {}, {}
+    for path in sorted(directory.glob("events.out.tfevents.*")):
+        with open(path, "rb") as file:
+            for record in read_records(file):
+                event = event_pb2.Event.FromString(record)
+                found = {}
+                for value in event.summary.value:
+                    name, _, part = value.tag.rpartition("/")
+                    if part not in ("maps", "numbers") or value.tag.startswith("feature_maps/"):
+                        continue
+                    if value.metadata.plugin_data.content:
+                        facts[name] = LayerFacts.from_json(value.metadata.plugin_data.content)
+                    found.setdefault(name, {})[part] = value.tensor
+                if found:
+                    steps[event.step] = {
+                        name: (
+                            facts[name],
+                            [pixels(png) for png in parts["maps"].string_val],
+                            numbers(parts["numbers"]),
+                        )
+                        for name, parts in found.items()
+                    }
+    return steps
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def numbers(tensor: object) -> np.ndarray:
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    return np.frombuffer(tensor.tensor_content, "<f4").reshape(shape)
+
+
+def decoded(entry: tuple[LayerFacts, list[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The stored maps as values: float (images, height, width, channels)."""
+    facts, grids, table = entry
+    low, high = table[:, 0], table[:, 1]
+    maps = []
+    for grid in grids:
+        height, width = grid.shape[0] // facts.rows, grid.shape[1] // facts.columns
+        tiles = grid.reshape(facts.rows, height, facts.columns, width).transpose(0, 2, 1, 3).reshape(-1, height, width)
+        maps.append(tiles[: len(facts.channels)].transpose(1, 2, 0) / 255.0 * (high - low) + low)
+    return np.stack(maps)
+
+
+def picture_of(truth: np.ndarray) -> np.ndarray:
+    """The part of a map (N, ..., channels) that is stored: the middle slice of a third axis, always (N, height, width, channels)."""
+    while truth.ndim < 4:
+        truth = truth[:, None]
+    return truth[:, truth.shape[1] // 2] if truth.ndim == 5 else truth
+
+
+def rounding(animal: Animal, truth: np.ndarray) -> float:
+    """What sums in another order may differ by: some units of the largest value's last place."""
+    return 32 * animal.eps * max(1.0, float(np.abs(truth).max()))
+
+
+def check_stored(animal: Animal, step: dict[str, tuple], truths: dict[str, np.ndarray]) -> None:
+    assert {facts.path for facts, _, _ in step.values()} == truths.keys()
+    for entry in step.values():
+        facts, _, table = entry
+        truth = truths[facts.path]
+        near = rounding(animal, truth)
+        flat = truth.reshape(-1, truth.shape[-1]).astype("float64")
+        assert facts.shape == truth.shape[1:], facts.path
+        expected = {
+            "low": flat.min(0),
+            "high": flat.max(0),
+            "mean": flat.mean(0),
+            "mean_abs": np.abs(flat).mean(0),
+            "std": flat.std(0),
+            "nonfinite": np.zeros(flat.shape[1]),
+        }
+        for name, values in expected.items():
+            np.testing.assert_allclose(
+                table[:, NUMBERS.index(name)], values, atol=near, rtol=0, err_msg=f"{facts.path} {name}"
+            )
+        half_a_level = 0.51 * (flat.max(0) - flat.min(0)) / 255 + 3 * near
+        assert (np.abs(decoded(entry) - picture_of(truth)) <= half_a_level).all(), facts.path
+
+
+def slow(name: str) -> bool:
+    """torch's compiler takes a minute."""
+    return (name, BACKEND) == ("jit_compile", "torch")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if slow(name) else name for name in ZOO])
+def test_names_arrays_and_records_equal_the_ground_truth(name: str, tmp_path: Path) -> None:
+    if (name, BACKEND) in CANNOT:
+        report(name, works=False, remark=CANNOT[name, BACKEND])
+        pytest.skip(CANNOT[name, BACKEND])
+    keras.utils.set_random_seed(3)
+    animal = ZOO[name]()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        listed = conv_layers(animal.model, animal.samples)
+        extractor = FeatureMapExtractor(animal.model, animal.layers)
+        maps = extractor(animal.samples)
+        truths = animal.maps()
+
+        if isinstance(animal.layers, str):
+            assert [layer.path for layer in listed if layer.path not in animal.skipped] == list(truths)
+            assert set(animal.skipped) <= {layer.path for layer in listed}
+        assert list(maps) == list(truths)
+        for path, truth in truths.items():
+            assert maps[path].shape == truth.shape, path
+            np.testing.assert_allclose(maps[path], truth, atol=rounding(animal, truth), rtol=0, err_msg=path)
+
+        callback = FeatureMapCallback(animal.samples, tmp_path, layers=animal.layers, channels="all", images=False)
+        before = animal.maps()
+        animal.fit(callback)
+        after = animal.maps()
+        again = extractor(animal.samples)
+    for path, truth in after.items():  # the same extractor, at the trained weights
+        np.testing.assert_allclose(again[path], truth, atol=rounding(animal, truth), rtol=0, err_msg=path)
+    steps = stored(tmp_path / "feature_maps")
+    assert steps.keys() == {0, 1}
+    check_stored(animal, steps[0], before)
+    check_stored(animal, steps[1], after)
+
+    ours = [str(warning.message) for warning in caught if "can't be" in str(warning.message)]
+    assert len(ours) == (2 if animal.skipped or animal.eager else 0), (
+        ours
+    )  # one for the extractor, one for the callback
+    assert all(repr(path) in message for path in animal.skipped for message in ours)
+    report(name, works=True, remark=NOTES.get((name, BACKEND), ""))
+
+
+def test_the_zoo_is_complete() -> None:
+    """What the README promises by name is in the zoo."""
+    assert len(ZOO) >= 45
+    assert {key[0] for key in CANNOT} | {key[0] for key in NOTES} <= ZOO.keys()
+
+
+def report(name: str, *, works: bool, remark: str) -> None:
+    if REPORT:
+        with open(REPORT, "a") as file:
+            file.write(f"{BACKEND}\t{name}\t{'works' if works else 'no'}\t{remark}\n")
