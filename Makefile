@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 LOGS ?= logs
 BACKEND_TESTS := $(addprefix tests/test_,zoo.py layers.py extractor.py observer.py scale_out.py)
 
-.PHONY: demo test test-backends lint bench clean
+.PHONY: demo test test-slow test-backends lint bench clean
 
 demo: $(VENV)/examples
 	$(BIN)/python examples/train_pets.py --log-dir $(LOGS)
 
 test: $(VENV)/dev lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -q -m slow
 
 # JAX and PyTorch beside each other, without TensorFlow, in an environment of their own.
 test-backends: $(VENV)-backends/backends

@@ -58,7 +58,7 @@ class Recipe:
 
 
 RECIPES = {
-    "drawn": Recipe(96, (32,) * 5, 32, epochs=12, batch=4, steps=60),
+    "drawn": Recipe(96, (32,) * 5, 32, epochs=12, batch=4, steps=50),
     "oxford_iiit_pet": Recipe(160, (32, 64, 128, 256, 512), 256, epochs=30, batch=32, steps=None),
 }
 
@@ -265,7 +265,7 @@ def main() -> None:
         model.save(args.save)
         print(f"Saved {args.save}")
     print(f"\nThe logs are in {args.log_dir}. To see how the network learned, run\n")
-    print(f"    {tensorboard()} --logdir {args.log_dir}\n\nand open http://localhost:6006, Images tab.")
+    print(f"    {tensorboard()} --logdir {args.log_dir}\n\nand open http://localhost:6006, Feature maps tab.")
 
 
 if __name__ == "__main__":
