@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -124,11 +124,13 @@ def tensorboard(folder: Path, *flags: str) -> Iterator[str]:
                 runs = json.load(urlopen(f"{address}/runs"))["runs"]
                 if len(runs) == RUNS and all(len(run["layers"][0]["steps"]) == STEPS for run in runs):
                     break
+            except HTTPError as error:
+                raise SystemExit("TensorBoard does not know the plugin: install the package first") from error
             except (URLError, ConnectionError):
                 pass
             time.sleep(0.5)
         else:
-            raise SystemExit("TensorBoard did not read the log; is the package installed, so that it finds the plugin?")
+            raise SystemExit("TensorBoard did not read the log within five minutes")
         yield address
     finally:
         server.terminate()

@@ -194,14 +194,18 @@ def table(times: dict[str, list[float]]) -> None:
 
 
 def growth(ours: Watched, captures: int) -> None:
-    """Resident memory over many captures, the first twenty apart."""
-    for at in range(captures):
+    """Resident memory over many captures, the first twenty apart: it swings by one step's pictures, so medians of many."""
+    sizes = []
+    for _ in range(captures):
         ours.step()
         ours.drain()
-        if at == min(19, captures // 2):
-            before = resident()
+        sizes.append(resident())
+    later = sizes[min(20, captures // 2) :]
+    part = max(1, len(later) // 4)
+    change = median(later[-part:]) - median(later[:part])
+    swing = max(later) - min(later)
     print(
-        f"resident memory over the last {captures - min(20, captures // 2 + 1)} of {captures} captures: {resident() - before:+.1f} MB"
+        f"resident memory, last quarter of {len(later)} captures against the first: {change:+.1f} MB (swing {swing:.1f} MB)"
     )
 
 

@@ -1,6 +1,7 @@
 """From `fit` to the event file: what is written when, and what is refused before the first batch."""
 
 import copy
+import io
 import json
 import pickle
 import re
@@ -9,6 +10,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from reading import events, facts_of, numbers, steps_of, values_at, with_tensorboards_own_loader
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
@@ -64,6 +66,14 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     assert steps_of(tmp_path / "feature_maps") == [0, 1, 2], "one record a step"
 
 
+def test_the_pictures_say_their_size(tmp_path):
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path), epochs=1)
+    for layer in ("down", "up", "head"):
+        width, height, picture = values_at(tmp_path / "feature_maps", 1)[f"feature_maps/{layer}"].tensor.string_val
+        with Image.open(io.BytesIO(picture)) as image:
+            assert image.size == (int(width), int(height))
+
+
 def test_the_static_facts_say_what_was_logged(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:5], tmp_path, masks=MASKS[:5]), epochs=1)
     facts = facts_of(tmp_path / "feature_maps")
@@ -84,10 +94,6 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
 
 def stored_values(directory, layer, step):
     """Maps as a reader sees them: (images, channels, height, width), and half the width of a level of each channel."""
-    import io
-
-    from PIL import Image
-
     record, facts = values_at(directory, step), facts_of(directory)[f"{layer}/maps"]
     table = numbers(record[f"{layer}/numbers"])
     height, width = ([1, 1, *facts["shape"][:-1]])[-2:]

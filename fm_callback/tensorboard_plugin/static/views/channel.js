@@ -61,7 +61,7 @@ function Frame({ of, each, at, size, text }) {
 function charts(numbers) {
   const scores = numbers.fields.filter((name) => measure(name).score);
   const others = numbers.fields.filter((name) => !scores.includes(name) && !["low", "mean", "high", "mean_abs"].includes(name));
-  const busy = others.filter((name) => name !== "nonfinite" || numbers.values.some((value, index) => index % numbers.columns === numbers.column.get(name) && value > 0));
+  const busy = others.filter((name) => numbers.values.some((value, index) => index % numbers.columns === numbers.column.get(name) && value > 0));
   return [...(scores.length ? [["scores", scores]] : []), ["values", ["high", "mean", "low"]], ...busy.map((name) => [measure(name).label, [name]])];
 }
 
@@ -71,7 +71,7 @@ function Chart({ of, numbers, at, title, names }) {
   const scores = title === "scores";
   const lines = names.map((name, index) => ({ label: measure(name).label, values: numbers.history(at, name), ink: INKS[index % INKS.length] }));
   return html`<div class="card"><h2>${title[0].toUpperCase() + title.slice(1)}</h2>
-    <${Curves} title=${title} x=${numbers.steps} lines=${lines} at=${step.value} level=${scores ? 0.5 : null} range=${scores ? [0, 1] : undefined}
+    <${Curves} title=${title} x=${numbers.steps} lines=${lines} at=${step.value} level=${scores ? 0.5 : null} range=${scores || measure(names[0]).share ? [0, 1] : undefined}
       names=${(value) => stepName(of, value)} format=${(value) => format(value, names.length === 1 || scores ? measure(names[0]) : {})} onPick=${(index) => goTo(steps.peek().indexOf(numbers.steps[index]))} />
   </div>`;
 }
