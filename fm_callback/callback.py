@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from fm_callback.backends import is_chief
-from fm_callback.extractor import Capture, check_channels
+from fm_callback.extractor import Capture, read_channels
 from fm_callback.history import aligned
 from fm_callback.layers import Choice
 from fm_callback.probe import read_masks
@@ -79,7 +80,6 @@ class FeatureMapCallback(keras.callbacks.Callback):
             raise ValueError(
                 f"log_dir must be a local directory; received {os.fspath(log_dir)!r}. Write locally and copy the logs"
             )
-        check_channels(channels)
         if update_freq not in ("epoch", "batch") and not _positive(update_freq):
             raise ValueError(
                 f"update_freq must be 'epoch', 'batch' or a positive number of batches; received {update_freq!r}"
@@ -90,7 +90,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.log_dir = log_dir
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
         self.layers = layers
-        self.channels = channels
+        self.channels = read_channels(channels)
         self.update_freq = update_freq
         self.every = every
         self.images = images
@@ -155,7 +155,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         before, self._iterations = self._iterations, max(self._iterations, self._epoch_iterations + batch + 1)
         frequency = 1 if self.update_freq == "batch" else int(self.update_freq)
         if self._iterations // frequency > before // frequency and self._due(
-            self._iterations, self._iterations // frequency
+            self._recorder, self._iterations, self._iterations // frequency
         ):
             self._recorder.take(self._optimizer_iterations())
 
@@ -165,7 +165,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._epoch_seconds = time.perf_counter() - self._epoch_began
         if self.update_freq != "epoch":
             self._recorder.hold(self._optimizer_iterations())
-        elif self._due(epoch + 1, epoch + 1):
+        elif self._due(self._recorder, epoch + 1, epoch + 1):
             self._recorder.take(epoch + 1)
         else:
             self._recorder.hold(epoch + 1)
@@ -182,8 +182,14 @@ class FeatureMapCallback(keras.callbacks.Callback):
         """
         return self._summary
 
-    def _due(self, step: int, ordinal: int) -> bool:
-        return bool(self.every(step)) if callable(self.every) else ordinal % self.every == 0
+    def _due(self, recorder: Recorder, step: int, ordinal: int) -> bool:
+        if not callable(self.every):
+            return ordinal % self.every == 0
+        try:
+            return bool(self.every(step))
+        except Exception as error:  # the user's own predicate; still, training goes on
+            recorder.fail(error)
+            return False
 
     def _optimizer_iterations(self) -> int:
         optimizer = self.model.optimizer
@@ -208,7 +214,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         share = (cost.blocked + cost.behind) / max(self._epoch_seconds, 1e-9)
         advice = ""
         if self.update_freq == "epoch":
-            advice = f", {share:.1%} of an epoch"
+            advice = f", together {share:.1%} of the time of an epoch"
             if share > 0.05:
                 advice += ". For less, log fewer `layers` or `channels`, a smaller probe, `every` n-th step, or `images=False`"
         self._say(
@@ -222,4 +228,4 @@ class FeatureMapCallback(keras.callbacks.Callback):
 
 
 def _positive(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value > 0)

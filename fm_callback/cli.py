@@ -73,6 +73,8 @@ def _render(options: argparse.Namespace) -> None:
     batch = _image(options.image, model, *options.range)
     capture = Capture(model, batch, choice, channels)
     maps, numbers = capture.summarise(capture(keras.ops.convert_to_tensor(batch)))
+    low, high = options.range
+    print(f"pixels from {low:g} (black) to {high:g} (white), as --range says")
     directory = Path(options.output)
     directory.mkdir(parents=True, exist_ok=True)
     for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):

@@ -4,7 +4,6 @@ TensorBoard's own `EventFileWriter` imports TensorFlow where that is installed a
 in Python; the format is simple enough to be written here, with the protocol buffers that TensorBoard ships.
 """
 
-import hashlib
 import os
 import re
 import socket
@@ -44,13 +43,14 @@ def numbers_value(layer: str, numbers: np.ndarray, facts: bytes) -> Value:
     return _ours(f"{layer}/numbers", tensor, facts, summary_pb2.DATA_CLASS_TENSOR)
 
 
-def probe_value(pictures: np.ndarray | None, scaling: str | None, masks: np.ndarray | None) -> Value:
+def probe_value(pictures: np.ndarray | None, scaling: str | None, masks: np.ndarray | None, digest: str) -> Value:
     """The stored images of the probe, then their masks, with the JSON that says what they are.
 
     Args:
         pictures: uint8 (N, H, W) or (N, H, W, C); None for a probe that is no image.
         scaling: How values became pixels.
         masks: uint8 (N, H, W) with the pixels of `MASK_PIXELS`, or None.
+        digest: Tells this probe from others.
     """
     blobs = [png(picture) for group in (pictures, masks) if group is not None for picture in group]
     facts = {
@@ -59,7 +59,7 @@ def probe_value(pictures: np.ndarray | None, scaling: str | None, masks: np.ndar
         "masks": 0 if masks is None else len(masks),
         "scaling": scaling,
         "mask_pixels": MASK_PIXELS,
-        "digest": hashlib.sha256(b"".join(blobs)).hexdigest(),
+        "digest": digest,
     }
     return _ours(PROBE_TAG, _strings(blobs), to_json(facts), summary_pb2.DATA_CLASS_BLOB_SEQUENCE)
 

@@ -103,25 +103,25 @@ def plan(entry: Found, channels: int | str | Sequence[int]) -> Plan:
     return Plan(info, indices, total, first, None if name == "linear" else name)
 
 
-def check_channels(channels: Any) -> None:
-    """Raises a ValueError if `channels` is no count, list of indices, or "all"."""
+def read_channels(channels: Any) -> int | str | tuple[int, ...]:
+    """The choice of channels as a plain count, tuple of indices, or "all"; raises a ValueError if it is none of them."""
     wrong = f"`channels` must be a count (the first so many), a list of different indices from 0, or 'all'; received {channels!r}"
     if isinstance(channels, str):
         if channels != "all":
             raise ValueError(wrong)
-    elif isinstance(channels, (int, np.integer)) and not isinstance(channels, bool):
+        return channels
+    if isinstance(channels, (int, np.integer)) and not isinstance(channels, bool):
         if channels < 1:
             raise ValueError(wrong)
-    else:
-        try:
-            indices = list(channels)
-        except TypeError:
-            raise ValueError(wrong) from None
-        good = all(
-            isinstance(index, (int, np.integer)) and not isinstance(index, bool) and index >= 0 for index in indices
-        )
-        if not indices or not good or len(set(indices)) < len(indices):
-            raise ValueError(wrong)
+        return int(channels)
+    try:
+        indices = list(channels)
+    except TypeError:
+        raise ValueError(wrong) from None
+    good = all(isinstance(index, (int, np.integer)) and not isinstance(index, bool) and index >= 0 for index in indices)
+    if not indices or not good or len(set(indices)) < len(indices):
+        raise ValueError(wrong)
+    return tuple(int(index) for index in indices)
 
 
 class Capture:
@@ -233,7 +233,7 @@ class Capture:
 def _identity(model: keras.Model, samples: Any, layers: Choice, channels: int | str | Sequence[int]) -> tuple[Any, ...]:
     """What a capture depends on. Objects are kept, not their ids: an id may come again."""
     shapes = [(batch.shape, str(batch.dtype)) for batch in keras.tree.flatten(samples)]
-    choice = [layers if isinstance(layers, (int, str)) or callable(layers) else list(layers), channels]
+    choice = [layers if isinstance(layers, (int, np.integer, str)) or callable(layers) else list(layers), channels]
     return shapes, choice, _Same(every_layer(model)), _Same(model.variables)
 
 
@@ -325,9 +325,8 @@ class FeatureMapExtractor:
     """
 
     def __init__(self, model: keras.Model, layers: Choice = "all", channels: int | str | Sequence[int] = "all") -> None:
-        check_channels(channels)
         self.model = model
-        self._choice = layers, channels
+        self._choice = layers, read_channels(channels)
         self._captures: dict[Any, Capture] = {}
 
     def __call__(self, samples: Any) -> dict[str, np.ndarray]:

@@ -44,7 +44,7 @@ class LayerHistory:
         Returns:
             The step's value of each measure of the layer, without those that are not defined: best and median channel of each
             measure (for mask AUROC the lowest, too: the best detector of the background), effective rank, linear CKA against the
-            step before and against the first step, the share of channels that are dead or flat, and of dormant ones.
+            step before and against step 0 (not in a training that goes on), the share of channels that are dead or flat, and of dormant ones.
         """
         values: dict[str, float] = {}
         for measure, channel_scores in scores.items():
@@ -55,10 +55,12 @@ class LayerHistory:
                 values["mask_auroc_lowest"] = found.lowest
         now = Activations.of(maps, numbers)
         values["effective_rank"] = effective_rank(now)
-        if self._first is None:
+        if self._previous is not None:
+            values["cka_previous"] = cka(self._previous, now)
+        if self._first is not None:
+            values["cka_first"] = cka(self._first, now)
+        if step == 0:  # a training that goes on has another first step: one curve, one reference
             self._first = now
-        elif self._previous is not None:
-            values |= {"cka_previous": cka(self._previous, now), "cka_first": cka(self._first, now)}
         self._previous = now
         signal = status(numbers)
         values["dead_or_flat"] = float(np.mean((signal == Status.DEAD) | (signal == Status.FLAT)))
@@ -71,15 +73,15 @@ class LayerHistory:
         reached = next((step for step, found in steps.items() if found.best >= MASK), None)
         last = list(steps.values())[-1]
         channel = "-" if last.channel is None else str(self.channels[last.channel])
-        first = (
-            f"too few cells ({self.foreground})"
-            if self.foreground < FEW
-            else "never"
-            if reached is None
-            else str(reached)
-        )
+        start = next(iter(steps))
+        if self.foreground < FEW:
+            first = f"too few cells ({self.foreground})"
+        elif reached is None:
+            first = "never"
+        else:  # of a training that goes on, this process does not know the earlier steps
+            first = f"{reached} or before" if reached == start > 0 else str(reached)
         others = [_last(self.scores.get(measure), part) for measure, part in _COLUMNS.values()]
-        return [self.name, first, channel, f"{next(iter(steps.values())).best:.2f}", *others]
+        return [self.name, first, channel, f"{steps[start].best:.3f}", *others]
 
 
 _COLUMNS = {
@@ -88,22 +90,26 @@ _COLUMNS = {
     "IoU": ("mask_iou", "best"),
     "edge": ("edge_auroc", "median"),
 }
-_HEAD = ["layer", f"mask from step (AUROC ≥ {MASK})", "best channel", "AUROC at start", *_COLUMNS]
 
 
 def _last(steps: dict[int, Summary] | None, part: str) -> str:
-    return "-" if not steps else f"{getattr(list(steps.values())[-1], part):.2f}"
+    return "-" if not steps else f"{getattr(list(steps.values())[-1], part):.3f}"
 
 
 def table(histories: list[LayerHistory]) -> list[list[str]] | None:
     """When each layer became a mask: a head and a row a layer; None where no layer has a mask AUROC.
 
-    Columns: the layer; the first step at which its highest channel's mask AUROC is .9 or more, if enough cells say so; at the last step, the best channel
-    and its mask AUROC beside that of the first step, the median channel's, the best mask IoU, the median edge AUROC. The best of
-    many channels is above chance by chance: the first step, if that is the untrained network, says by how much.
+    Columns: the layer; the first step at which its highest channel's mask AUROC is .9 or more, if enough cells say so; at
+    the last step, the best channel and its mask AUROC beside that of the first step of this process, the median
+    channel's, the best mask IoU, the median edge AUROC. The best of many channels is above chance by chance: the first
+    step, if that is the untrained network, says by how much.
     """
-    rows = [history.row() for history in histories if history.scores.get("mask_auroc")]
-    return [_HEAD, *rows] if rows else None
+    scored = [history for history in histories if history.scores.get("mask_auroc")]
+    if not scored:
+        return None
+    start = next(iter(scored[0].scores["mask_auroc"]))
+    head = ["layer", f"mask from step (AUROC ≥ {MASK})", "best channel", f"AUROC at step {start}", *_COLUMNS]
+    return [head, *(history.row() for history in scored)]
 
 
 def aligned(rows: list[list[str]]) -> str:

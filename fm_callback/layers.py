@@ -4,11 +4,12 @@ import difflib
 import fnmatch
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from fm_callback.backends import scope, stateless
 from fm_callback.trace import Call, recording
@@ -308,11 +309,13 @@ def select(found: list[Found], choice: Choice) -> list[Found]:
         ValueError: if an item is unknown, ambiguous, of a wrong type, or chooses what another has chosen.
     """
     convs = [entry for entry in found if entry.info.number is not None]
+    if isinstance(choice, np.integer):
+        choice = int(choice)
     if isinstance(choice, bool):
         raise ValueError(
             f"`layers` must be a count, 'all', or a list of numbers, names, globs and predicates; received {choice!r}"
         )
-    if isinstance(choice, int) or choice == "all":
+    if isinstance(choice, int) or (isinstance(choice, str) and choice == "all"):
         if not convs:
             raise ValueError(
                 "the model has no convolution layer; to watch other layers give `layers` a list of their names, or a predicate. It has: "
@@ -325,7 +328,13 @@ def select(found: list[Found], choice: Choice) -> list[Found]:
         able = _able(convs)
         _warn_of(convs)
         return able if isinstance(choice, str) else _spread(able, choice)
-    items = [choice] if isinstance(choice, str) or callable(choice) else list(choice)
+    if isinstance(choice, str) or callable(choice):
+        choice = [choice]
+    if not isinstance(choice, Iterable):
+        raise ValueError(
+            f"`layers` must be a count, 'all', or a list of numbers, names, globs and predicates; received {choice!r}"
+        )
+    items = [int(item) if isinstance(item, np.integer) else item for item in choice]
     if not items:
         raise ValueError(
             "`layers` is an empty list; give a count, 'all', or at least one number, name, glob or predicate"
@@ -376,6 +385,8 @@ def _matching(item: Any, convs: list[Found], found: list[Found]) -> list[Found]:
         return _by_number(item, convs)
     if isinstance(item, str):
         return _by_name(item, convs, found)
+    if isinstance(item, keras.Layer):
+        raise ValueError(f"an item of `layers` is the layer {item.name!r} itself: give its name or path")
     if callable(item):
         matching = [entry for entry in found if item(entry.layer)]
         if not matching:

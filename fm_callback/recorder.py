@@ -1,5 +1,7 @@
 """From a moment of the training to a record of it: capture on the training thread, all the rest behind it."""
 
+import atexit
+import hashlib
 import time
 import warnings
 from collections.abc import Sequence
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from fm_callback import events, probe
 from fm_callback.background import Background
@@ -109,6 +112,7 @@ class Recorder:
             self._record(Moment(step, self.capture(self._samples)))
             self._last = step
             self._background = Background(self._record)
+            atexit.register(self.close)  # after an interrupt nobody else writes what is held
             return
         began = time.perf_counter()
         self.hold(step)
@@ -126,11 +130,17 @@ class Recorder:
             try:
                 self._held = Moment(step, self.capture(self._samples))
             except Exception as error:
-                self._background.error = error
-                self._report()
+                self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Stops recording because of an error, with the one warning."""
+        if self._background is not None:
+            self._background.error = self._background.error or error
+            self._report()
 
     def close(self) -> None:
         """Waits until everything taken, and what is held, is on disk, and closes the file."""
+        atexit.unregister(self.close)
         if self._background is not None:
             self._submit()
             self._background.close()
@@ -190,7 +200,12 @@ def _probe_value(batch: Any, masks: probe.Masks | None) -> events.Value:
                 "Give one label for each pixel of each sample (resize labels with nearest neighbour)"
             )
     pictures, scaling = (None, None) if shown is None else probe.pictures(shown[:STORED_IMAGES])
-    return events.probe_value(pictures, scaling, None if masks is None else masks.pictures()[:STORED_IMAGES])
+    labels = None if masks is None else masks.pictures()
+    digest = hashlib.sha256()  # of all that is measured, not of what is stored: another probe is another run
+    for array in [*keras.tree.flatten(batch), *([] if labels is None else [labels])]:
+        digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    stored = None if labels is None else labels[:STORED_IMAGES]
+    return events.probe_value(pictures, scaling, stored, digest.hexdigest())
 
 
 def _make_directory(log_dir: Path) -> None:

@@ -70,7 +70,7 @@ class Run:
             pictures = rng.integers(0, 256, (2, 32, 32, 3), np.uint8)
             masks = np.zeros((2, 32, 32), np.uint8)
             masks[:, 8:24, 8:24] = 255
-            values.append(events.probe_value(pictures, "[0, 255]", masks if self._masks else None))
+            values.append(events.probe_value(pictures, "[0, 255]", masks if self._masks else None, ""))
         for path, (height, width, channels) in self.layers.items():
             maps = rng.integers(0, 256, (2, channels, height, width), np.uint8)
             numbers = rng.uniform(0.4, 0.9, (channels, len(self._fields))).astype(np.float32)

@@ -5,7 +5,10 @@ import io
 import json
 import pickle
 import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -138,6 +141,8 @@ def test_initial_epoch_is_the_first_step_and_resuming_keeps_each_step_once_for_r
     fit(model, FeatureMapCallback(X[:1], tmp_path), epochs=4, initial_epoch=2)
     assert runs(tmp_path) == ["feature_maps"]
     assert steps_of(tmp_path / "feature_maps") == [0, 1, 2, 2, 3, 4]
+    tags = {tag for step, tag in with_tensorboards_own_loader(tmp_path / "feature_maps") if step > 2}
+    assert "feature_maps/cka_previous/up" in tags and "feature_maps/cka_first/up" not in tags, "another reference"
     starts = [event.step for event in events(tmp_path / "feature_maps") if event.session_log.status]
     assert starts == [0, 2], "readers drop the first step 2"
 
@@ -221,6 +226,45 @@ def test_weights_that_become_nan_are_counted_and_training_goes_on(tmp_path):
     assert np.isfinite(stored_values(tmp_path / "feature_maps", "up", 1)[2]).all()
 
 
+def test_a_predicate_that_fails_is_one_warning_and_training_goes_on(tmp_path):
+    model = segmenter()
+    callback = FeatureMapCallback(X[:1], tmp_path, every=lambda step: [True][step - 1])
+    with pytest.warns(RuntimeWarning, match="IndexError: list index out of range"):
+        history = model.fit(X, Y, epochs=4, verbose=0, callbacks=[callback])
+    assert len(history.history["loss"]) == 4 and steps_of(tmp_path / "feature_maps") == [0, 1]
+
+
+def test_another_mask_of_an_image_that_is_not_stored_is_another_run(tmp_path):
+    model = fit(segmenter(), FeatureMapCallback(X[:6], tmp_path, masks=MASKS[:6]))
+    other = MASKS[:6].copy()
+    other[5] = np.roll(other[5], 4, 0)
+    fit(model, FeatureMapCallback(X[:6], tmp_path, masks=other), epochs=3, initial_epoch=2)
+    assert runs(tmp_path) == ["feature_maps", "feature_maps_2"]
+
+
+def test_the_held_last_step_survives_an_interrupt(tmp_path):
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import keras
+from test_callback import X, Y, FeatureMapCallback, segmenter
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+segmenter().fit(X, Y, epochs=5, verbose=0, callbacks=[FeatureMapCallback(X[:1], {str(tmp_path)!r}, every=100), Interrupt()])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert "KeyboardInterrupt" in done.stderr and steps_of(tmp_path / "feature_maps") == [0, 2]
+
+
+def test_numpy_integers_are_numbers(tmp_path):
+    options = {"layers": np.array([1, 3]), "channels": np.array([0]), "every": np.int64(2), "update_freq": np.int64(1)}
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, **options), epochs=1)
+    assert {"down/maps", "head/maps"} <= set(facts_of(tmp_path / "feature_maps"))
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "b", layers=np.int64(1), channels=np.int64(1)), epochs=1)
+    assert facts_of(tmp_path / "b" / "feature_maps")["head/maps"]["channels"] == [0]
+
+
 def test_a_lost_directory_is_one_warning_and_training_goes_on(tmp_path):
     import shutil
 
@@ -251,6 +295,8 @@ def test_a_lost_directory_is_one_warning_and_training_goes_on(tmp_path):
         ({"layers": 0}, "at least 1; received 0"),
         ({"layers": [2.5]}, "received 2.5"),
         ({"layers": True}, "received True"),
+        ({"layers": None}, "received None"),
+        ({"layers": [keras.layers.ReLU(name="relu_x")]}, "the layer 'relu_x' itself: give its name or path"),
         ({"channels": [0, 50]}, r"no chosen layer has the channels \[50\]"),
         ({"samples": X[:1, :8]}, r"shape \(1, 8, 16, 3\) do not fit the model's input shape \(None, 16, 16, 3\)"),
         ({"masks": MASKS[:1, :8]}, r"`masks` of shape \(1, 8, 16\) do not fit `samples`: 1 images of 16×16"),
@@ -351,7 +397,7 @@ def test_step_zero_says_on_one_line_what_it_does_and_verbose_0_says_nothing(tmp_
     model.fit(X, Y, epochs=1, verbose=2, callbacks=[FeatureMapCallback(X[:1], tmp_path / "b")])
     start, cost = [line for line in capsys.readouterr().out.splitlines() if "FeatureMapCallback" in line]
     assert "3 layers" in start and str(tmp_path / "b" / "feature_maps") in start
-    pattern = r"a step costs \d+ ms in the training thread, \d+ ms behind it and \d+\.\d MB, \d+\.\d% of an epoch"
+    pattern = r"a step costs \d+ ms in the training thread, \d+ ms behind it and \d+\.\d MB, together \d+\.\d% of the time of an epoch"
     assert re.search(pattern, cost)
     # The second time Keras compiles nothing: a step is more than a twentieth of an epoch of two tiny batches.
     model.fit(X, Y, epochs=1, verbose=2, callbacks=[FeatureMapCallback(X[:1], tmp_path / "c", layers="all")])
@@ -375,9 +421,9 @@ def test_the_table_says_when_a_layer_became_a_mask(tmp_path):
     assert callback.summary() == "no training has ended yet"
     model.fit(X, Y, epochs=3, verbose=0, callbacks=[callback, Perfect()])
     (line,) = [line for line in callback.summary().splitlines() if line.startswith("#1 copy")]
-    assert re.split(r" {2,}", line)[:6] == ["#1 copy", "2", "0", "0.50", "1.00", "0.50"]
+    assert re.split(r" {2,}", line)[:6] == ["#1 copy", "2", "0", "0.500", "1.000", "0.500"]
     (text,) = values_at(tmp_path / "feature_maps", 3)["mask_table"].tensor.string_val
-    assert "| #1 copy | 2 | 0 | 0.50 | 1.00 | 0.50 |" in text.decode()
+    assert "| #1 copy | 2 | 0 | 0.500 | 1.000 | 0.500 |" in text.decode()
     model.fit(X, Y, epochs=1, verbose=0, callbacks=[without := FeatureMapCallback(X[:2], tmp_path)])
     assert "no masks were given" in without.summary()
 

@@ -58,11 +58,17 @@ def test_the_table_names_the_first_step_the_last_best_channel_and_the_start():
             scored("#2 c", 500, (3, [0.1, 0.2])),
         ]
     )
-    assert rows[1][:6] == ["#1 a|b", "4", "5", "0.60", "0.91", f"{(0.91 + 0.4) / 2:.2f}"]
-    assert rows[2][:4] == ["#2 c", "never", "9", "0.20"]
+    assert rows[1][:6] == ["#1 a|b", "4", "5", "0.600", "0.910", f"{(0.91 + 0.4) / 2:.3f}"]
+    assert rows[2][:4] == ["#2 c", "never", "9", "0.200"]
     assert markdown(rows).splitlines()[2].startswith("| #1 a\\|b | 4 | 5 |")
     lines = aligned(rows).splitlines()
     assert len(lines) == 4 and lines[1].startswith("------") and lines[2].index("5 ") == lines[3].index("9 ")
+
+
+def test_a_training_that_goes_on_does_not_claim_a_first_step():
+    rows = table([scored("#1 a", 500, (4, [0.95, 0.5]), (5, [0.95, 0.5]))])
+    assert rows[0][3] == "AUROC at step 4" and rows[1][1] == "4 or before"
+    assert table([scored("#1 a", 500, (0, [0.95, 0.5]))])[1][1] == "0"
 
 
 def test_a_score_on_few_cells_is_not_called_a_mask():
