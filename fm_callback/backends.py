@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -17,6 +18,9 @@ import numpy as np
 Function = Callable[[Any], Any]
 
 BACKEND = keras.backend.backend()
+
+#: Whether `deferred` can put the pass off.
+DEFERS = BACKEND == "jax"
 
 
 def compiled(model: keras.Model, function: Function) -> Function:
@@ -35,6 +39,54 @@ def compiled(model: keras.Model, function: Function) -> Function:
     """
     if BACKEND == "torch":
         return stateless(function)
+    if BACKEND == "tensorflow":
+        return _for_variables(model, lambda _: sys.modules["tensorflow"].function(stateless(function), autograph=False))
+
+    def trace(variables: list[keras.Variable]) -> Function:
+        jitted = sys.modules["jax"].jit(_with_values(function, variables))
+        return lambda inputs: jitted(_values(variables), inputs)
+
+    return _for_variables(model, trace)
+
+
+def deferred(model: keras.Model, function: Function) -> Callable[[Any], Callable[[], Any]]:
+    """Compiles `function` as `compiled` does, for JAX, in two parts: what must see the weights of this moment, and the rest.
+
+    The first part copies all variables on the device in one small program. The rest reads the copy: it may run later, on
+    another thread, while training takes the variables' own memory for the next step. Launching the hundreds of kernels of a
+    pass takes milliseconds of a thread on a GPU; the copy takes a fraction of one, and the memory of the weights for a moment.
+
+    Returns:
+        A function of the inputs that returns the rest: a function of nothing, whose result is that of `function`.
+    """
+
+    def trace(variables: list[keras.Variable]) -> Callable[[Any], Callable[[], Any]]:
+        jax, values = sys.modules["jax"], _values(variables)
+        function_of = _with_values(function, variables)
+        if any(
+            len(value.devices()) > 1 for value in values
+        ):  # a copy in one piece would gather what is spread over devices
+            whole = jax.jit(function_of)
+            return lambda inputs: partial(lambda result: result, whole(_values(variables), inputs))
+        shapes = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in values]
+        pack, run = jax.jit(_packed), jax.jit(lambda packed, inputs: function_of(_unpacked(packed, shapes), inputs))
+        traced = False
+
+        def start(inputs: Any) -> Callable[[], Any]:
+            nonlocal traced
+            rest = partial(run, pack(_values(variables)), inputs)
+            if not traced:  # here, on the thread that trains, and no other
+                jax.block_until_ready(rest())
+                traced = True
+            return rest
+
+        return start
+
+    return _for_variables(model, trace)
+
+
+def _for_variables(model: keras.Model, trace: Callable[[list[keras.Variable]], Function]) -> Function:
+    """What `trace` makes of the model's variables, made anew only when they are others."""
     traced: Function | None = None
     known: list[keras.Variable] = []
 
@@ -43,24 +95,36 @@ def compiled(model: keras.Model, function: Function) -> Function:
         variables = model.variables
         if traced is None or len(variables) != len(known) or not all(map(operator.is_, variables, known)):
             known = variables
-            traced = _tensorflow(function) if BACKEND == "tensorflow" else _jax(function, variables)
+            traced = trace(variables)
         return traced(inputs)
 
     return run
 
 
-def _tensorflow(function: Function) -> Function:
-    return sys.modules["tensorflow"].function(stateless(function), autograph=False)
+def _with_values(function: Function, variables: list[keras.Variable]) -> Callable[[list[Any], Any], Any]:
+    return lambda values, inputs: stateless(function, zip(variables, values, strict=True))(inputs)
 
 
-def _jax(function: Function, variables: list[keras.Variable]) -> Function:
-    def with_values(values: list[Any], inputs: Any) -> Any:
-        return stateless(function, zip(variables, values, strict=True))(inputs)
+def _values(variables: list[keras.Variable]) -> list[Any]:
+    return list(map(operator.attrgetter("value") if sys.modules["jax"].process_count() == 1 else _local, variables))
 
-    jax = sys.modules["jax"]
-    jitted = jax.jit(with_values)
-    value = operator.attrgetter("value") if jax.process_count() == 1 else _local
-    return lambda inputs: jitted(list(map(value, variables)), inputs)
+
+def _packed(values: list[Any]) -> dict[str, Any]:
+    """All values of one dtype in a row."""
+    rows: dict[str, list[Any]] = {}
+    for value in values:
+        rows.setdefault(str(value.dtype), []).append(value.ravel())
+    return {dtype: sys.modules["jax"].numpy.concatenate(row) for dtype, row in rows.items()}
+
+
+def _unpacked(packed: dict[str, Any], shapes: list[Any]) -> list[Any]:
+    at = dict.fromkeys(packed, 0)
+    values = []
+    for shape in shapes:
+        dtype = str(shape.dtype)
+        start, at[dtype] = at[dtype], at[dtype] + shape.size
+        values.append(packed[dtype][start : at[dtype]].reshape(shape.shape))
+    return values
 
 
 def _local(variable: keras.Variable) -> Any:

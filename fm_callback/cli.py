@@ -72,7 +72,7 @@ def _render(options: argparse.Namespace) -> None:
     model = _load(options.model)
     batch = _image(options.image, model, *options.range)
     capture = Capture(model, batch, choice, channels)
-    maps, numbers = capture.summarise(capture(keras.ops.convert_to_tensor(batch)))
+    maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
     low, high = options.range
     print(f"pixels from {low:g} (black) to {high:g} (white), as --range says")
     directory = Path(options.output)

@@ -1,24 +1,30 @@
 """One forward pass, built once: samples in, the maps of all chosen layers out.
 
-Two compiled functions. `capture` runs the model in evaluation mode and returns the chosen channels as they are, on the device:
-that is all that the training thread waits for. `summarise` makes of them what is stored, 8-bit maps and seven numbers a channel,
-in one buffer each; it reads no weights, so it may run later, on another thread, while training goes on.
+Two parts. The pass runs the model in evaluation mode and captures the chosen channels. The summary makes of them what is stored,
+8-bit maps and seven numbers a channel, in one buffer each; it reads no weights, so it may run later, on another thread, while
+training goes on. On JAX both are one compiled function over a copy of the weights, and run later; elsewhere the training thread
+waits for the pass.
 """
 
 import operator
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
-from fm_callback.backends import compiled, owned, pure, stateless, to_host
+from fm_callback.backends import DEFERS, compiled, deferred, owned, pure, stateless, to_host
 from fm_callback.format import NUMBERS
 from fm_callback.layers import Choice, ConvLayer, Found, brief, every_layer, find, inner, obstacle, select, specs_of
 from fm_callback.probe import as_batch
 from fm_callback.trace import Call, recording
+
+#: What is left to do of a pass; its call gives all pixels in one buffer and all numbers in another, on the device.
+Captured: TypeAlias = Callable[[], tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -154,10 +160,12 @@ class Capture:
                 raise ValueError(f"no chosen layer has the channels {absent} of `channels`={list(channels)!r}")
         self.plans = [plan(entry, channels) for entry in chosen]
         self._model = model
+        self._images = len(keras.tree.flatten(samples)[0])
         self._made_for = _identity(model, samples, layers, channels)
         self._summarise = pure(_summarise)
         self._eager = untraceable is not None
-        self._pass = stateless(self._forward) if self._eager else compiled(model, self._forward)
+        self._fast, self._slow = compiled(model, self._forward), stateless(self._forward)
+        self._deferred = deferred(model, lambda inputs: self._summarise(self._forward(inputs))) if DEFERS else None
         if untraceable is not None:
             self._warn(untraceable)
 
@@ -165,20 +173,33 @@ class Capture:
         """Whether a capture made anew with these arguments would be this one again: same model, layers and variables."""
         return model is self._model and self._made_for == _identity(model, samples, layers, channels)
 
-    def __call__(self, samples: Any) -> list[Any]:
+    def __call__(self, samples: Any) -> Captured:
+        """Captures the chosen channels at the weights of this moment.
+
+        Args:
+            samples: Tensors like the arrays with which the capture was made.
+
+        Returns:
+            What is left to do, for any thread: it reads no weights. `arrays` takes it.
+        """
+        if self._deferred is not None and not self._eager:
+            with suppress(Exception):  # the plain way meets the same obstacle, and says so
+                return self._deferred(samples)
+        return partial(self._summarise, self.outputs(samples))
+
+    def outputs(self, samples: Any) -> list[Any]:
         """The chosen channels at the weights of this moment: a list of float32 tensors (N, ..., channels) on the device.
 
         Args:
             samples: Tensors like the arrays with which the capture was made.
         """
+        if self._eager:
+            return self._slow(samples)
         try:
-            return self._pass(samples)
+            return self._fast(samples)
         except Exception as error:
-            if self._eager:
-                raise
             self._eager = True
-            outputs = (eager := stateless(self._forward))(samples)  # raises again where the fault is the model's own
-            self._pass = eager
+            outputs = self._slow(samples)  # raises again where the fault is the model's own
             self._warn(brief(error))
             return outputs
 
@@ -208,21 +229,21 @@ class Capture:
             outputs[path] = keras.ops.full(shape, float("nan"), "float32")
         return [outputs[path] for path in wanted]
 
-    def summarise(self, outputs: list[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """What is stored of captured outputs.
+    def arrays(self, captured: Captured) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What is stored of captured channels.
 
         Args:
-            outputs: What a call returned.
+            captured: What a call returned.
 
         Returns:
             The maps, a list of uint8 arrays (N, channels, height, width), each channel scaled to its own low and high over all
             images; and the numbers, a list of float32 arrays (channels, 7) in the order of `NUMBERS`.
         """
-        pixels, numbers = to_host(self._summarise(outputs))
+        pixels, numbers = to_host(captured())
         maps, rows = [], []
-        for entry, output in zip(self.plans, outputs, strict=True):
+        for entry in self.plans:
             count = len(entry.channels)
-            shape = (output.shape[0], count, *entry.size)
+            shape = (self._images, count, *entry.size)
             length = int(np.prod(shape))
             maps.append(pixels[:length].reshape(shape))
             rows.append(numbers[:count])
@@ -347,7 +368,7 @@ class FeatureMapExtractor:
         if key not in self._captures:
             self._captures = {key: Capture(self.model, batch, *self._choice)}
         capture = self._captures[key]
-        outputs = capture(keras.tree.map_structure(keras.ops.convert_to_tensor, batch))
+        outputs = capture.outputs(keras.tree.map_structure(keras.ops.convert_to_tensor, batch))
         return {
             entry.info.path: keras.ops.convert_to_numpy(output)
             for entry, output in zip(capture.plans, outputs, strict=True)

@@ -14,7 +14,7 @@ import numpy as np
 from fm_callback import events, probe
 from fm_callback.background import Background
 from fm_callback.concepts import Concepts, luminance
-from fm_callback.extractor import Capture
+from fm_callback.extractor import Capture, Captured
 from fm_callback.format import STORED_IMAGES, TABLE_TAG, layer_tags
 from fm_callback.history import markdown, table
 from fm_callback.layer_log import LayerLog
@@ -22,10 +22,10 @@ from fm_callback.layers import Choice
 
 
 class Moment(NamedTuple):
-    """A step and what the chosen layers put out at it, still on the device."""
+    """A step and what is left to do of its capture."""
 
     step: int
-    outputs: list[Any]
+    captured: Captured
 
 
 class Cost(NamedTuple):
@@ -171,7 +171,7 @@ class Recorder:
     def _record(self, moment: Moment) -> None:
         began = time.perf_counter()
         values = [] if self._file is not None else [self._probe]
-        for layer, maps, numbers in zip(self._layers, *self.capture.summarise(moment.outputs), strict=True):
+        for layer, maps, numbers in zip(self._layers, *self.capture.arrays(moment.captured), strict=True):
             values += layer.values(moment.step, maps, numbers)
         if (rows := self.table()) is not None:
             values.append(events.text_value(TABLE_TAG, markdown(rows)))

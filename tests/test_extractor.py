@@ -86,11 +86,11 @@ def test_traced_again_only_when_the_variables_are_others(tmp_path: Path) -> None
     samples = data(2, 8, 8, 3)
     capture = Capture(model, samples, "all", "all")
     tensor = ops.convert_to_tensor(samples)
-    capture(tensor)
+    capture.outputs(tensor)
     once = Counting.evaluated
-    capture(tensor)
+    capture.outputs(tensor)
     model.set_weights([weight + 1 for weight in model.get_weights()])
-    changed = capture(tensor)
+    changed = capture.outputs(tensor)
     assert Counting.evaluated == once, "new values need no trace"
     a = model.layers[0]
     np.testing.assert_allclose(
@@ -99,8 +99,8 @@ def test_traced_again_only_when_the_variables_are_others(tmp_path: Path) -> None
     once = Counting.evaluated
     a.enable_lora(2)
     a.lora_kernel_b.assign(data(*a.lora_kernel_b.shape))
-    adapted = capture(tensor)
-    capture(tensor)
+    adapted = capture.outputs(tensor)
+    capture.outputs(tensor)
     assert Counting.evaluated == once + 1
     np.testing.assert_allclose(
         ops.convert_to_numpy(adapted[0]), ops.convert_to_numpy(a(tensor, training=True)), atol=1e-5
@@ -139,7 +139,7 @@ def given(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (N, channels, h, w) and numbers (channels, 7) of a layer that puts out `values`, through the whole of it."""
     model = keras.Sequential([keras.Input(values.shape[1:]), layers.Activation("linear", name="same")])
     capture = Capture(model, values, "same", "all")
-    (maps,), (numbers,) = capture.summarise(capture(ops.convert_to_tensor(values)))
+    (maps,), (numbers,) = capture.arrays(capture(ops.convert_to_tensor(values)))
     return maps, numbers
 
 
@@ -251,15 +251,15 @@ def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() ->
         RuntimeWarning, match=r"can't be compiled \(.*\): its feature maps are taken by running it layer by layer"
     ) as caught:
         capture = Capture(model, samples, "all", "all")
-        a, b = capture(ops.convert_to_tensor(samples))
-        capture(ops.convert_to_tensor(samples))
+        a, b = capture.outputs(ops.convert_to_tensor(samples))
+        capture.outputs(ops.convert_to_tensor(samples))
     assert len(caught) == 1
     np.testing.assert_allclose(ops.convert_to_numpy(a), ops.convert_to_numpy(model.a(samples)), atol=1e-5)
     np.testing.assert_allclose(ops.convert_to_numpy(b), ops.convert_to_numpy(model.b(model.a(samples))), atol=1e-5)
     model.a.bias.assign([2.0, 2.0])
-    outputs = capture(ops.convert_to_tensor(samples))
+    outputs = capture.outputs(ops.convert_to_tensor(samples))
     assert np.isnan(ops.convert_to_numpy(outputs[1])).all(), "a layer that did not run has no values, not zeros"
-    _, numbers = capture.summarise(outputs)
+    _, numbers = capture.arrays(capture(ops.convert_to_tensor(samples)))
     assert number(numbers[1], "nonfinite").tolist() == [32, 32]
 
 
@@ -291,7 +291,7 @@ def test_a_compiler_that_fails_at_the_first_pass_leaves_the_eager_one() -> None:
     FailsInGraph.armed = True
     try:
         with pytest.warns(RuntimeWarning, match="no kernel for this") as caught:
-            outputs = [capture(ops.convert_to_tensor(samples)) for _ in range(2)]
+            outputs = [capture.outputs(ops.convert_to_tensor(samples)) for _ in range(2)]
     finally:
         FailsInGraph.armed = False
     assert len(caught) == 1
