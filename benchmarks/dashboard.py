@@ -24,7 +24,7 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from fm_callback import events, grid
+from fm_callback import events, grid, png
 from fm_callback.format import NUMBERS, LayerFacts
 
 RUNS, STEPS, CHANNELS = 2, 100, 32
@@ -55,7 +55,7 @@ def main() -> None:
 def write_log(folder: Path) -> int:
     """Writes the runs in the real format; the pictures of a layer repeat after four steps, which no reader can make use of."""
     rng = np.random.default_rng(0)
-    grids = {side: [grid.png(_grid(rng, side)) for _ in range(4)] for side in set(SIDES)}
+    grids = {side: [png.encode(_grid(rng, side)) for _ in range(4)] for side in set(SIDES)}
     size = 0
     for run in range(RUNS):
         file = events.EventFile(folder / f"seed{run}" / "feature_maps", 0)

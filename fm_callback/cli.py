@@ -65,7 +65,7 @@ def _layers(options: argparse.Namespace) -> None:
 def _render(options: argparse.Namespace) -> None:
     import keras
 
-    from fm_callback import grid
+    from fm_callback import grid, png
     from fm_callback.extractor import Capture
 
     choice, channels = _choice(options.layers), _count(options.channels)
@@ -82,7 +82,7 @@ def _render(options: argparse.Namespace) -> None:
         picture = grid.picture(layer_maps[0], layer_numbers, plan.channels, rows, columns)
         number = "" if plan.info.number is None else f"{plan.info.number:03d}_"
         path = directory / (number + re.sub(r"[^\w.#~-]+", "_", plan.info.path) + ".png")
-        path.write_bytes(grid.png(picture))
+        path.write_bytes(png.encode(picture))
         print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plan.size))}")
 
 

@@ -19,8 +19,8 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
 
+from fm_callback import png
 from fm_callback.format import MASK_PIXELS, PLUGIN, PROBE_TAG, VERSION, pack_record, read_records, to_json
-from fm_callback.grid import png
 
 #: One tag's value at one step, a protocol buffer that is made when TensorBoard's module is loaded: no type for a checker.
 Value: TypeAlias = Any
@@ -52,7 +52,7 @@ def probe_value(pictures: np.ndarray | None, scaling: str | None, masks: np.ndar
         masks: uint8 (N, H, W) with the pixels of `MASK_PIXELS`, or None.
         digest: Tells this probe from others.
     """
-    blobs = [png(picture) for group in (pictures, masks) if group is not None for picture in group]
+    blobs = [png.encode(picture) for group in (pictures, masks) if group is not None for picture in group]
     facts = {
         "version": VERSION,
         "images": 0 if pictures is None else len(pictures),

@@ -1,18 +1,17 @@
 """From maps to pictures: the stored grid, which viewers read, and the labelled picture, which people look at."""
 
-import io
 import math
-import zlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fm_callback.measures import Status, status
 
-#: A tile of the picture is at most this wide and high; smaller maps are magnified by whole numbers up to it.
-TILE = 96
+#: A tile of the picture is at most this wide and high, half as much again as TensorBoard's cards show of one in a row of eight;
+#: smaller maps are magnified by whole numbers up to it.
+TILE = 64
 _STRIP = 8
 _GAP = 6
 # TensorBoard's cards are some 340 pixels wide and shrink a wider picture: its texts are so large that they can be read
@@ -25,6 +24,10 @@ _GRAYS = 248
 _PAPER = _GRAYS - 1
 _INK, _FAINT, _HATCH, _ALARM = range(_GRAYS, _GRAYS + 4)
 _COLOURS = {_INK: (60, 60, 60), _FAINT: (232, 230, 226), _HATCH: (190, 184, 174), _ALARM: (205, 60, 40)}
+_PALETTE = [
+    *(round(level * 255 / (_GRAYS - 1)) for level in range(_GRAYS) for _ in range(3)),
+    *(value for index in sorted(_COLOURS) for value in _COLOURS[index]),
+]
 
 
 def layout(channels: int, height: int, width: int) -> tuple[int, int]:
@@ -70,7 +73,7 @@ def tile_grid(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], rows: int, columns: int) -> Image.Image:
     """The picture for TensorBoard's Images tab: each map at its own contrast, its channel's number above it.
 
-    Small maps are magnified by a whole number without smoothing; maps over 96 pixels are averaged down. A channel that
+    Small maps are magnified by a whole number without smoothing; maps over 64 pixels are averaged down. A channel that
     is dead, flat or not finite is hatched and says so; one that is finite in part has a red frame and the count of the
     other cells.
 
@@ -84,16 +87,16 @@ def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], ro
     Returns:
         A palette image.
     """
-    sheet = _Sheet(*tile_size(*maps.shape[1:]), rows, columns)
-    tiles = _magnified(_own_contrast(maps), sheet.tile_height, sheet.tile_width)
+    sheet = _sheet(*tile_size(*maps.shape[1:]), rows, columns)
+    low, high = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
+    tiles = _tiles(maps, low, high, sheet)
     pixels = _frame(channels, sheet).copy()
     signal = status(numbers)
-    flat_here = maps.min(axis=(1, 2)) == maps.max(axis=(1, 2))
+    live = (signal == Status.LIVE) & (low < high)
     marks = []
     for at in range(len(maps)):
-        live = signal[at] == Status.LIVE and not flat_here[at]
-        pixels[sheet.cell(at)] = tiles[at] if live else _hatched(sheet.tile_height, sheet.tile_width)
-        if not live:
+        pixels[sheet.cell(at)] = tiles[at] if live[at] else _hatched(sheet.tile_height, sheet.tile_width)
+        if not live[at]:
             marks.append((at, *_mark(Status(signal[at]), numbers[at])))
         elif numbers[at, 6] > 0:
             marks.append((at, f"{int(numbers[at, 6])} NaN", _ALARM))
@@ -121,7 +124,7 @@ class _Sheet:
     def width(self) -> int:
         return self.columns * (self.tile_width + _GAP) + _GAP
 
-    @property
+    @cached_property
     def font(self) -> int:
         return min(max(10, round(_FONT * self.width / _CARD)), 22)
 
@@ -139,6 +142,11 @@ class _Sheet:
         return slice(top, top + self.tile_height), slice(left, left + self.tile_width)
 
 
+@lru_cache(maxsize=64)
+def _sheet(tile_height: int, tile_width: int, rows: int, columns: int) -> _Sheet:
+    return _Sheet(tile_height, tile_width, rows, columns)
+
+
 def _mark(signal: Status, numbers: np.ndarray) -> tuple[str, int]:
     if signal == Status.NONFINITE:
         return "not finite", _ALARM
@@ -147,24 +155,32 @@ def _mark(signal: Status, numbers: np.ndarray) -> tuple[str, int]:
     return f"flat ({numbers[2]:.3g})" if signal == Status.FLAT else "flat here", _INK
 
 
-def _own_contrast(maps: np.ndarray) -> np.ndarray:
-    """Each map stretched to all grays of the palette: of a probe of several images, one may use few of the levels."""
-    low = maps.min(axis=(1, 2), keepdims=True).astype(np.float32)
-    span = np.maximum(maps.max(axis=(1, 2), keepdims=True) - low, 1)
-    return (maps - low) * ((_GRAYS - 1) / span)
+def _tiles(maps: np.ndarray, low: np.ndarray, high: np.ndarray, sheet: _Sheet) -> np.ndarray:
+    """Maps of the size of a tile, each stretched to all grays of the palette; uint8.
+
+    Of a probe of several images, one may use few of the levels. Smaller maps are repeated, larger ones averaged.
+    """
+    cells = 1
+    for axis, size in ((1, sheet.tile_height), (2, sheet.tile_width)):
+        factor = math.ceil(maps.shape[axis] / size)
+        if factor > 1:
+            maps, cells = _sums(maps, axis, factor, size), cells * factor
+    low = low[:, None, None].astype(np.float32)
+    span = np.maximum(high[:, None, None] - low, 1)
+    tiles = ((maps - low * cells) * ((_GRAYS - 1) / (span * cells)) + 0.5).astype(np.uint8)
+    for axis, size in ((1, sheet.tile_height), (2, sheet.tile_width)):
+        if tiles.shape[axis] < size:
+            tiles = np.repeat(tiles, size // tiles.shape[axis], axis)
+    return tiles
 
 
-def _magnified(maps: np.ndarray, tile_height: int, tile_width: int) -> np.ndarray:
-    """Maps of the size of a tile, by repetition if they are smaller and by averaging if they are larger; uint8."""
-    for axis, size in ((1, tile_height), (2, tile_width)):
-        have = maps.shape[axis]
-        if have < size:
-            maps = np.repeat(maps, size // have, axis)
-        elif have > size:
-            edges = np.arange(size) * have // size
-            counts = np.diff([*edges, have])
-            maps = np.add.reduceat(maps, edges, axis) / counts.reshape([-1 if at == axis else 1 for at in range(3)])
-    return (maps + 0.5).astype(np.uint8)
+def _sums(maps: np.ndarray, axis: int, factor: int, size: int) -> np.ndarray:
+    """Sums of `factor` neighbours along an axis; the last of them is taken again where there are too few."""
+    missing = [(0, 0)] * maps.ndim
+    missing[axis] = (0, size * factor - maps.shape[axis])
+    maps = np.moveaxis(np.pad(maps, missing, "edge"), axis, -1)
+    sums = sum(maps[..., first::factor].astype(np.float32) for first in range(factor))
+    return np.moveaxis(np.asarray(sums), -1, axis)
 
 
 @lru_cache(maxsize=512)
@@ -202,22 +218,6 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 def _with_palette(pixels: np.ndarray) -> Image.Image:
     """The same indices, seen through the picture's palette."""
-    palette = [round(level * 255 / (_GRAYS - 1)) for level in range(_GRAYS) for _ in range(3)]
-    for index in sorted(_COLOURS):
-        palette.extend(_COLOURS[index])
     image = Image.frombytes("P", pixels.shape[::-1], pixels.tobytes())
-    image.putpalette(palette)
+    image.putpalette(_PALETTE)
     return image
-
-
-def png(image: np.ndarray | Image.Image) -> bytes:
-    """A PNG of an 8-bit picture.
-
-    Run-length coding is what zlib does best here: maps are noisy, and a search for repeats costs three times as long
-    for 5 % fewer bytes.
-    """
-    if isinstance(image, np.ndarray):
-        image = Image.fromarray(image)
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_type=zlib.Z_RLE)
-    return file.getvalue()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fm_callback import events, grid
+from fm_callback import events, grid, png
 from fm_callback.concepts import Cells, Concepts
 from fm_callback.extractor import Plan
 from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts
@@ -48,7 +48,7 @@ class LayerLog:
             numbers: float32 (channels, 7).
         """
         facts = self._facts
-        pngs = [grid.png(grid.tile_grid(image, facts.rows, facts.columns)) for image in maps[:STORED_IMAGES]]
+        pngs = [png.encode(grid.tile_grid(image, facts.rows, facts.columns)) for image in maps[:STORED_IMAGES]]
         scores = measure(maps, numbers, self._cells)
         fields = np.column_stack([numbers, *(scores[name] for name in self._cells.fields)])
         values = [
@@ -57,7 +57,7 @@ class LayerLog:
         ]
         if self._images:
             picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
-            values.append(events.image_value(self._tag, grid.png(picture), picture.size, _description(self._plan)))
+            values.append(events.image_value(self._tag, png.encode(picture), picture.size, _description(self._plan)))
         summaries = self.history.add(step, maps, numbers, scores)
         return values + [events.scalar_value(name, self._tag, value) for name, value in summaries.items()]
 

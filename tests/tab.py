@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from fm_callback import events, grid
+from fm_callback import events, grid, png
 from fm_callback.format import NUMBERS, LayerFacts, layer_tags
 
 GROUP, ENTRY = "tensorboard_plugins", "feature_maps = fm_callback.tensorboard_plugin.loader:FeatureMapsLoader"
@@ -82,7 +82,7 @@ class Run:
             rows, columns = grid.layout(channels, height, width)
             tag, facts = self._tags[path], self._facts[path]
             values.append(
-                events.maps_value(tag, [grid.png(grid.tile_grid(each, rows, columns)) for each in maps], facts)
+                events.maps_value(tag, [png.encode(grid.tile_grid(each, rows, columns)) for each in maps], facts)
             )
             values.append(events.numbers_value(tag, numbers, facts))
         self._file.write(step, values)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fm_callback import grid
+from fm_callback import grid, png
 from fm_callback.grid import Status
 
 
@@ -40,7 +40,7 @@ def test_square_maps_stand_in_even_rows(channels, expected):
 def test_every_stored_pixel_comes_back_from_the_png(channels, height, width, seed):
     maps = np.random.default_rng(seed).integers(0, 256, (channels, height, width), np.uint8)
     rows, columns = grid.layout(channels, height, width)
-    with Image.open(io.BytesIO(grid.png(grid.tile_grid(maps, rows, columns)))) as image:
+    with Image.open(io.BytesIO(png.encode(grid.tile_grid(maps, rows, columns)))) as image:
         assert image.mode == "L"
         stored = np.asarray(image)
     for at in range(channels):
@@ -52,8 +52,8 @@ def test_every_stored_pixel_comes_back_from_the_png(channels, height, width, see
 @hypothesis.given(st.integers(1, 400), st.integers(1, 400))
 def test_tiles_fit_the_picture_and_small_maps_grow_by_whole_numbers(height, width):
     tile_height, tile_width = grid.tile_size(height, width)
-    assert 8 <= tile_height <= 96 and 8 <= tile_width <= 96
-    if max(height, width) <= 96:
+    assert 8 <= tile_height <= 64 and 8 <= tile_width <= 64
+    if max(height, width) <= 64:
         assert tile_height % height == 0 or (height > 8 and tile_height == height)
         assert tile_width % width == 0 or (width > 8 and tile_width == width)
 
@@ -65,21 +65,21 @@ def tile(picture, at, maps, columns):
 
 def test_a_small_map_is_magnified_without_smoothing_at_its_own_contrast():
     maps = np.array([[[10, 20], [30, 10]], [[0, 255], [255, 0]]], np.uint8)
-    shown, mode, _ = decoded(grid.png(grid.picture(maps, live(2), (0, 1), 1, 2)))
+    shown, mode, _ = decoded(png.encode(grid.picture(maps, live(2), (0, 1), 1, 2)))
     assert mode == "P"
     first = tile(shown, 0, maps, 2)[..., 0]
-    assert set(np.unique(first[:48, :48])) == {0} and set(np.unique(first[48:, :48])) == {255}
-    middle = np.unique(first[:48, 48:])
+    assert set(np.unique(first[:32, :32])) == {0} and set(np.unique(first[32:, :32])) == {255}
+    middle = np.unique(first[:32, 32:])
     assert len(middle) == 1 and abs(int(middle[0]) - 127) <= 2
     assert set(np.unique(tile(shown, 1, maps, 2))) == {0, 255}
 
 
 def test_a_large_map_is_averaged_over_areas():
-    board = np.indices((160, 160)).sum(0) % 2 * 255
-    maps = np.stack([board, np.kron([[0, 255], [255, 0]], np.ones((80, 80)))]).astype(np.uint8)
-    shown, _, _ = decoded(grid.png(grid.picture(maps, live(2), (0, 1), 1, 2)))
+    board = np.indices((128, 128)).sum(0) % 2 * 255
+    maps = np.stack([board, np.kron([[0, 255], [255, 0]], np.ones((64, 64)))]).astype(np.uint8)
+    shown, _, _ = decoded(png.encode(grid.picture(maps, live(2), (0, 1), 1, 2)))
     chequers = tile(shown, 0, maps, 2)[..., 0]
-    assert chequers.shape == (80, 80)
+    assert chequers.shape == (64, 64)
     assert abs(chequers.astype(int) - 127).max() <= 2, "two by two cells, half of them white"
     assert set(np.unique(tile(shown, 1, maps, 2))) == {0, 255}
 
@@ -94,7 +94,7 @@ def test_channels_without_a_signal_are_marked_and_never_shown_as_maps():
     numbers[3] = [np.nan] * 5 + [0, 100]
     numbers[4, 6] = 7
     assert grid.status(numbers).tolist() == [Status.LIVE, Status.DEAD, Status.FLAT, Status.NONFINITE, Status.LIVE]
-    shown, _, _ = decoded(grid.png(grid.picture(maps, numbers, (0, 1, 2, 3, 4), 1, 5)))
+    shown, _, _ = decoded(png.encode(grid.picture(maps, numbers, (0, 1, 2, 3, 4), 1, 5)))
     red = (shown == [205, 60, 40]).all(-1)
     for at, (hatched, alarmed) in enumerate(
         [(False, False), (True, False), (True, False), (True, True), (False, True)]
@@ -106,7 +106,7 @@ def test_channels_without_a_signal_are_marked_and_never_shown_as_maps():
 
 def test_one_image_without_contrast_in_a_probe_that_has_it_is_marked():
     maps = np.full((1, 10, 10), 90, np.uint8)
-    shown, _, _ = decoded(grid.png(grid.picture(maps, live(1), (0,), 1, 1)))
+    shown, _, _ = decoded(png.encode(grid.picture(maps, live(1), (0,), 1, 1)))
     assert (shown == [190, 184, 174]).all(-1).any()
 
 
@@ -114,7 +114,7 @@ def test_a_grid_with_room_to_spare_has_paper_there_and_no_tile():
     maps = np.zeros((31, 10, 10), np.uint8)
     maps[:, :5] = 255
     rows, columns = grid.layout(31, 10, 10)
-    shown, _, _ = decoded(grid.png(grid.picture(maps, live(31), tuple(range(31)), rows, columns)))
+    shown, _, _ = decoded(png.encode(grid.picture(maps, live(31), tuple(range(31)), rows, columns)))
     sheet = grid._Sheet(*grid.tile_size(10, 10), rows, columns)
     assert (shown[sheet.cell(31)] == 255).all()
     assert not (shown[sheet.cell(30)] == 255).all()
@@ -124,7 +124,7 @@ def test_a_grid_with_room_to_spare_has_paper_there_and_no_tile():
 def test_unusual_maps_make_a_picture(shape):
     maps = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     rows, columns = grid.layout(*shape)
-    shown, _, size = decoded(grid.png(grid.picture(maps, live(shape[0]), tuple(range(shape[0])), rows, columns)))
+    shown, _, size = decoded(png.encode(grid.picture(maps, live(shape[0]), tuple(range(shape[0])), rows, columns)))
     assert shown.shape[:2] == size[::-1] and min(size) > 0
 
 
@@ -133,3 +133,21 @@ def test_status_takes_the_layers_own_scale():
     numbers[1] = [0, 1e-5, 1e-6, 1e-6, 1e-6, 0, 0]
     assert grid.status(numbers).tolist() == [Status.LIVE, Status.DEAD]
     assert grid.status(numbers[1:]).tolist() == [Status.LIVE]
+
+
+@hypothesis.given(st.integers(65, 300), st.integers(1, 300), st.integers(0, 9999))
+def test_a_tile_of_a_large_map_is_the_mean_of_its_cells(height, width, seed):
+    maps = np.random.default_rng(seed).integers(0, 256, (1, height, width), np.uint8)
+    maps[0, 0, 0], maps[0, -1, -1] = 0, 255
+    shown = np.asarray(grid.picture(maps, live(1), (0,), 1, 1))
+    found = tile(shown, 0, maps, 1)
+    factors = [max(1, -(-side // size)) for side, size in zip((height, width), found.shape, strict=True)]
+    for row, column in ((0, 0), (found.shape[0] // 3, found.shape[1] // 2)):
+        rows = (
+            np.arange(row * factors[0], (row + 1) * factors[0]) if factors[0] > 1 else [row * height // found.shape[0]]
+        )
+        columns = np.arange(column * factors[1], (column + 1) * factors[1])
+        if factors[1] == 1:
+            columns = [column * width // found.shape[1]]
+        mean = maps[0][np.ix_(np.minimum(rows, height - 1), np.minimum(columns, width - 1))].mean()
+        assert abs(found[row, column] / 247 * 255 - mean) <= 1
