@@ -9,13 +9,17 @@ TensorFlow Datasets, `--arrays FILE` takes photographs that `--only-arrays FILE`
 
 import argparse
 import json
+import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take the whole GPU for the first of them
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
 PROBE = 16
@@ -115,6 +119,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (default 1)")
     args = parser.parse_args()
     if args.results:
         runs = [run for path in args.results for run in json.loads(path.read_text())]
@@ -124,7 +129,10 @@ def main() -> None:
             np.savez_compressed(args.only_arrays, **data)
             return
         args.out.mkdir(parents=True, exist_ok=True)
-        runs = [train(data, seed, shuffled, args) for seed in args.seeds for shuffled in (False, True)]
+        chosen = [(seed, shuffled) for seed in args.seeds for shuffled in (False, True)]
+        # Each in a process of its own: they can stand side by side on a GPU that one of them does not fill.
+        with ProcessPoolExecutor(args.jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+            runs = [run.result() for run in [pool.submit(train, data, *each, args) for each in chosen]]
         (args.out / "results.json").write_text(json.dumps(runs, separators=(",", ":")))
     from maps_figures import draw, tables
 

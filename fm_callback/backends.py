@@ -8,7 +8,8 @@ import operator
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -70,15 +71,15 @@ def deferred(model: keras.Model, function: Function) -> Callable[[Any], Callable
             return lambda inputs: partial(lambda result: result, whole(_values(variables), inputs))
         shapes = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in values]
         pack, run = jax.jit(_packed), jax.jit(lambda packed, inputs: function_of(_unpacked(packed, shapes), inputs))
-        traced = False
+        program: Callable[..., Any] | None = None
 
         def start(inputs: Any) -> Callable[[], Any]:
-            nonlocal traced
-            rest = partial(run, pack(_values(variables)), inputs)
-            if not traced:  # here, on the thread that trains, and no other
-                jax.block_until_ready(rest())
-                traced = True
-            return rest
+            nonlocal program
+            packed = pack(_values(variables))
+            if program is None:  # here, for `jit` would trace anew on a thread that has other settings of JAX
+                program = run.lower(packed, inputs).compile()
+                jax.block_until_ready(program(packed, inputs))
+            return partial(program, packed, inputs)
 
         return start
 
@@ -141,16 +142,34 @@ def _local(variable: keras.Variable) -> Any:
 
 
 def stateless(function: Function, values: Any = ()) -> Function:
-    """`function` under a stateless scope in which variables have the given values, and without gradients."""
+    """`function` under a stateless scope in which variables have the given values, and inert."""
 
     def run(inputs: Any) -> Any:
-        with keras.StatelessScope(state_mapping=values):
-            if BACKEND == "torch":
-                with sys.modules["torch"].no_grad():
-                    return function(inputs)
+        with keras.StatelessScope(state_mapping=values), inert():
             return function(inputs)
 
     return run
+
+
+@contextmanager
+def inert() -> Iterator[None]:
+    """Without gradients, and with the global random numbers put back: what a model draws there, training would miss."""
+    numbers = np.random.get_state()
+    try:
+        if BACKEND == "torch":
+            torch = sys.modules["torch"]
+            devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+            with torch.no_grad(), torch.random.fork_rng(devices):
+                yield
+        else:
+            yield
+    finally:
+        np.random.set_state(numbers)
+
+
+def synchronise(model: keras.Model) -> None:
+    """Brings back what JAX holds outside the model during an epoch; Keras does so where a callback asks for its `model`."""
+    getattr(model, "jax_state_sync", lambda: None)()
 
 
 def pure(function: Function) -> Function:
