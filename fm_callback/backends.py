@@ -153,18 +153,16 @@ def stateless(function: Function, values: Any = ()) -> Function:
 
 @contextmanager
 def inert() -> Iterator[None]:
-    """Without gradients, and with the global random numbers put back: what a model draws there, training would miss."""
-    numbers = np.random.get_state()
-    try:
-        if BACKEND == "torch":
-            torch = sys.modules["torch"]
-            devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
-            with torch.no_grad(), torch.random.fork_rng(devices):
-                yield
-        else:
-            yield
-    finally:
-        np.random.set_state(numbers)
+    """On torch: no gradients, and its global random numbers put back. What a model draws there, training would miss.
+
+    For the thread that trains: on another, what training draws meanwhile would be put back, too.
+    """
+    if BACKEND != "torch":
+        yield
+        return
+    torch = sys.modules["torch"]
+    with torch.no_grad(), torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
+        yield
 
 
 def synchronise(model: keras.Model) -> None:
@@ -178,7 +176,7 @@ def pure(function: Function) -> Function:
         return sys.modules["tensorflow"].function(function, autograph=False)
     if BACKEND == "jax":
         return sys.modules["jax"].jit(function)
-    return stateless(function)
+    return sys.modules["torch"].no_grad()(function)
 
 
 def to_host(tensors: tuple[Any, ...]) -> list[np.ndarray]:

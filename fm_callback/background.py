@@ -1,6 +1,7 @@
 """One thread behind the training: items in order, a queue of depth one, bounded patience."""
 
 import atexit
+import contextlib
 import queue
 import threading
 import time
@@ -11,18 +12,21 @@ Item = TypeVar("Item")
 
 
 class Background(Generic[Item]):
-    """Calls `work` with each submitted item, in order, on one background thread.
+    """Calls `work` with each submitted item, in order, on one background thread, and at last `finish`.
 
     A full queue means wait: nothing is dropped, nothing grows. All waits together, at the end included, last at most
-    `patience` seconds. After the first error nothing more is done.
+    `patience` seconds. After the first error nothing more is done but `finish`. In a forked child, where there is no
+    thread, nothing is done at all.
 
     Attributes:
         error: The first error, or None.
     """
 
-    def __init__(self, work: Callable[[Item], None], patience: float = 60.0) -> None:
+    def __init__(
+        self, work: Callable[[Item], None], finish: Callable[[], None] = lambda: None, patience: float = 60.0
+    ) -> None:
         self.error: Exception | None = None
-        self._work = work
+        self._work, self._finish = work, finish
         self._patience = patience
         self._queue: queue.Queue[Item | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name="fm_callback", daemon=True)
@@ -30,13 +34,15 @@ class Background(Generic[Item]):
         atexit.register(self.close)
 
     def submit(self, item: Item) -> None:
-        """Hands over an item; waits while the queue is full. After an error, or out of patience, does nothing."""
-        if self.error is None:
+        """Hands over an item; waits while the queue is full. After an error, or when closed, does nothing."""
+        if self.error is None and self._thread.is_alive():
             self._put(item)
 
     def close(self) -> None:
-        """Waits until all that was submitted is done, and ends the thread."""
-        atexit.unregister(self.close)
+        """Waits until all that was submitted is done and the thread has ended.
+
+        Out of patience, it ends when it is done with the item that it is stuck at.
+        """
         if self._thread.is_alive():
             self._put(None)
             started = time.monotonic()
@@ -44,6 +50,7 @@ class Background(Generic[Item]):
             self._patience -= time.monotonic() - started
             if self._thread.is_alive():
                 self._give_up()
+        atexit.unregister(self.close)
 
     def _put(self, item: Item | None) -> None:
         started = time.monotonic()
@@ -55,6 +62,9 @@ class Background(Generic[Item]):
 
     def _give_up(self) -> None:
         self.error = self.error or TimeoutError("writing did not keep up: training has waited for it as long as it may")
+        with contextlib.suppress(queue.Empty):
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -63,3 +73,7 @@ class Background(Generic[Item]):
                     self._work(item)
                 except Exception as error:
                     self.error = error
+        try:
+            self._finish()
+        except Exception as error:
+            self.error = self.error or error

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from fm_callback.backends import is_chief
+from fm_callback.claim import release
 from fm_callback.extractor import Capture, read_channels
 from fm_callback.history import aligned
 from fm_callback.layers import Choice
@@ -64,7 +65,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def __init__(
         self,
         samples: Any,
-        log_dir: str | os.PathLike[str] = "logs",
+        log_dir: str | bytes | os.PathLike[str] | os.PathLike[bytes] = "logs",
         *,
         masks: Any = None,
         foreground: int | Iterable[int] = 1,
@@ -76,9 +77,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
         images: bool = True,
     ) -> None:
         super().__init__()
-        if "://" in os.fspath(log_dir):
+        if "://" in os.fsdecode(log_dir):
             raise ValueError(
-                f"log_dir must be a local directory; received {os.fspath(log_dir)!r}. Write locally and copy the logs"
+                f"log_dir must be a local directory; received {log_dir!r}. Write locally and copy the logs"
             )
         if update_freq not in ("epoch", "batch") and not _positive(update_freq):
             raise ValueError(
@@ -87,7 +88,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if not callable(every) and not _positive(every):
             raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
         self.samples = samples
-        self.log_dir = log_dir
+        self.log_dir = os.fsdecode(log_dir)
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
         self.layers = layers
         self.channels = read_channels(channels)
@@ -96,8 +97,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.images = images
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
-        self._started = self._said_cost = False
+        self._started = self._said_cost = self._has_logged = False
         self._epoch_began = self._epoch_seconds = 0.0
+        self._epochs = 0
         self._summary = "no training has ended yet"
         self._iterations = self._epoch_iterations = 0
         if update_freq != "epoch":
@@ -106,11 +108,13 @@ class FeatureMapCallback(keras.callbacks.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: the configuration, nothing that belongs to a training."""
-        return {**self.__dict__, "_recorder": None, "_capture": None, "_model": None}
+        return {**self.__dict__, "_recorder": None, "_capture": None, "_model": None, "_has_logged": False}
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._close()
+        release()
         self._started = self._said_cost = False
+        self._epochs = 0
         if not is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
         self._recorder = Recorder(
@@ -134,7 +138,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if not self._started:  # Keras tells callbacks no initial epoch: it is the first that begins
             self._started = True
             self._start(self._recorder, epoch if self.update_freq == "epoch" else self._iterations)
-        self._say_cost(self._recorder)
+        self._say_cost()
         self._epoch_began = time.perf_counter()
 
     def _start(self, recorder: Recorder, step: int) -> None:
@@ -142,10 +146,15 @@ class FeatureMapCallback(keras.callbacks.Callback):
         began = time.perf_counter()
         try:
             recorder.take(step)
-        except BaseException:
+        except BaseException as error:
+            recorder.close()
             self._recorder = None
             self._say("failed")
-            raise
+            if not (self._has_logged and isinstance(error, Exception)):
+                raise
+            recorder.fail(error)  # a disk that is full by now must not end fits in a loop
+            return
+        self._has_logged = True
         self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}")
 
     def _on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -163,6 +172,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if self._recorder is None:
             return
         self._epoch_seconds = time.perf_counter() - self._epoch_began
+        self._epochs += 1
         if self.update_freq != "epoch":
             self._recorder.hold(self._optimizer_iterations())
         elif self._due(self._recorder, epoch + 1, epoch + 1):
@@ -198,29 +208,21 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def _close(self) -> None:
         if self._recorder is not None:
             self._recorder.close()
-            self._say_cost(self._recorder)
-            rows = self._recorder.table()
+            self._say_cost()
+            rows = self._recorder.rows
             self._summary = (
                 "no masks were given: nothing to compare the feature maps with" if rows is None else aligned(rows)
             )
             self._recorder = None
 
-    def _say_cost(self, recorder: Recorder) -> None:
+    def _say_cost(self) -> None:
         """Once, when the first ordinary step is on disk: what each step costs, and what to do if that is much."""
-        cost = recorder.cost
-        if cost is None or self._said_cost:
+        recorder = self._recorder
+        if self._said_cost or recorder is None or recorder.cost is None:
             return
         self._said_cost = True
-        share = (cost.blocked + cost.behind) / max(self._epoch_seconds, 1e-9)
-        advice = ""
-        if self.update_freq == "epoch":
-            advice = f", together {share:.1%} of the time of an epoch"
-            if share > 0.05:
-                advice += ". For less, log fewer `layers` or `channels`, a smaller probe, `every` n-th step, or `images=False`"
-        self._say(
-            f"FeatureMapCallback: a step costs {cost.blocked * 1e3:.0f} ms in the training thread, {cost.behind * 1e3:.0f} ms "
-            f"behind it and {cost.size / 1e6:.1f} MB{advice}"
-        )
+        captures, records = (count / max(self._epochs, 1) for count in (recorder.captured, recorder.recorded))
+        self._say(f"FeatureMapCallback: {recorder.cost.said(captures, records, self._epoch_seconds)}")
 
     def _say(self, text: str, end: str = "\n") -> None:
         if self.params is None or self.params.get("verbose", 1) != 0:

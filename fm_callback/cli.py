@@ -1,6 +1,7 @@
 """The command line: what can be asked of a saved model and of logs without writing a program."""
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
     import keras
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except (OSError, ValueError) as error:
-        print(f"fm-callback: error: {error}", file=sys.stderr)
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+        print(f"fm-callback: error: {reason}", file=sys.stderr)
         return 2
     return 0
 
@@ -69,13 +71,17 @@ def _render(options: argparse.Namespace) -> None:
     from fm_callback.extractor import Capture
 
     choice, channels = _choice(options.layers), _count(options.channels)
+    low, high = options.range
+    if not (math.isfinite(low) and math.isfinite(high)) or low == high:
+        raise ValueError(f"--range must be two different finite numbers; received {low:g} {high:g}")
+    directory = Path(options.output)
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"-o must be a directory, and {directory} is a file")
     model = _load(options.model)
-    batch = _image(options.image, model, *options.range)
+    batch = _image(options.image, model, low, high)
     capture = Capture(model, batch, choice, channels)
     maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
-    low, high = options.range
     print(f"pixels from {low:g} (black) to {high:g} (white), as --range says")
-    directory = Path(options.output)
     directory.mkdir(parents=True, exist_ok=True)
     for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
         rows, columns = grid.layout(len(plan.channels), *plan.size)
@@ -98,7 +104,7 @@ def _load(path: str) -> "keras.Model":
 
 
 def _image(path: str, model: "keras.Model", low: float, high: float) -> np.ndarray:
-    """The image as a batch of one, float32, in the model's size and data format, black at `low` and white at `high`."""
+    """The image, upright, as a batch of one, float32, in the model's size and data format, black at `low` and white at `high`."""
     import keras
 
     shape = getattr(model, "input_shape", None)
@@ -106,16 +112,21 @@ def _image(path: str, model: "keras.Model", low: float, high: float) -> np.ndarr
         raise ValueError(f"model {model.name!r} does not take one image: its input shape is {shape}")
     first = keras.config.image_data_format() == "channels_first"
     height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
-    modes = {1: "L", 3: "RGB", 4: "RGBA", None: "RGB"}
+    modes = {1: "L", 3: "RGB", 4: "RGBA", None: "RGB"}  # a letter a channel
     if channels not in modes:
         raise ValueError(f"model {model.name!r} takes images of {channels} channels; an image file has 1, 3 or 4")
     try:
         with Image.open(path) as file:
-            image = file.convert(modes[channels])
+            upright = ImageOps.exif_transpose(file)
+            deep = upright.mode.startswith("I")  # gray of 16 bits, which Pillow's own conversion clips at 255
+            image = Image.fromarray(np.asarray(upright, np.float32) / 257) if deep else upright.convert(modes[channels])
     except OSError as error:
         raise ValueError(f"{path} can't be read as an image: {error}") from error
     image = image.resize((width or image.width, height or image.height), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, np.float32).reshape(image.height, image.width, -1)
+    if deep:
+        pixels = np.repeat(pixels, len(modes[channels]), axis=-1)
+        pixels[..., 3:] = 255  # opaque
     values = low + pixels * ((high - low) / 255)
     return np.moveaxis(values, -1, 0)[None] if first else values[None]
 
@@ -130,7 +141,7 @@ def _choice(text: str) -> "Choice":
 def _count(text: str) -> int | str:
     if text == "all":
         return text
-    if not text.isdigit() or int(text) == 0:
+    if not text.isdecimal() or int(text) == 0:
         raise ValueError(f"--channels must be a count from 1, or 'all'; received {text!r}")
     return int(text)
 

@@ -4,6 +4,8 @@ TensorBoard's own `EventFileWriter` imports TensorFlow where that is installed a
 in Python; the format is simple enough to be written here, with the protocol buffers that TensorBoard ships.
 """
 
+import contextlib
+import itertools
 import os
 import re
 import socket
@@ -20,6 +22,7 @@ from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
 
 from fm_callback import png
+from fm_callback.claim import Claim
 from fm_callback.format import MASK_PIXELS, PLUGIN, PROBE_TAG, VERSION, pack_record, read_records, to_json
 
 #: One tag's value at one step, a protocol buffer that is made when TensorBoard's module is loaded: no type for a checker.
@@ -123,24 +126,30 @@ class EventFile:
             first_step: The first step to come. Readers drop what older files of the directory hold from that step on.
 
         Raises:
+            BlockingIOError: if another file is being written there.
             OSError: if the file can't be created.
         """
         directory.mkdir(parents=True, exist_ok=True)
+        self._claim = Claim(directory)
         # Readers take files in the order of their names: a clock that was set back must not put this one before the
         # older ones.
         stamp = max([int(time.time()), *(_stamp(path) + 1 for path in event_files(directory))])
         self.path = directory / f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{next(_files)}"
-        self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115
+        try:
+            self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115
+        except OSError:
+            self._claim.end()
+            raise
         self._size = 0
         self._tags: set[str] = set()
-        self._append(
+        self._head = [
             event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"),
             event_pb2.Event(
                 wall_time=time.time(),
                 step=first_step,
                 session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START),
             ),
-        )
+        ]
 
     def write(self, step: int, values: Iterable[Value]) -> int:
         """Appends all values of one step as one record.
@@ -152,7 +161,7 @@ class EventFile:
 
         Raises:
             OSError: if the record could not be written whole or the file is no longer there. The file then ends with
-                the last whole record, as far as the file system allows, and is closed.
+                the last whole record, as far as the file system allows, and is closed; one without any is removed.
         """
         before = self._size
         event = event_pb2.Event(wall_time=time.time(), step=step)
@@ -162,10 +171,12 @@ class EventFile:
             if value.tag in self._tags:
                 kept.ClearField("metadata")
             self._tags.add(value.tag)
-        self._append(event)
+        self._append(*self._head, event)
+        self._head = []
         return self._size - before
 
     def close(self) -> None:
+        self._claim.end()
         self._file.close()
 
     def _append(self, *events: event_pb2.Event) -> None:
@@ -178,10 +189,13 @@ class EventFile:
                 raise FileNotFoundError(f"the event file is no longer there: {self.path}")
         except OSError:
             # A cut record followed by good ones would hide them all from readers.
-            try:
+            with contextlib.suppress(OSError):
                 self._file.truncate(self._size)
-            finally:
-                self._file.close()
+                if not self._size:
+                    self.path.unlink()
+                    self.path.parent.rmdir()
+            with contextlib.suppress(OSError):
+                self.close()
             raise
         self._size += len(data)
 
@@ -189,9 +203,9 @@ class EventFile:
 def open_run(log_dir: Path, first_step: int, values: Iterable[Value]) -> EventFile:
     """Opens an event file for a run in `<log_dir>/feature_maps`, or beside it where another run is there already.
 
-    A run that starts after step 0 goes on in the newest directory that holds the same static facts; any other run gets
-    a directory of its own, `feature_maps_2`, `feature_maps_3`, ...: a tag's facts come from its first event for ever,
-    so two layouts in one directory would be decoded wrongly.
+    A run that starts after step 0 goes on in the newest directory that holds the same static facts and is not being
+    written; any other run gets a directory of its own, `feature_maps_2`, `feature_maps_3`, ...: a tag's facts come from
+    its first event for ever, so two layouts in one directory would be decoded wrongly.
 
     Args:
         log_dir: The directory that TensorBoard watches.
@@ -201,18 +215,20 @@ def open_run(log_dir: Path, first_step: int, values: Iterable[Value]) -> EventFi
     Raises:
         OSError: if no file can be created there.
     """
-    facts = {
-        value.tag: value.metadata.plugin_data.content
-        for value in values
-        if value.metadata.plugin_data.plugin_name == PLUGIN
-    }
+    facts = _facts(values)
     used = run_directories(log_dir)
-    if first_step > 0:
-        for directory in reversed(used):
-            if stored_facts(directory) == facts:
-                return EventFile(directory, first_step)
     last = _run_number(used[-1]) if used else 0
-    return EventFile(log_dir / (f"{PLUGIN}_{last + 1}" if last else PLUGIN), first_step)
+    new = (log_dir / (f"{PLUGIN}_{number}" if number > 1 else PLUGIN) for number in count(last + 1))
+    candidates = itertools.chain(reversed(used), new)
+    while True:
+        directory = next(candidates)
+        try:
+            held = stored_facts(directory)
+        except OSError:  # somebody else's
+            continue
+        if held is None or (first_step > 0 and held == facts):
+            with contextlib.suppress(BlockingIOError, FileExistsError):  # being written; or a file has the name
+                return EventFile(directory, first_step)
 
 
 def run_directories(log_dir: Path) -> list[Path]:
@@ -236,16 +252,18 @@ def _stamp(path: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def stored_facts(directory: Path) -> dict[str, bytes]:
-    """The static facts of each of our tags in a directory, from its first event that has any."""
-    facts: dict[str, bytes] = {}
+def stored_facts(directory: Path) -> dict[str, bytes] | None:
+    """The static facts of the run in a directory, as its first step has them; None where no step is stored."""
     for path in event_files(directory):
         with open(path, "rb") as file:
             for record in read_records(file):
                 event = event_pb2.Event.FromString(record)
                 if event.summary.value:
-                    for value in event.summary.value:
-                        if value.metadata.plugin_data.plugin_name == PLUGIN:
-                            facts.setdefault(value.tag, value.metadata.plugin_data.content)
-                    break
-    return facts
+                    return _facts(event.summary.value)
+    return None
+
+
+def _facts(values: Iterable[Value]) -> dict[str, bytes]:
+    """What must be the same for a run to go on, by tag: our own facts, and that there are pictures."""
+    data = {value.tag: value.metadata.plugin_data for value in values}
+    return {tag: each.content for tag, each in data.items() if each.plugin_name in (PLUGIN, image_metadata.PLUGIN_NAME)}

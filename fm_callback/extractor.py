@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from fm_callback.backends import DEFERS, compiled, deferred, owned, pure, stateless, to_host
+from fm_callback.backends import DEFERS, compiled, deferred, owned, pure, stateless, synchronise, to_host
 from fm_callback.format import NUMBERS
 from fm_callback.layers import Choice, ConvLayer, Found, brief, every_layer, find, inner, obstacle, select, specs_of
 from fm_callback.probe import as_batch
@@ -363,6 +363,7 @@ class FeatureMapExtractor:
         Raises:
             ValueError: if the samples do not fit the model.
         """
+        synchronise(self.model)
         batch = as_batch(samples, self.model)
         key = str(keras.tree.map_structure(lambda array: (array.shape, str(array.dtype)), batch))
         if key not in self._captures:

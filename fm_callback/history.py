@@ -22,13 +22,17 @@ class LayerHistory:
         name: What the table calls the layer.
         channels: Indices of the logged channels.
         foreground: How many cells of the object stand behind a mask AUROC.
-        scores: The summary of each measure at each step, `{measure: {step: Summary}}`.
+        last: The summary of each measure at the last step.
+        start: The first step with a mask AUROC, and its best.
+        reached: The first step at which the best mask AUROC was `MASK` or more.
     """
 
     name: str
     channels: tuple[int, ...]
     foreground: int
-    scores: dict[str, dict[int, Summary]] = field(default_factory=dict)
+    last: dict[str, Summary] = field(default_factory=dict)
+    start: tuple[int, float] | None = None
+    reached: int | None = None
     _first: Activations | None = None
     _previous: Activations | None = None
 
@@ -42,58 +46,59 @@ class LayerHistory:
             scores: float32 (channels,) for each measure.
 
         Returns:
-            The step's value of each measure of the layer, without those that are not defined: best and median channel of each
-            measure (for mask AUROC the lowest, too: the best detector of the background), effective rank, linear CKA against the
-            step before and against step 0 (not in a training that goes on), the share of channels that are dead or flat, and of dormant ones.
+            The step's value of each measure of the layer: best and median channel of each measure (for mask AUROC the lowest,
+            too: the best detector of the background), effective rank, linear CKA against the step before and against step 0 (not in
+            a training that goes on), the share of channels that are dead or flat, and of dormant ones. Those that are not defined
+            are left out, but NaN at the first step of a training that goes on.
         """
         values: dict[str, float] = {}
         for measure, channel_scores in scores.items():
-            found = summary(channel_scores)
-            self.scores.setdefault(measure, {})[step] = found
+            self.last[measure] = found = summary(channel_scores)
             values |= {f"{measure}_best": found.best, f"{measure}_median": found.median}
             if measure == "mask_auroc":
                 values["mask_auroc_lowest"] = found.lowest
+                self.start = self.start or (step, found.best)
+                if self.reached is None and found.best >= MASK:
+                    self.reached = step
         now = Activations.of(maps, numbers)
         values["effective_rank"] = effective_rank(now)
-        if self._previous is not None:
-            values["cka_previous"] = cka(self._previous, now)
-        if self._first is not None:
-            values["cka_first"] = cka(self._first, now)
+        values["cka_previous"] = math.nan if self._previous is None else cka(self._previous, now)
+        values["cka_first"] = math.nan if self._first is None else cka(self._first, now)
+        # What a crashed training has logged from this step on is dropped by TensorBoard's fast reading path only where
+        # there is a value in its place.
+        goes_on = self._previous is None and step > 0
         if step == 0:  # a training that goes on has another first step: one curve, one reference
             self._first = now
         self._previous = now
         signal = status(numbers)
         values["dead_or_flat"] = float(np.mean((signal == Status.DEAD) | (signal == Status.FLAT)))
         values["dormant"] = float(np.mean(dormant(numbers)))
-        return {measure: value for measure, value in values.items() if not math.isnan(value)}
+        return {measure: value for measure, value in values.items() if goes_on or not math.isnan(value)}
 
-    def row(self) -> list[str]:
+    def row(self, start: tuple[int, float]) -> list[str]:
         """The layer's line of the table; see `table`."""
-        steps = self.scores["mask_auroc"]
-        reached = next((step for step, found in steps.items() if found.best >= MASK), None)
-        last = list(steps.values())[-1]
+        last = self.last["mask_auroc"]
         channel = "-" if last.channel is None else str(self.channels[last.channel])
-        start = next(iter(steps))
         if self.foreground < FEW:
             first = f"too few cells ({self.foreground})"
-        elif reached is None:
+        elif self.reached is None:
             first = "never"
         else:  # of a training that goes on, this process does not know the earlier steps
-            first = f"{reached} or before" if reached == start > 0 else str(reached)
-        others = [_last(self.scores.get(measure), part) for measure, part in _COLUMNS.values()]
-        return [self.name, first, channel, f"{steps[start].best:.3f}", *others]
+            first = f"{self.reached} or before" if self.reached == start[0] > 0 else str(self.reached)
+        others = [
+            f"{getattr(self.last[measure], part):.3f}" if measure in self.last else "-"
+            for measure, part in _COLUMNS.values()
+        ]
+        return [self.name, first, channel, f"{start[1]:.3f}", *others]
 
 
+# Two words each: TensorBoard breaks narrow columns anywhere, and a heading that is wider than its numbers keeps them whole.
 _COLUMNS = {
-    "AUROC": ("mask_auroc", "best"),
-    "median": ("mask_auroc", "median"),
-    "IoU": ("mask_iou", "best"),
-    "edge": ("edge_auroc", "median"),
+    "best AUROC": ("mask_auroc", "best"),
+    "median AUROC": ("mask_auroc", "median"),
+    "mask IoU": ("mask_iou", "best"),
+    "edge AUROC": ("edge_auroc", "median"),
 }
-
-
-def _last(steps: dict[int, Summary] | None, part: str) -> str:
-    return "-" if not steps else f"{getattr(list(steps.values())[-1], part):.3f}"
 
 
 def table(histories: list[LayerHistory]) -> list[list[str]] | None:
@@ -104,12 +109,11 @@ def table(histories: list[LayerHistory]) -> list[list[str]] | None:
     channel's, the best mask IoU, the median edge AUROC. The best of many channels is above chance by chance: the first
     step, if that is the untrained network, says by how much.
     """
-    scored = [history for history in histories if history.scores.get("mask_auroc")]
+    scored = [(history, history.start) for history in histories if history.start is not None]
     if not scored:
         return None
-    start = next(iter(scored[0].scores["mask_auroc"]))
-    head = ["layer", f"mask from step (AUROC ≥ {MASK})", "best channel", f"AUROC at step {start}", *_COLUMNS]
-    return [head, *(history.row() for history in scored)]
+    head = ["layer", f"AUROC ≥ {MASK} from step", "best channel", f"AUROC at step {scored[0][1][0]}", *_COLUMNS]
+    return [head, *(history.row(start) for history, start in scored)]
 
 
 def aligned(rows: list[list[str]]) -> str:

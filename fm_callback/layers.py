@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from fm_callback.backends import scope, stateless
-from fm_callback.trace import Call, recording
+from fm_callback.backends import inert, scope, stateless, synchronise
+from fm_callback.probe import as_batch
+from fm_callback.trace import Call, raised_in, recording
 
 Predicate = Callable[[keras.Layer], bool]
 Choice = int | str | Predicate | Sequence[int | str | Predicate]
@@ -116,17 +117,18 @@ def conv_layers(model: keras.Model, samples: Any = None) -> ConvLayers:
 
     Args:
         model: Any Keras 3 model.
-        samples: One batch (or structure of batches) of inputs; needed only for a model that has not seen data yet, such as an
-            unbuilt subclass.
+        samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs. Needed only for a model that has
+            not seen data yet, such as an unbuilt subclass.
 
     Returns:
         A list of `ConvLayer`, one for each call of each convolution; printing it shows a table.
 
     Raises:
-        ValueError: if the model does not know its input shape and no samples are given.
+        ValueError: if the model does not know its input shape and no samples are given, or they do not fit it.
     """
-    specs = input_specs(model) if samples is None else specs_of(samples)
-    return ConvLayers(found.info for found in find(model, specs, samples).found if found.info.number is not None)
+    batch = None if samples is None else as_batch(samples, model)
+    specs = input_specs(model) if batch is None else specs_of(batch)
+    return ConvLayers(found.info for found in find(model, specs, batch).found if found.info.number is not None)
 
 
 def input_specs(model: keras.Model) -> Any:
@@ -162,6 +164,7 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
     Raises:
         ValueError: if the model can't be traced and there are no samples, or it can't take them.
     """
+    synchronise(model)
     tracer = _Tracer(name="fm_callback_trace")
     tracer.model = model
     untraceable = None
@@ -170,9 +173,10 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
             if isinstance(model, keras.Sequential):  # torch would take the batch size of its trial runs for the model's
                 model.build(keras.tree.flatten(specs)[0].shape)
             tracer.compute_output_spec(specs)
-        outputs = tracer.compute_output_spec(specs)
-        if tracer.variables_grew:
+        with inert():
             outputs = tracer.compute_output_spec(specs)
+            if tracer.variables_grew:
+                outputs = tracer.compute_output_spec(specs)
     except Exception as error:
         untraceable = brief(tracer.error or error)
         if samples is None:
@@ -181,7 +185,7 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
             ) from error
         outputs = stateless(tracer.call)(keras.tree.map_structure(keras.ops.convert_to_tensor, samples))
     traced = iter(outputs)
-    seen = [(call, _known_shape(next(traced) if why is None else call.output), why) for call, why in tracer.calls]
+    seen = [(call, _known_shape(next(traced)) if why is None else shape, why) for call, shape, why in tracer.calls]
     return Findings(_numbered(model, seen), untraceable)
 
 
@@ -194,11 +198,15 @@ class _Tracer(keras.Operation):
     def call(self, inputs: Any) -> list[Any]:
         before = len(self.model.variables)
         like = keras.tree.flatten(inputs)[0]
-        self.calls: list[tuple[Call, str | None]] = []
+        self.calls: list[tuple[Call, tuple[int | None, ...], str | None]] = []
+        outputs: list[Any] = []
 
         def visit(call: Call) -> None:
-            if keras.ops.is_tensor(call.output):
-                self.calls.append((call, obstacle(call.output, like)))
+            if keras.ops.is_tensor(call.output) or is_conv(call.layer):
+                why = obstacle(call.output, like)
+                self.calls.append((call._replace(output=None), _known_shape(call.output), why))
+                if why is None:
+                    outputs.append(call.output)
 
         try:
             with recording(self.model, visit):
@@ -207,11 +215,13 @@ class _Tracer(keras.Operation):
             self.error = error
             raise
         self.variables_grew = len(self.model.variables) > before
-        return [call.output for call, why in self.calls if why is None]
+        return outputs
 
 
 def obstacle(output: Any, like: Any) -> str | None:
     """Why a layer's output can't leave the traced function that has `like` among its inputs; None if it can."""
+    if not keras.ops.is_tensor(output):
+        return f"it returns a {type(output).__name__}, not one tensor"
     if scope(output) not in (None, scope(like)):
         return "it runs inside a loop, a branch, a vectorised map or a function that is compiled on its own"
     sizes, batch = _known_shape(output), _known_shape(like)
@@ -223,14 +233,16 @@ def obstacle(output: Any, like: Any) -> str | None:
 
 
 def _known_shape(tensor: Any) -> tuple[int | None, ...]:
-    """A tensor's shape; empty where TensorFlow does not know how many axes there are."""
-    return () if getattr(tensor.shape, "rank", 0) is None else tuple(tensor.shape)
+    """A tensor's shape; empty where TensorFlow does not know how many axes there are, and for what is no tensor."""
+    shape = getattr(tensor, "shape", ())
+    return () if getattr(shape, "rank", 0) is None else tuple(shape)
 
 
 def brief(error: Exception) -> str:
-    """What an error says, on one line: Keras puts the reason on the line after the layer's name, in bold."""
-    lines = [line for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' '.join(lines[:2])}"
+    """An error on one line: the layer in which it was raised, its kind and its first sentence."""
+    layer = raised_in(error)
+    sentence = re.split(r"(?<=[.!?])\s", " ".join(str(error).split()), maxsplit=1)[0]
+    return ("" if layer is None else f"layer {layer!r}: ") + f"{type(error).__name__}: {sentence}"
 
 
 def _numbered(model: keras.Model, seen: list[tuple[Call, tuple[int | None, ...], str | None]]) -> list[Found]:
@@ -242,7 +254,7 @@ def _numbered(model: keras.Model, seen: list[tuple[Call, tuple[int | None, ...],
     uncalled = [layer for layer in _walk(model) if id(layer) not in called]
     if uncalled:  # never part of the pass, so nothing to show: the numbers close up
         numbers = {key: at for at, key in enumerate([key for key in numbers if key in called], start=1)}
-    wrapped = {id(call.layer.layer) for call in calls if isinstance(call.layer, keras.layers.Wrapper)}
+    wrapped = {id(layer) for call in calls for layer in _wrapped(call.layer)}
     for call in calls:
         if is_conv(call.layer) and id(call.layer) not in wrapped:
             numbers.setdefault(id(call.layer), len(numbers) + 1)
@@ -271,9 +283,14 @@ def is_conv(layer: keras.Layer) -> bool:
 
 def inner(layer: keras.Layer) -> keras.Layer:
     """The layer inside a wrapper (or several), else the layer."""
+    return [layer, *_wrapped(layer)][-1]
+
+
+def _wrapped(layer: keras.Layer) -> Iterator[keras.Layer]:
+    """The layers inside a wrapper, from the outside in."""
     while isinstance(layer, keras.layers.Wrapper):
         layer = layer.layer
-    return layer
+        yield layer
 
 
 def _describe(call: Call, number: int | None, shape: tuple[int | None, ...]) -> ConvLayer:
@@ -291,7 +308,7 @@ def _shape(weight: Any) -> tuple[int, ...] | None:
 
 
 def _times(shape: tuple[int | None, ...] | None) -> str:
-    return "-" if shape is None else "×".join("?" if size is None else str(size) for size in shape)
+    return "-" if not shape else "×".join("?" if size is None else str(size) for size in shape)
 
 
 def select(found: list[Found], choice: Choice) -> list[Found]:
@@ -385,6 +402,10 @@ def _matching(item: Any, convs: list[Found], found: list[Found]) -> list[Found]:
         return _by_number(item, convs)
     if isinstance(item, str):
         return _by_name(item, convs, found)
+    if isinstance(item, type):
+        raise ValueError(
+            f"an item of `layers` is the class {item.__name__}: give a predicate, such as `lambda layer: isinstance(layer, {item.__name__})`"
+        )
     if isinstance(item, keras.Layer):
         raise ValueError(f"an item of `layers` is the layer {item.name!r} itself: give its name or path")
     if callable(item):

@@ -17,7 +17,8 @@ def as_batch(samples: Any, model: keras.Model) -> Any:
     to three axes is one sample and one of four a batch.
 
     Args:
-        samples: An array, or a dict, list or tuple of arrays for a model with several inputs.
+        samples: An array, or a dict, list or tuple of arrays for a model with several inputs. A dict may name the inputs of any
+            model that has names for them, as for `fit`.
         model: The model, built or not.
 
     Returns:
@@ -27,14 +28,15 @@ def as_batch(samples: Any, model: keras.Model) -> Any:
         ValueError: if the samples are empty, not numbers, disagree about their count, or do not fit the model's input
             shape.
     """
-    arrays = keras.tree.map_structure(_array, samples)
+    arrays = keras.tree.map_structure(_array, _by_name(samples, model))
     leaves = keras.tree.flatten(arrays)
     if not leaves:
         raise ValueError(f"`samples` holds no array; received {samples!r}")
     shapes = _input_shapes(model)
     if shapes is not None and len(shapes) != len(leaves):
+        stacked = ". If they are samples of one batch, give `np.stack(samples)`" if len(shapes) == 1 else ""
         raise ValueError(
-            f"`samples` holds {len(leaves)} arrays, but model {model.name!r} has {len(shapes)} inputs: {shapes}"
+            f"`samples` holds {len(leaves)} arrays, but model {model.name!r} has {len(shapes)} inputs: {shapes}{stacked}"
         )
     batches = [_batch(leaf, None if shapes is None else shapes[at]) for at, leaf in enumerate(leaves)]
     counts = {len(batch) for batch in batches}
@@ -51,11 +53,27 @@ def as_batch(samples: Any, model: keras.Model) -> Any:
     return keras.tree.pack_sequence_as(arrays, batches)
 
 
+def _by_name(samples: Any, model: keras.Model) -> Any:
+    """A dict of inputs in the structure that the model has for them; anything else as it is."""
+    structure = getattr(model, "_inputs_struct", None)
+    if not isinstance(samples, dict) or structure is None or isinstance(structure, dict):
+        return samples
+    names = [tensor.name for tensor in keras.tree.flatten(structure)]
+    if samples.keys() != set(names):
+        raise ValueError(f"`samples` has the keys {list(samples)}, but the inputs of model {model.name!r} are {names}")
+    return keras.tree.map_structure(lambda tensor: samples[tensor.name], structure)
+
+
 def _array(value: Any) -> np.ndarray:
+    if isinstance(value, (int, float)):
+        raise ValueError(
+            f"`samples` holds the number {value!r} where an array belongs; give `np.asarray(samples)` for a nested list"
+        )
     array = keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else np.asarray(value)
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise ValueError(f"`samples` must be arrays of numbers; received {type(value).__name__} of dtype {array.dtype}")
-    return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
+    dtype = array.dtype.newbyteorder("=")
+    return array.astype(keras.config.floatx() if dtype == np.float64 else dtype, copy=False)
 
 
 def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]] | None:

@@ -2,6 +2,7 @@
 
 import atexit
 import hashlib
+import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -35,6 +36,22 @@ class Cost(NamedTuple):
     behind: float
     size: int
 
+    def said(self, captures: float, records: float, epoch: float) -> str:
+        """The cost in words, and what to turn down if either part is more than 5 % of an epoch.
+
+        Args:
+            captures: How many steps an epoch the training thread captures.
+            records: How many steps an epoch are recorded behind it.
+            epoch: Seconds of an epoch.
+        """
+        blocked, behind = (part / max(epoch, 1e-9) for part in (captures * self.blocked, records * self.behind))
+        advice = ". For less, log fewer `layers` or `channels`, a smaller probe, fewer steps, or `images=False`"
+        return (
+            f"a step costs {self.blocked * 1e3:.0f} ms in the training thread, {self.behind * 1e3:.0f} ms behind it and "
+            f"{self.size / 1e6:.1f} MB; of the time of an epoch that is {blocked:.1%} and {behind:.1%}"
+            f"{advice if max(blocked, behind) > 0.05 else ''}"
+        )
+
 
 class Recorder:
     """Records the feature maps of one model over one training run.
@@ -43,7 +60,10 @@ class Recorder:
         capture: The pass through the model.
         plans: What is captured of each layer.
         directory: Where the records go; None before the first.
+        rows: When each layer became a mask, by the steps on disk; None without masks.
         cost: What the first step after the one that compiles has cost; None until it is on disk.
+        captured: How many steps have been captured after that which compiles.
+        recorded: How many of them are on disk.
     """
 
     def __init__(
@@ -73,11 +93,10 @@ class Recorder:
 
         Raises:
             ValueError: if the samples do not fit the model, the masks do not fit the samples, a layer or channel can't
-                be chosen, or the log directory can't be made.
+                be chosen, or the log directory is no directory.
         """
         batch = probe.as_batch(samples, model)
         self._probe = _probe_value(batch, masks)
-        _make_directory(log_dir)
         fits = capture is not None and capture.fits(model, batch, layers, channels)
         self.capture = capture if capture is not None and fits else Capture(model, batch, layers, channels)
         self.plans = self.capture.plans
@@ -89,14 +108,17 @@ class Recorder:
             LayerLog(plan, tag, concepts, step_unit, count, images)
             for plan, tag in zip(self.plans, layer_tags(plan.info.path for plan in self.plans), strict=True)
         ]
+        _refuse_file(log_dir)
         self._log_dir = log_dir
         self._file: events.EventFile | None = None
         self._background: Background[Moment] | None = None
         self._held: Moment | None = None
         self._last = -1
-        self._warned = False
-        self._blocked: float | None = None
+        self._error: Exception | None = None
+        self._blocked = 0.0
+        self.rows: list[list[str]] | None = None
         self.cost: Cost | None = None
+        self.captured = self.recorded = 0
 
     @property
     def directory(self) -> Path | None:
@@ -111,14 +133,11 @@ class Recorder:
         if self._background is None:
             self._record(Moment(step, self.capture(self._samples)))
             self._last = step
-            self._background = Background(self._record)
+            self._background = Background(self._record, self._close_file)
             atexit.register(self.close)  # after an interrupt nobody else writes what is held
             return
-        began = time.perf_counter()
         self.hold(step)
         self._submit()
-        if self._blocked is None:
-            self._blocked = time.perf_counter() - began
 
     def hold(self, step: int) -> None:
         """Captures as `take` does, but records only if no later moment follows: this may be the last of the training.
@@ -126,25 +145,42 @@ class Recorder:
         Not at the end of training: by then other callbacks may have put the best weights back.
         """
         self._held = None
-        if step > self._last and self._background is not None and self._background.error is None:
+        if self._background is not None:
+            self.fail(self._background.error)
+        if step > self._last and self._error is None:
+            began = time.perf_counter()
             try:
                 self._held = Moment(step, self.capture(self._samples))
             except Exception as error:
                 self.fail(error)
+            self._blocked = self._blocked or time.perf_counter() - began
+            self.captured += 1
 
-    def fail(self, error: Exception) -> None:
-        """Stops recording because of an error, with the one warning."""
-        if self._background is not None:
-            self._background.error = self._background.error or error
-            self._report()
+    def fail(self, error: Exception | None) -> None:
+        """Stops recording because of an error, if there is one, with the one warning."""
+        if error is None or self._error is not None:
+            return
+        self._error = error
+        message = (
+            f"FeatureMapCallback stopped logging feature maps to {self.directory or self._log_dir}: {type(error).__name__}: {error}. "
+            "Training goes on; what was logged before stays readable."
+        )
+        try:
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        except RuntimeWarning:  # where warnings are errors, they still must not stop the training
+            print(message)
 
     def close(self) -> None:
         """Waits until everything taken, and what is held, is on disk, and closes the file."""
-        atexit.unregister(self.close)
-        if self._background is not None:
+        if self._background is None:
+            self._close_file()
+        else:
             self._submit()
             self._background.close()
-            self._report()
+            self.fail(self._background.error)
+        atexit.unregister(self.close)
+
+    def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
 
@@ -153,37 +189,22 @@ class Recorder:
             self._last = self._held.step
             self._background.submit(self._held)
             self._held = None
-            self._report()
-
-    def _report(self) -> None:
-        error = self._background.error if self._background else None
-        if error is not None and not self._warned:
-            self._warned = True
-            message = (
-                f"FeatureMapCallback stopped logging feature maps to {self.directory}: {type(error).__name__}: {error}. Training goes on; "
-                "what was logged before stays readable."
-            )
-            try:
-                warnings.warn(message, RuntimeWarning, stacklevel=2)
-            except RuntimeWarning:  # where warnings are errors, they still must not stop the training
-                print(message)
 
     def _record(self, moment: Moment) -> None:
         began = time.perf_counter()
         values = [] if self._file is not None else [self._probe]
         for layer, maps, numbers in zip(self._layers, *self.capture.arrays(moment.captured), strict=True):
             values += layer.values(moment.step, maps, numbers)
-        if (rows := self.table()) is not None:
+        if (rows := table([layer.history for layer in self._layers])) is not None:
             values.append(events.text_value(TABLE_TAG, markdown(rows)))
+        first = self._file is None
         if self._file is None:
             self._file = events.open_run(self._log_dir, moment.step, values)
         size = self._file.write(moment.step, values)
-        if self.cost is None and self._blocked is not None:
-            self.cost = Cost(self._blocked, time.perf_counter() - began, size)
-
-    def table(self) -> list[list[str]] | None:
-        """When each layer became a mask, by the steps so far; None without masks."""
-        return table([layer.history for layer in self._layers])
+        self.rows = rows
+        if not first:
+            self.cost = self.cost or Cost(self._blocked, time.perf_counter() - began, size)
+            self.recorded += 1
 
 
 def _probe_value(batch: Any, masks: probe.Masks | None) -> events.Value:
@@ -208,10 +229,9 @@ def _probe_value(batch: Any, masks: probe.Masks | None) -> events.Value:
     return events.probe_value(pictures, scaling, stored, digest.hexdigest())
 
 
-def _make_directory(log_dir: Path) -> None:
-    if log_dir.exists() and not log_dir.is_dir():
-        raise ValueError(f"log_dir {str(log_dir)!r} is a file; give a directory")
-    try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"log_dir {str(log_dir)!r} can't be made: {error}") from error
+def _refuse_file(log_dir: Path) -> None:
+    for path in (log_dir, *log_dir.parents):
+        if os.path.isdir(path):
+            return
+        if os.path.exists(path):
+            raise ValueError(f"log_dir {str(log_dir)!r} can't be made: {str(path)!r} is a file; give a directory")

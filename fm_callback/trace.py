@@ -25,6 +25,8 @@ class Call(NamedTuple):
     output: Any
 
 
+_IN_LAYER = "in layer "
+
 # Contexts of two threads that end in another order than they began would leave one of the replacements behind.
 _one_at_a_time = threading.RLock()
 
@@ -33,7 +35,8 @@ _one_at_a_time = threading.RLock()
 def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[None]:
     """Reports each call of a layer inside `model` on this thread while the context lasts, as soon as the call has ended.
 
-    Rematerialisation is off meanwhile: it would hide what is inside a layer in a trace of its own.
+    Rematerialisation is off meanwhile: it would hide what is inside a layer in a trace of its own. So is Keras's rewording of
+    errors, which fails at some of JAX's: an error that leaves the model is the one that was raised, with a note of the layer.
 
     Args:
         model: The outermost model; its own name is not part of the paths, its own call is not reported.
@@ -53,6 +56,10 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
             calls[id(layer)] += 1
             visit(Call(layer, path(calls[id(layer)]), output))
             return output
+        except Exception as error:
+            if raised_in(error) is None:
+                error.add_note(_IN_LAYER + "/".join(names))
+            raise
         finally:
             names.pop()
 
@@ -73,7 +80,17 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
     with _one_at_a_time:
         original_call, original_remat = keras.Layer.__call__, keras.Layer.rematerialized_call
         keras.Layer.__call__, keras.Layer.rematerialized_call = call, rematerialized_call
+        rewords = keras.config.is_traceback_filtering_enabled()
+        keras.config.disable_traceback_filtering()
         try:
             yield
         finally:
+            if rewords:
+                keras.config.enable_traceback_filtering()
             keras.Layer.__call__, keras.Layer.rematerialized_call = original_call, original_remat
+
+
+def raised_in(error: BaseException) -> str | None:
+    """The path of the innermost layer that an error left while `recording`; None if it left none but the model itself."""
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_IN_LAYER)]
+    return notes[0].removeprefix(_IN_LAYER) if notes else None

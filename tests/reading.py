@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorboard_data_server
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.compat.proto import event_pb2
+from tensorboard.context import RequestContext
+from tensorboard.data.server_ingester import ServerBinary, SubprocessServerDataIngester
 from tensorboard.util import tensor_util
+from tensorboard.util.grpc_util import ChannelCredsType
 
 from fm_callback.format import read_records
 
@@ -60,6 +66,46 @@ def with_tensorboards_own_loader(directory: Path) -> list[tuple[int, str]]:
     for path in sorted(directory.glob("events.out.tfevents.*")):
         for event in LegacyEventFileLoader(str(path)).Load():
             found += [(event.step, value.tag) for value in event.summary.value]
+    return found
+
+
+PLUGINS = ("feature_maps", "images", "scalars", "text")
+
+
+def on_both_paths(root: Path) -> dict[str, dict[str, list[int]]]:
+    """`{run: {tag: steps}}` as TensorBoard's two ways of reading find them under a directory; fails where they differ.
+
+    What its server does behind its pages, without the pages: the Python reader, and the data server's own program.
+    """
+    samples = dict.fromkeys(PLUGINS, 10**6)
+    multiplexer = EventMultiplexer(tensor_size_guidance=samples, max_reload_threads=1)
+    multiplexer.AddRunsFromDirectory(str(root))
+    multiplexer.Reload()
+    slow = _all_steps(MultiplexerDataProvider(multiplexer, str(root)))
+    program = ServerBinary(tensorboard_data_server.server_binary(), tensorboard_data_server.__version__)
+    server = SubprocessServerDataIngester(
+        program, str(root), reload_interval=1, channel_creds_type=ChannelCredsType.LOCAL, samples_per_plugin=samples
+    )
+    server.start()
+    try:
+        end = time.monotonic() + 10
+        while (fast := _all_steps(server.data_provider)) != slow and time.monotonic() < end:
+            time.sleep(0.1)
+    finally:
+        server._stdin_handle.close()  # it ends with its standard input
+    for run in fast.keys() | slow.keys():
+        assert fast.get(run) == slow.get(run), run
+    return slow
+
+
+def _all_steps(provider: Any) -> dict[str, dict[str, list[int]]]:
+    found: dict[str, dict[str, list[int]]] = {}
+    for plugin in PLUGINS:
+        for read in (provider.read_blob_sequences, provider.read_tensors, provider.read_scalars):
+            answer = read(RequestContext(), experiment_id="", plugin_name=plugin, downsample=10**9)
+            for run, tags in answer.items():
+                for tag, data in tags.items():
+                    found.setdefault(run, {})[tag] = [datum.step for datum in data]
     return found
 
 

@@ -1,5 +1,6 @@
 """The thread behind the training."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -80,3 +81,67 @@ def test_a_closed_one_leaves_no_thread():
     for _ in range(5):
         Background(print).close()
     assert threading.active_count() == before
+
+
+def test_what_comes_at_last_comes_after_everything_and_after_an_error_too():
+    done = []
+    background = Background(done.append, lambda: done.append("last"))
+    background.submit(1)
+    background.close()
+    assert done == [1, "last"]
+
+    def fails(item):
+        raise OSError(28, "no space")
+
+    background = Background(fails, lambda: done.append("last again"))
+    background.submit(1)
+    background.close()
+    assert done == [1, "last", "last again"] and background.error.errno == 28
+
+
+def test_a_thread_that_was_given_up_ends_when_it_can():
+    gate, done = threading.Event(), []
+    background = Background(lambda item: (gate.wait(30), done.append(item)), lambda: done.append("last"), patience=0.2)
+    for item in range(3):
+        background.submit(item)
+    background.close()
+    gate.set()
+    background._thread.join(10)
+    assert done == [0, "last"] and not background._thread.is_alive()
+
+
+def test_an_interrupt_while_waiting_leaves_the_rest_to_the_end_of_the_interpreter():
+    code = """
+import os, signal, threading, time
+from fm_callback.background import Background
+background = Background(lambda item: (time.sleep(1), print(item, flush=True)))
+background.submit("first"); background.submit("second")
+threading.Timer(.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+background.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "first\nsecond\n" and "KeyboardInterrupt" in done.stderr
+
+
+def test_a_forked_child_neither_works_nor_waits():
+    """Its queue may be full, and nobody empties it."""
+    gate = threading.Event()
+    background = Background(lambda item: gate.wait(30))
+    background.submit(1)
+    background.submit(2)
+    child = os.fork()
+    if child == 0:
+        try:
+            background.submit(3)
+            background.close()
+        finally:
+            os._exit(0)
+    end = time.monotonic() + 20
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    gate.set()
+    background.close()
+    assert ended == (child, 0) and background.error is None

@@ -6,9 +6,9 @@ import sys
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from fm_callback.cli import main
+from fm_callback.cli import _image, main
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,32 @@ def test_render_takes_numbers_names_and_globs(saved, photo, tmp_path):
         assert sorted(path.name for path in (tmp_path / str(at)).iterdir()) == names
 
 
+def received(image, channels):
+    """What a model of the image's size and so many channels is given of a file: (height, width, channels), 0 to 255."""
+    model = keras.Sequential([keras.Input((4, 6, channels)), keras.layers.Conv2D(1, 1)])
+    return _image(str(image), model, 0.0, 255.0)[0]
+
+
+def test_an_image_of_16_bits_keeps_its_grays(tmp_path):
+    values = np.linspace(0, 65535, 24).reshape(4, 6).astype("uint16")
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    for channels in (1, 3, 4):
+        pixels = received(tmp_path / "deep.png", channels)
+        assert pixels.shape == (4, 6, channels)
+        for channel in range(min(channels, 3)):
+            np.testing.assert_allclose(pixels[..., channel], values / 257, atol=1e-3)
+        assert (pixels[..., 3:] == 255).all()
+
+
+def test_an_image_that_lies_on_its_side_is_set_upright(tmp_path):
+    upright = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    lying = Image.fromarray(np.rot90(upright))
+    exif = lying.getexif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned clockwise by a quarter
+    lying.save(tmp_path / "lying.png", exif=exif)
+    np.testing.assert_array_equal(received(tmp_path / "lying.png", 3), upright)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -76,13 +102,19 @@ def test_render_takes_numbers_names_and_globs(saved, photo, tmp_path):
             ["render", "{saved}", "{photo}", "--channels", "many"],
             "--channels must be a count from 1, or 'all'; received 'many'",
         ),
-        (["render", "{saved}", "{photo}", "-o", "{photo}"], "photo.jpg"),
+        (["render", "{saved}", "{photo}", "--channels", "²"], "--channels must be a count from 1, or 'all'"),
+        (["render", "{saved}", "{photo}", "--range", "nan", "1"], "two different finite numbers; received nan 1"),
+        (["render", "{saved}", "{photo}", "--range", "0", "inf"], "two different finite numbers; received 0 inf"),
+        (["render", "{saved}", "{photo}", "--range", "1", "1"], "two different finite numbers; received 1 1"),
+        (["render", "{saved}", "{photo}", "-o", "{photo}"], "-o must be a directory, and {photo} is a file"),
+        (["render", "{saved}", "{photo}", "-o", "{photo}/maps"], "error: {photo}/maps: Not a directory"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(saved, photo, arguments, message, capsys):
     assert main([argument.format(saved=saved, photo=photo) for argument in arguments]) == 2
     errors = capsys.readouterr().err
-    assert errors.startswith("fm-callback: error: ") and message in errors and "Traceback" not in errors
+    assert errors.startswith("fm-callback: error: ") and "Traceback" not in errors
+    assert message.format(saved=saved, photo=photo) in errors
 
 
 def test_it_is_installed_as_a_command():

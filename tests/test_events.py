@@ -1,13 +1,21 @@
 """Event files: whole records, resumption, and what happens when the disk does not play along."""
 
+import contextlib
 import os
+import resource
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
-from reading import events, facts_of, steps_of, with_tensorboards_own_loader
+from reading import events, facts_of, on_both_paths, steps_of, with_tensorboards_own_loader
 
 from fm_callback import events as writing
+from fm_callback.claim import release
+from fm_callback.events import event_files
 
 
 def values(step, shape=(3, 7), facts=b'{"layer":1}'):
@@ -15,6 +23,18 @@ def values(step, shape=(3, 7), facts=b'{"layer":1}'):
         writing.numbers_value("conv", np.full(shape, step, np.float32), facts),
         writing.maps_value("conv", [b"png"], facts),
     ]
+
+
+#: The same in another process, without TensorFlow.
+VALUES = """
+import sys
+from pathlib import Path
+import numpy as np
+from fm_callback import events
+def values(step):
+    numbers, facts = np.full((3, 7), step, np.float32), b'{"layer":1}'
+    return [events.numbers_value("conv", numbers, facts), events.maps_value("conv", [b"png"], facts)]
+"""
 
 
 def record(log_dir, steps, facts=b'{"layer":1}'):
@@ -66,29 +86,25 @@ def test_a_clock_set_back_does_not_change_the_order(tmp_path):
     assert steps_of(tmp_path / "feature_maps") == [0, 1, 2]
 
 
-def full_disk(path):
-    """Makes the next write to an open file stop in the middle of a record: a limit that the system itself enforces."""
-    import resource
-
+@contextlib.contextmanager
+def no_room_in(path):
+    """The next write to an open file stops in the middle of a record: a limit that the system itself enforces."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 40, limit[1]))
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def test_a_record_that_does_not_fit_is_cut_off_again(tmp_path):
-    import signal
-
     file = writing.open_run(tmp_path, 0, values(0))
     file.write(0, values(0))
     before = file.path.stat().st_size
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    restore = full_disk(file.path)
-    try:
-        with pytest.raises(OSError):
-            file.write(1, values(1))
-    finally:
-        restore()
-        signal.signal(signal.SIGXFSZ, ignored)
+    with no_room_in(file.path), pytest.raises(OSError):
+        file.write(1, values(1))
     assert file.path.stat().st_size == before
     assert steps_of(tmp_path / "feature_maps") == [0]
     with pytest.raises(ValueError):
@@ -103,8 +119,103 @@ def test_a_vanished_directory_is_an_error_not_a_silent_loss(tmp_path):
         file.write(1, values(1))
 
 
+def test_a_first_step_that_does_not_fit_leaves_nothing(tmp_path):
+    file = writing.open_run(tmp_path, 0, values(0))
+    with no_room_in(file.path), pytest.raises(OSError):
+        file.write(0, values(0))
+    assert list(tmp_path.iterdir()) == []
+    assert record(tmp_path, [0]) == "feature_maps"
+
+
+def test_a_first_step_that_was_cut_off_by_a_kill_takes_no_directory(tmp_path):
+    record(tmp_path, [0])
+    (path,) = (tmp_path / "feature_maps").iterdir()
+    for size in (0, 30, path.stat().st_size - 1):
+        os.truncate(path, size)
+        assert record(tmp_path, [0, 1]) == "feature_maps"
+        assert on_both_paths(tmp_path) == {"feature_maps": {"conv/maps": [0, 1], "conv/numbers": [0, 1]}}
+        for other in event_files(tmp_path / "feature_maps")[1:]:
+            other.unlink()
+        os.truncate(path, 10_000)
+
+
 def test_files_of_one_process_have_different_names(tmp_path):
-    files = [writing.EventFile(tmp_path, 0) for _ in range(3)]
+    for _ in range(3):
+        writing.EventFile(tmp_path, 0).close()
     assert len(os.listdir(tmp_path)) == 3
-    for file in files:
-        file.close()
+
+
+def test_one_file_is_written_in_a_directory(tmp_path):
+    record(tmp_path, [0, 1])
+    file = writing.open_run(tmp_path, 1, values(1))
+    assert file.path.parent.name == "feature_maps"
+    with pytest.raises(BlockingIOError):
+        writing.EventFile(file.path.parent, 1)
+    assert record(tmp_path, [1]) == "feature_maps_2"
+    file.close()
+    assert record(tmp_path, [1]) == "feature_maps_2", "the newest"
+
+
+def test_a_run_is_another_with_pictures_and_without(tmp_path):
+    record(tmp_path, [0, 1])
+    more = [*values(1), writing.image_value("conv", b"png", (1, 1), "")]
+    assert writing.open_run(tmp_path, 1, more).path.parent.name == "feature_maps_2"
+
+
+def test_directories_of_a_thread_that_trains_anew_are_free(tmp_path):
+    record(tmp_path, [0, 1])
+    interrupted = writing.open_run(tmp_path, 1, values(1))
+    other = threading.Thread(target=release)
+    other.start()
+    other.join()
+    with pytest.raises(BlockingIOError):  # another thread's training says nothing
+        writing.EventFile(interrupted.path.parent, 1)
+    release()
+    writing.EventFile(interrupted.path.parent, 1)
+
+
+def test_a_forked_child_that_outlives_its_parent_holds_nothing(tmp_path):
+    code = f"""{VALUES}
+import os, time
+file = events.open_run(Path(sys.argv[1]), 0, values(0))
+file.write(0, values(0))
+if os.fork() == 0:
+    os.kill(os.getppid(), 9)
+    print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    child = int(parent.stdout.readline())
+    try:
+        parent.wait(30)
+        assert record(tmp_path, [1]) == "feature_maps"
+    finally:
+        os.kill(child, 9)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_processes_that_start_at_once_get_a_directory_each(tmp_path, first):
+    record(tmp_path, [0, 1])
+    code = f"""{VALUES}
+print("ready", flush=True)
+first = int(input() and sys.argv[2])
+file = events.open_run(Path(sys.argv[1]), first, values(first))
+for step in range(first, 50):
+    file.write(step, values(step))
+print(file.path.parent.name, flush=True)
+input()
+"""
+    command = [sys.executable, "-c", code, str(tmp_path), str(first)]
+    others = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for other in others:
+        assert other.stdout.readline() == "ready\n"
+    for other in others:
+        other.stdin.write("go\n")
+        other.stdin.flush()
+    names = {other.stdout.readline().strip() for other in others}
+    for other in others:
+        other.communicate("end\n", timeout=30)
+    assert names == {"feature_maps_2", "feature_maps_3", "feature_maps_4" if first == 0 else "feature_maps"}
+    found = {run: tags["conv/maps"] for run, tags in on_both_paths(tmp_path).items()}
+    assert found.pop("feature_maps") == ([0, 1] if first == 0 else list(range(50)))
+    assert list(found.values()) == [list(range(first, 50))] * len(found)

@@ -132,6 +132,61 @@ def test_low_rank_adaptation_between_two_fits(tmp_path: Path) -> None:
         np.testing.assert_allclose(numbers[:, 1], truth.reshape(-1, 4).max(0), atol=1e-5)
 
 
+def test_low_rank_adaptation_in_the_middle_of_a_fit(tmp_path: Path) -> None:
+    """TensorFlow's training goes on, and the maps with it; JAX's and torch's stops, with us as without."""
+
+    class Adapts(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 0:
+                a = self.model.get_layer("a")
+                a.enable_lora(2)
+                a.lora_kernel_b.assign(data(*a.lora_kernel_b.shape))
+
+    def outcome(*callbacks: keras.callbacks.Callback) -> tuple[keras.Model, Any]:
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(5)
+        model = keras.Sequential(
+            [keras.Input((8, 8, 3)), layers.Conv2D(4, 1, name="a"), layers.GlobalAveragePooling2D()]
+        )
+        try:
+            history = Animal(model, lambda _: {}).fit(Adapts(), *callbacks, epochs=3).history
+        except Exception as error:
+            return model, f"{type(error).__name__}: {error}"
+        return model, (history, [weight.tobytes() for weight in model.get_weights()])
+
+    class Keeps(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            truths[epoch + 1] = ops.convert_to_numpy(self.model.get_layer("a")(samples)).reshape(-1, 4)
+
+    samples, truths = data(2, 8, 8, 3), {}
+    callback = FeatureMapCallback(samples, tmp_path, layers="all", images=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _, expected = outcome()
+        _, received = outcome(Keeps(), callback)
+        callback.on_train_end()
+    assert received == expected
+    assert isinstance(expected, str) == (BACKEND != "tensorflow")
+    assert not [warning for warning in caught if "feature map" in str(warning.message)]
+    steps = stored(tmp_path / "feature_maps")
+    assert list(steps) == [0, *truths]
+    for step, truth in truths.items():
+        (_, _, numbers), *_ = steps[step].values()
+        np.testing.assert_allclose(numbers[:, 0], truth.min(0), atol=1e-5)
+        np.testing.assert_allclose(numbers[:, 1], truth.max(0), atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="settings of JAX's that hold for one thread")
+def test_settings_of_the_training_thread_hold_for_the_pass(tmp_path: Path) -> None:
+    """JAX would trace anew on a thread that has others."""
+    marks = Marks()
+    callback = FeatureMapCallback(data(2, 8, 8, 3), tmp_path, layers="all", images=False)
+    with __import__("jax").default_matmul_precision("float32"):
+        Animal(counting_model(), lambda _: {}).fit(marks, callback, epochs=3)
+    assert len(stored(tmp_path / "feature_maps")) == 4
+    assert marks.counts[-1] == marks.counts[-2] == Counting.evaluated
+
+
 # What is made of values -----------------------------------------------------------------------------------------------
 
 
@@ -263,6 +318,39 @@ def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() ->
     assert number(numbers[1], "nonfinite").tolist() == [32, 32]
 
 
+class Undecided(keras.layers.Layer):
+    """Data decide in Python, in the innermost of these layers."""
+
+    inside: keras.layers.Layer | None = None
+
+    def call(self, inputs: Any) -> Any:
+        if self.inside is not None:
+            return self.inside(inputs)
+        return inputs if ops.mean(inputs) < 1 else -inputs
+
+
+class Hesitates(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.block = layers.Conv2D(2, 1, name="a"), Undecided(name="block")
+        self.block.inside = Undecided(name="inside")
+
+    def call(self, inputs: Any) -> Any:
+        return self.block(self.a(inputs))
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch runs eagerly")
+def test_the_warning_says_which_layer_can_not_be_traced_and_why() -> None:
+    reasons = {
+        "tensorflow": "OperatorNotAllowedInGraphError: Using a symbolic `tf.Tensor` as a Python `bool` is not allowed.",
+        "jax": "TracerBoolConversionError: Attempted boolean conversion of traced array with shape bool[].",
+    }
+    with pytest.warns(RuntimeWarning, match="layer by layer") as caught:
+        FeatureMapExtractor(Hesitates())(data(2, 4, 4, 3))
+    (warning,) = [each for each in caught if each.category is RuntimeWarning]
+    assert f"can't be compiled (layer 'block/inside': {reasons[BACKEND]}): its" in str(warning.message)
+
+
 class FailsInGraph(keras.layers.Layer):
     """Traces without data, but not in a compiled function: what happens where a compiler has no kernel."""
 
@@ -290,7 +378,8 @@ def test_a_compiler_that_fails_at_the_first_pass_leaves_the_eager_one() -> None:
     capture = Capture(model, samples, "all", "all")
     FailsInGraph.armed = True
     try:
-        with pytest.warns(RuntimeWarning, match="no kernel for this") as caught:
+        reason = r"\(layer 'fails_in_graph.*': NotImplementedError: no kernel for this\)"
+        with pytest.warns(RuntimeWarning, match=reason) as caught:
             outputs = [capture.outputs(ops.convert_to_tensor(samples)) for _ in range(2)]
     finally:
         FailsInGraph.armed = False

@@ -20,7 +20,7 @@ def conv(name: str, filters: int = 2, **options: Any) -> keras.Layer:
 
 @pytest.fixture(scope="module")
 def unet() -> keras.Model:
-    return sd_unet((32, 32, 3), filters=(4, 4, 8, 8, 8), neck=8)
+    return sd_unet((32, 32, 3), filters=(4, 4, 4, 4, 4), neck=4)
 
 
 @pytest.fixture
@@ -81,6 +81,10 @@ def test_a_model_that_only_a_pass_shows_asks_for_samples() -> None:
     with pytest.raises(ValueError, match="give `samples`"):
         conv_layers(animal.model)
     assert [layer.path for layer in conv_layers(animal.model, animal.samples)] == ["a", "b"]
+    unbuilt = ZOO["subclassed"]().model
+    assert [layer.path for layer in conv_layers(unbuilt, animal.samples[0])] == ["a", "b"], "one sample will do"
+    with pytest.raises(ValueError, match=r"holds the number .* give `np\.asarray\(samples\)`"):
+        conv_layers(ZOO["subclassed"]().model, animal.samples.tolist())
 
 
 def test_building_to_list_does_not_fix_the_batch() -> None:
@@ -139,6 +143,7 @@ def test_all_calls_of_a_shared_layer_come_with_its_number_or_name() -> None:
         ([1, "a"], "chosen twice in `layers`: by 1 and by 'a'"),
         ([2.5], r"received 2.5 \(float\)"),
         (lambda layer: False, "no layer satisfies"),
+        (layers.Conv2D, "is the class Conv2D: give a predicate"),
     ],
 )
 def test_a_wrong_choice_says_what_was_possible(nested: keras.Model, choice: Any, message: str) -> None:
@@ -175,6 +180,21 @@ def test_what_cannot_be_captured_is_named_once_or_refused() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert paths(select(found, ["b"])) == ["b"]
+
+
+def test_a_convolution_that_returns_several_tensors_is_named_or_refused() -> None:
+    model = ZOO["several_tensors_from_a_layer"]().model
+    assert [(layer.number, layer.path) for layer in conv_layers(model)] == [(1, "both"), (2, "a")]
+    with pytest.warns(RuntimeWarning, match="'both': it returns a tuple, not one tensor"):
+        assert paths(select(found_in(model), "all")) == ["a"]
+    with pytest.raises(ValueError, match="can't be captured: 'both': it returns a tuple"):
+        select(found_in(model), "both")
+
+
+def test_what_wraps_a_wrapped_convolution_takes_its_number_alone() -> None:
+    found = found_in(ZOO["wrapped_twice"]().model)
+    numbered = [(entry.info.number, entry.info.path, entry.info.kind) for entry in found if entry.info.number]
+    assert numbered == [(1, "frames", "TimeDistributed(Conv2D)")]
 
 
 def test_find_leaves_no_trace_in_the_model() -> None:

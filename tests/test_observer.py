@@ -1,7 +1,9 @@
 """No observer effect: training with the callback is training without it, to the last bit, and the maps are those of their step."""
 
+import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +63,46 @@ class Subclass(keras.Model):
         self.always = layers.Dropout(0.3, seed=5)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        value = inputs
-        for layer in self.steps[:-1]:
+        value = self.always(inputs, training=True)
+        for layer in self.steps:
             value = layer(value, training=training)
-            value = self.always(value, training=True)
-        return self.steps[-1](value)
+        return value
+
+
+class Native(keras.Model):
+    """Draws from the backend's own random numbers, which are global, in evaluation mode, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.pool = layers.Conv2D(3, 1, name="a"), layers.GlobalAveragePooling2D()
+
+    def call(self, inputs: Any) -> Any:
+        value = self.a(inputs)
+        if BACKEND == "tensorflow":
+            tensorflow = sys.modules["tensorflow"]
+            return self.pool(value + tensorflow.random.normal(tensorflow.shape(value)))
+        return self.pool(value + sys.modules["torch"].randn_like(value))
+
+
+def small() -> keras.Model:
+    convolution = layers.Conv2D(3, 1, name="a")
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            convolution,
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.GlobalAveragePooling2D(),
+        ]
+    )
+
+
+def accumulating() -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(0.01, gradient_accumulation_steps=2)
+
+
+def averaging() -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(0.01, use_ema=True, ema_overwrite_frequency=2)
 
 
 X, Y = data(12, 8, 8, 3), data(12, 3)
@@ -83,7 +120,8 @@ def trained(
     keras.utils.clear_session()
     keras.utils.set_random_seed(11)
     model = make()
-    model.compile(keras.optimizers.Adam(0.01), "mse", steps_per_execution=fit.pop("steps_per_execution", 1))
+    settings = {"optimizer": partial(keras.optimizers.Adam, 0.01), "loss": "mse"} | fit.pop("compile", {})
+    model.compile(**settings | {"optimizer": settings["optimizer"]()})
     validation = {"validation_data": (X[:4], Y[:4])} if fit.pop("validate", False) else {}
     history = model.fit(X, Y, batch_size=4, verbose=0, callbacks=list(callbacks), **{"epochs": 3} | fit | validation)
     return model, state(model), history.history
@@ -93,10 +131,19 @@ def trained(
     ("make", "update_freq", "fit"),
     [
         (functional, "epoch", {"validate": True}),
-        (functional, 2, {"steps_per_execution": 2 if BACKEND != "torch" else 1}),  # Keras has it at 1 for torch
+        (
+            functional,
+            2,
+            {"compile": {"steps_per_execution": 2 if BACKEND != "torch" else 1}},
+        ),  # Keras has it at 1 for torch
         (sequential_without_input, "epoch", {"initial_epoch": 1, "epochs": 4}),
         (Subclass, "epoch", {}),
         (Subclass, "batch", {}),
+        (small, "batch", {"compile": {"optimizer": accumulating}}),
+        (small, 2, {"compile": {"optimizer": averaging}, "class_weight": {0: 1.0, 1: 3.0}}),
+        (small, "epoch", {"compile": {"run_eagerly": True}, "validate": True}),
+        pytest.param(small, 3, {"compile": {"jit_compile": True, "steps_per_execution": 3}}, marks=NOT_ON_TORCH),
+        pytest.param(Native, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
     ],
 )
 def test_training_is_bit_identical(make: Any, update_freq: Any, fit: dict[str, Any], tmp_path: Path) -> None:
@@ -220,8 +267,18 @@ def test_maps_are_of_their_step_while_training_runs_on(tmp_path: Path, monkeypat
         ({"update_freq": 2}, {"epochs": 3}, [0, 2, 4, 6, 8, 9]),
         ({"update_freq": 2, "every": 2}, {"epochs": 3}, [0, 4, 8, 9]),
         ({"update_freq": 2, "every": lambda step: step > 5}, {"epochs": 3}, [0, 6, 8, 9]),
-        pytest.param({"update_freq": "batch"}, {"epochs": 2, "steps_per_execution": 3}, [0, 3, 6], marks=NOT_ON_TORCH),
-        pytest.param({"update_freq": 2}, {"epochs": 2, "steps_per_execution": 2}, [0, 2, 3, 5, 6], marks=NOT_ON_TORCH),
+        pytest.param(
+            {"update_freq": "batch"},
+            {"epochs": 2, "compile": {"steps_per_execution": 3}},
+            [0, 3, 6],
+            marks=NOT_ON_TORCH,
+        ),
+        pytest.param(
+            {"update_freq": 2},
+            {"epochs": 2, "compile": {"steps_per_execution": 2}},
+            [0, 2, 3, 5, 6],
+            marks=NOT_ON_TORCH,
+        ),
         ({"update_freq": "batch", "every": 3}, {"epochs": 3, "initial_epoch": 1}, [0, 3, 6]),
     ],
 )
@@ -238,6 +295,25 @@ def test_steps_that_are_taken(
         check_stored(Animal(model, lambda _: {}), entry, {"a": keeps.maps[iteration]})
 
 
+def test_an_extractor_between_two_batches_sees_the_weights_of_this_moment() -> None:
+    """In a callback of one's own that never asks for `self.model`: JAX holds the weights elsewhere then."""
+
+    class Extracts(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.extract, self.maps = FeatureMapExtractor(self.model), []
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.maps.append(self.extract(X[:2])["a"])
+
+    extracts, keeps = Extracts(), Keeps()
+    _, expected, _ = trained(pointwise)
+    _, received, _ = trained(pointwise, extracts, keeps)
+    for step, maps in enumerate(extracts.maps, start=1):
+        np.testing.assert_allclose(maps, keeps.maps[step], atol=1e-5)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(received[name], values, err_msg=name)
+
+
 def test_an_exception_in_the_model_leaves_no_hook_behind() -> None:
     class Fails(keras.Model):
         def __init__(self) -> None:
@@ -250,6 +326,7 @@ def test_an_exception_in_the_model_leaves_no_hook_behind() -> None:
 
     with pytest.raises(RuntimeError, match="no such thing"):
         FeatureMapExtractor(Fails())(X[:2])
+    assert keras.config.is_traceback_filtering_enabled()
     assert (keras.Layer.__call__, keras.Layer.rematerialized_call) == ORIGINAL
 
 

@@ -58,6 +58,32 @@ def test_several_inputs_keep_their_structure():
     assert [array.shape for array in listed] == [(2, 4, 4, 3), (2, 4, 4, 1)]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("structure", [list, tuple, dict])
+def test_a_dict_names_the_inputs_whatever_their_structure(structure):
+    """As for `fit`; in another order than that of the names, too."""
+    wide, deep = keras.Input((8, 8, 3), name="wide"), keras.Input((4, 4, 2), name="deep")
+    inputs = {"wide": wide, "deep": deep} if structure is dict else structure([wide, deep])
+    both = keras.Model(inputs, [wide + 1, deep + 1])
+    batch = probe.as_batch({"wide": np.zeros((8, 8, 3)), "deep": np.zeros((4, 4, 2))}, both)
+    assert type(batch) is structure
+    assert [output.shape for output in both(batch)] == [(1, 8, 8, 3), (1, 4, 4, 2)]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_dict_may_name_the_only_input():
+    image = keras.Input((8, 8, 3), name="image")
+    single = keras.Model(image, image + 1)
+    assert single(probe.as_batch({"image": np.zeros((8, 8, 3))}, single)).shape == (1, 8, 8, 3)
+
+
+def test_bytes_in_the_other_order_are_turned():
+    values = np.arange(192).reshape(8, 8, 3)
+    for dtype, expected in ((">f4", "float32"), (">f8", "float32"), (">u2", "uint16")):
+        batch = probe.as_batch(values.astype(dtype), model((8, 8, 3)))
+        assert batch.dtype == expected and batch.dtype.isnative and (batch[0] == values).all()
+
+
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
@@ -65,8 +91,13 @@ def test_several_inputs_keep_their_structure():
         (np.zeros((8, 8)), r"shape \(8, 8\)"),
         (np.zeros((0, 8, 8, 3)), "`samples` is empty"),
         (np.array([["cat.png"]]), "arrays of numbers; received ndarray of dtype <U7"),
-        ([np.zeros((8, 8, 3)), np.zeros((8, 8, 3))], "holds 2 arrays, but model 'functional.*' has 1 inputs"),
-        ({}, "holds no array"),
+        (
+            [np.zeros((8, 8, 3)), np.zeros((8, 8, 3))],
+            r"holds 2 arrays, but model 'functional.*' has 1 inputs.* one batch, give `np\.stack\(samples\)`",
+        ),
+        (np.zeros((8, 8, 3)).tolist(), r"holds the number 0\.0 where an array belongs; give `np\.asarray\(samples\)`"),
+        ([], "holds no array"),
+        ({"photo": np.zeros((8, 8, 3))}, r"has the keys \['photo'\], but the inputs of model .* are \['keras_tensor"),
     ],
 )
 def test_samples_that_do_not_fit_are_named(samples, message):

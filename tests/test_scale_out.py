@@ -120,8 +120,7 @@ def test_mirrored_strategy_on_two_devices(where: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is JAX's")
-@pytest.mark.parametrize("kind", ["data", "model"])
-@pytest.mark.parametrize("update_freq", ["epoch", "2"])
+@pytest.mark.parametrize(("kind", "update_freq"), [("data", "epoch"), ("model", "2")])
 def test_keras_distribution_on_two_devices(kind: str, update_freq: str, tmp_path: Path) -> None:
     code = """
         directory, kind, update_freq = sys.argv[1:]

@@ -28,12 +28,12 @@ def model():
 
 @pytest.fixture(scope="module")
 def log_dir(tmp_path_factory):
-    """Two epochs, resumed for two more, then another run of one epoch in the same directory."""
+    """Three epochs, gone on with from the second, then another run of one epoch in the same directory."""
     path = tmp_path_factory.mktemp("logs")
     y = np.zeros((4, 10, 10, 4))
     resumed = model()
     resumed.fit(
-        X, y, epochs=2, verbose=0, callbacks=[FeatureMapCallback(X[:1], path), keras.callbacks.TensorBoard(path)]
+        X, y, epochs=3, verbose=0, callbacks=[FeatureMapCallback(X[:1], path), keras.callbacks.TensorBoard(path)]
     )
     resumed.fit(X, y, epochs=4, initial_epoch=2, verbose=0, callbacks=[FeatureMapCallback(X[:1], path)])
     model().fit(X, y, epochs=1, verbose=0, callbacks=[FeatureMapCallback(X[:1], path)])

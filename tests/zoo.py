@@ -288,9 +288,41 @@ def shared_model() -> Animal:
 
 
 @animal
+def shared_model_in_a_shared_model() -> Animal:
+    core = keras.Sequential([keras.Input((8, 8, 3)), conv(3, "a")], name="core")
+    middle_input, inputs = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    middle = keras.Model(middle_input, core(layers.ReLU()(core(middle_input))), name="middle")
+    model = keras.Model(inputs, pooled(middle(middle(inputs))))
+    a = core.layers[0]
+
+    def truth(batch: Any) -> Maps:
+        maps, value = {}, batch
+        for at, path in enumerate(["middle/core/a"] + [f"middle/core/a#{call}" for call in (2, 3, 4)]):
+            value = a(ops.relu(value) if at % 2 else value)
+            maps[path] = value
+        return maps
+
+    return Animal(model, truth)
+
+
+@animal
+def shared_layer_in_two_models() -> Animal:
+    shared = conv(3, "shared")
+    left = keras.Sequential([keras.Input((8, 8, 3)), shared], name="left")
+    right = keras.Sequential([keras.Input((8, 8, 3)), layers.ReLU(), shared], name="right")
+    model = keras.Sequential([keras.Input((8, 8, 3)), left, right, layers.GlobalAveragePooling2D()])
+
+    def truth(batch: Any) -> Maps:
+        return {"left/shared": (first := shared(batch)), "right/shared#2": shared(ops.relu(first))}
+
+    return Animal(model, truth)
+
+
+@animal
 def backbone_two_levels_deep() -> Animal:
-    """A network of keras.applications, itself a layer of a model that is a layer of a model."""
+    """A network of keras.applications, frozen, itself a layer of a model that is a layer of a model."""
     backbone = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+    backbone.trainable = False
     middle_input = keras.Input((32, 32, 3))
     middle = keras.Model(middle_input, conv(4, "neck")(backbone(middle_input)), name="middle")
     inputs = keras.Input((32, 32, 3))
@@ -457,6 +489,25 @@ def own_conv_class() -> Animal:
     return Animal(model, truth, layers=lambda layer: isinstance(layer, (OwnConv, layers.Conv2D)))
 
 
+class Both(layers.Conv2D):
+    """Returns two tensors."""
+
+    def call(self, inputs: Any) -> Any:
+        return (value := super().call(inputs)), ops.relu(value)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return (super().compute_output_shape(shape),) * 2
+
+
+@animal
+@note("a convolution that returns several tensors is skipped, with a warning that names it")
+def several_tensors_from_a_layer() -> Animal:
+    inputs, both, a = keras.Input((8, 8, 3)), Both(3, 3, padding="same", name="both"), conv(4, "a")
+    first, second = both(inputs)
+    model = keras.Model(inputs, pooled(a(first + second)))
+    return Animal(model, lambda batch: {"a": a(sum(both(batch)))}, skipped=("both",))
+
+
 # Kinds of convolution -------------------------------------------------------------------------------------------------
 
 
@@ -556,6 +607,26 @@ def spectral_normalization() -> Animal:
     return Animal(model, chain(a, b, paths={a: "a", b: "b"}))
 
 
+@animal
+def wrapped_twice() -> Animal:
+    inner = conv(3, "inner")
+    frames = layers.TimeDistributed(layers.SpectralNormalization(inner), name="frames")
+    model = keras.Sequential([keras.Input((4, 8, 8, 2)), frames])
+    return Animal(model, lambda batch: {"frames": ops.stack([inner(batch[:, at]) for at in range(4)], axis=1)})
+
+
+class Doubled(layers.Wrapper):
+    def call(self, inputs: Any) -> Any:
+        return self.layer(inputs) * 2
+
+
+@animal
+def own_wrapper() -> Animal:
+    inner = conv(3, "inner")
+    model = keras.Sequential([keras.Input((8, 8, 3)), Doubled(inner, name="twice"), layers.GlobalAveragePooling2D()])
+    return Animal(model, lambda batch: {"twice": inner(batch) * 2})
+
+
 def _policy(name: str, eps: float) -> Animal:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
@@ -626,6 +697,7 @@ def low_rank_adapted() -> Animal:
 
 
 @animal
+@note("Keras quantizes dense layers; its convolutions stay as they are")
 def quantized() -> Animal:
     a, dense, b = conv(4, "a"), layers.Dense(8), conv(3, "b")
     model = keras.Sequential([keras.Input((8, 8, 3)), a, dense, b, layers.GlobalAveragePooling2D(), layers.Dense(2)])
@@ -677,10 +749,33 @@ def batch_norm_in_training_mode() -> Animal:
     return Animal(model, truth, data(2, 8, 8, 3))
 
 
+class Counts(keras.Model):
+    """Changes a weight that is not trained in every call, in evaluation mode, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = conv(4, "a"), conv(3, "b")
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False, name="calls")
+
+    def call(self, inputs: Any) -> Any:
+        self.calls.assign_add(1.0)
+        return self.b(self.a(inputs) * self.calls)
+
+
+@animal
+@note("sees the state that the next pass of the model would see, and puts it back")
+def state_changed_in_evaluation() -> Animal:
+    model = Counts()
+    truth = lambda batch: {"a": (first := model.a(batch)), "b": model.b(first * (model.calls + 1.0))}  # noqa: E731
+    return Animal(model, truth, data(2, 8, 8, 3))
+
+
 # Inner scopes and data-dependent Python -------------------------------------------------------------------------------
 
 
-class Loop(keras.Model):
+class Three(keras.Model):
+    """Three convolutions, built before any of them is called: what is built in an inner scope can't leave it."""
+
     def __init__(self) -> None:
         super().__init__()
         self.a, self.inside, self.b = conv(3, "a"), conv(3, "inside"), conv(2, "b")
@@ -688,6 +783,11 @@ class Loop(keras.Model):
     def build(self, shape: tuple[int, ...]) -> None:
         for layer in (self.a, self.inside, self.b):
             layer.build((*shape[:-1], 3))
+
+
+class Loop(Three):
+    def build(self, shape: tuple[int, ...]) -> None:
+        super().build(shape)
         self.inside.trainable = False  # JAX has no gradient of such a loop
 
     def call(self, inputs: Any) -> Any:
@@ -713,15 +813,7 @@ def while_loop() -> Animal:
     return Animal(model, truth, data(2, 8, 8, 3), skipped=() if BACKEND == "torch" else ("inside",))
 
 
-class Branch(keras.Model):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.inside, self.b = conv(3, "a"), conv(3, "inside"), conv(2, "b")
-
-    def build(self, shape: tuple[int, ...]) -> None:
-        for layer in (self.a, self.inside, self.b):
-            layer.build((*shape[:-1], 3))
-
+class Branch(Three):
     def call(self, inputs: Any) -> Any:
         value = self.a(inputs)
         return self.b(ops.cond(ops.mean(inputs) > -1e3, lambda: self.inside(value), lambda: value))
@@ -741,15 +833,7 @@ def branch() -> Animal:
     return Animal(model, truth, data(2, 8, 8, 3), skipped=() if BACKEND == "torch" else ("inside",))
 
 
-class Mapped(keras.Model):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.inside, self.b = conv(3, "a"), conv(3, "inside"), conv(2, "b")
-
-    def build(self, shape: tuple[int, ...]) -> None:
-        for layer in (self.a, self.inside, self.b):
-            layer.build((*shape[:-1], 3))
-
+class Mapped(Three):
     def call(self, inputs: Any) -> Any:
         return self.b(ops.vectorized_map(lambda one: self.inside(one[None])[0], self.a(inputs)))
 
@@ -793,20 +877,12 @@ def vectorised_map_over_rows() -> Animal:
     return Animal(model, lambda batch: {"a": model.a(batch)}, data(2, 8, 8, 3), skipped=("inside",))
 
 
-class PythonIf(keras.Model):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b, self.c = conv(3, "a"), conv(3, "b"), conv(2, "c")
-
-    def build(self, shape: tuple[int, ...]) -> None:
-        for layer in (self.a, self.b, self.c):
-            layer.build((*shape[:-1], 3))
-
+class PythonIf(Three):
     def call(self, inputs: Any) -> Any:
         value = self.a(inputs)
         if ops.mean(inputs) > -1e3:  # a tensor decides: no compiler can follow
-            value = self.b(value)
-        return self.c(value)
+            value = self.inside(value)
+        return self.b(value)
 
 
 @animal
@@ -821,19 +897,15 @@ def python_if() -> Animal:
     model = PythonIf()
     return Animal(
         model,
-        chain(model.a, model.b, model.c),
+        chain(model.a, model.inside, model.b),
         data(2, 8, 8, 3),
         eager=BACKEND == "tensorflow",
         compile={"run_eagerly": True},
     )
 
 
-class Windows(keras.Model):
+class Windows(Three):
     """Cuts the image into windows that stand beside each other in the batch axis."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.inside, self.b = conv(3, "a"), conv(3, "inside"), conv(2, "b")
 
     def call(self, inputs: Any) -> Any:
         value = self.a(inputs)

@@ -28,6 +28,18 @@ def test_hostile_names_are_shown_and_never_run(odd):
     odd.frame.locator(".tile").first.wait_for()
 
 
+def test_hostile_names_fit_a_narrow_page(odd):
+    odd.page.set_viewport_size({"width": 390, "height": 900})
+    for view in VIEWS:
+        odd.open(view=view, run=f"{HOSTILE_RUN}/feature_maps", layer=HOSTILE.replace('"', "_").replace("\\", "_"))
+        for part in ("main", "body"):
+            fits = f"(({{ scrollWidth, clientWidth }}) => scrollWidth <= clientWidth)(document.querySelector('{part}'))"
+            assert odd.script.evaluate(fits), (view, part)
+        assert odd.script.evaluate(
+            "[...document.querySelectorAll('main *')].every((each) => each.closest('.facts, .unseen, .u-wrap') || each.getBoundingClientRect().right <= innerWidth)"
+        ), view
+
+
 def test_a_newer_format_is_named(odd):
     odd.open(run="newer/feature_maps")
     assert "newer version of fm_callback (format 2" in odd.frame.locator(".notice").inner_text()
@@ -41,6 +53,20 @@ def test_strips_points_and_many_channels(odd):
         odd.open(view=view, run="strips/feature_maps", layer="many")
     odd.open(view="layer", run="strips/feature_maps", layer="many")
     assert odd.frame.locator(".tile").count() == 70
+    odd.open(view="layer", run="strips/feature_maps", layer="point")
+    middle = "[...document.querySelectorAll('.tile canvas')].map((each) => each.getContext('2d').getImageData(50, 50, 1, 1).data[0])"
+    assert len(set(odd.script.evaluate(middle))) > 8, "a map of one cell is a gray, not a hatch"
+
+
+def test_small_maps_are_compared_cell_by_cell(odd):
+    odd.open(view="compare", run="strips/feature_maps", layer="many")
+    window = odd.frame.locator(".window canvas").first
+    box = window.bounding_box()
+    seen = set()
+    for x, y in ((0.02, 0.02), (0.05, 0.02), (0.02, 0.12), (0.995, 0.99)):
+        window.hover(position={"x": x * box["width"], "y": y * box["height"]})
+        seen.add(odd.frame.locator(".readout").inner_text().split(":")[0])
+    assert seen == {"channel 0 at (1, 0)", "channel 0 at (2, 0)", "channel 0 at (1, 4)", "channel 69 at (4, 4)"}
 
 
 def test_what_is_no_signal_is_marked(odd):
@@ -86,6 +112,9 @@ def test_an_empty_log_explains_the_callback(page, tmp_path):
         frame = Tab(page, board).frame
         frame.get_by_role("heading", name="No feature maps in this log yet").wait_for()
         assert "FeatureMapCallback" in frame.locator("pre").inner_text()
+        page.set_viewport_size({"width": 390, "height": 700})
+        heading = frame.get_by_role("heading").bounding_box()
+        assert heading["x"] > 0 and heading["x"] + heading["width"] < 390
         frame.get_by_role("button", name="Copy").click()
         frame.get_by_role("button", name="Copied").wait_for()
 
@@ -100,6 +129,18 @@ def _empty(path):
     event.summary.value.add(tag="loss", simple_value=1.0)
     (path / "events.out.tfevents.1.host").write_bytes(pack_record(event.SerializeToString()))
     return tensorboard(path, True)
+
+
+def test_the_page_does_not_jump_when_the_log_is_there(page, odd_board):
+    held = []
+    page.route("**/feature_maps/runs*", lambda route: held.append(route))
+    page.goto(f"{odd_board.url}/#feature_maps&p.feature_maps.run=strips%2Ffeature_maps")
+    tab = Tab(page, odd_board)
+    tab.frame.locator("main[aria-label=loading] .ghost-row").first.wait_for()
+    top = tab.frame.locator("main").bounding_box()["y"]
+    held[0].continue_()
+    tab.frame.locator(".row").first.wait_for()
+    assert tab.frame.locator("main").bounding_box()["y"] == top
 
 
 def test_an_error_says_what_failed_and_what_to_do(page, odd_board):

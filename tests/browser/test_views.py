@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
@@ -101,6 +102,76 @@ def test_layer_shows_values_and_sorts(tab):
     assert "view=channel" in tab.hash()
 
 
+def test_a_layer_is_measured_against_the_step_before_training(tab):
+    tab.open(view="layer", layer="down", step=2)
+    table = tab.frame.locator(".baseline")
+    assert [head.inner_text() for head in table.locator("thead th").all()] == ["before training", "epoch 2"]
+    assert [head.inner_text() for head in table.locator("tbody th").all()] == ["best", "median", "lowest"]
+    highest = max(float(text) for text in tab.frame.locator(".tile .value").all_inner_texts() if text != "–")
+    assert table.locator("tbody tr").first.locator("td b").last.inner_text() == f"{highest:.2f}"
+    assert "32 channels, 256 cells × 4 images" in tab.frame.locator("aside").inner_text()
+
+
+def test_what_was_clicked_does_not_keep_the_keys(tab):
+    tab.open(step=0)
+    tab.frame.get_by_role("button", name="Layer", exact=True).click()
+    tab.page.keyboard.press(" ")
+    tab.frame.get_by_label("pause").wait_for()
+    tab.page.keyboard.press(" ")
+    tab.frame.get_by_label("play").wait_for()
+    tab.frame.get_by_label("step", exact=True).click()
+    tab.page.keyboard.press(" ")
+    tab.frame.get_by_label("pause").wait_for()
+
+
+def test_the_scale_of_both_sides_belongs_to_compare(tab):
+    tab.open()
+    tab.press("s", "s", "s")
+    assert "scale=" not in tab.hash()
+    tab.press("4", "s", "s", "s")
+    assert "scale=both" in tab.hash()
+
+
+def test_the_back_button_returns_to_where_one_was(tab):
+    tab.page.set_viewport_size({"width": 1280, "height": 500})
+    tab.open()
+    tab.script.evaluate("document.querySelector('main').scrollTop = 200")
+    tab.frame.locator(".row").nth(2).locator(".cell-button").first.click()
+    assert "view=layer" in tab.hash()
+    tab.page.go_back()
+    tab.frame.locator(".row").first.wait_for()
+    assert tab.script.evaluate("document.querySelector('main').scrollTop") == 200
+
+
+def test_the_layer_one_is_at_is_marked(tab):
+    tab.page.set_viewport_size({"width": 1280, "height": 500})
+    tab.open(layer="down")
+    row = tab.frame.locator(".row[aria-current]")
+    for name in ("down", "up", "head"):
+        assert row.locator("h2").inner_text().endswith(name)
+        assert row.locator("canvas").first.bounding_box()["y"] < 500, "it is on the screen"
+        tab.press("j")
+    tab.press("5")
+    assert tab.frame.locator(".way .tile[aria-current]").count() == 1
+
+
+def test_no_picture_is_asked_for_twice(tab):
+    asked = []
+
+    def note(request):
+        if "/bundle?" in request.url:
+            question = parse_qs(urlsplit(request.url).query)
+            asked.extend((layer, step) for layer in question["layer"] for step in question["step"])
+
+    tab.page.on("request", note)
+    tab.open()
+    for key in ("ArrowLeft",) * 4 + ("ArrowRight",) * 2:
+        tab.page.keyboard.press(key)
+    tab.settle()
+    tab.page.wait_for_timeout(1500)
+    assert len(asked) == len(set(asked)) == 4 * 7
+
+
 def test_scales_and_colours_need_no_request(tab):
     tab.open(view="layer", layer="down")
     tab.page.wait_for_timeout(1500)
@@ -126,7 +197,25 @@ def test_channel_is_a_film_with_curves(tab):
     tab.frame.locator(".strip .tile").nth(2).click()
     assert tab.step == "epoch 2"
     tab.frame.locator(".uplot canvas").first.wait_for()
-    assert tab.frame.locator(".charts .card h2").first.inner_text() == "Scores"
+    scores = tab.frame.locator(".charts .card").first
+    assert scores.locator("h2").inner_text() == "Scores"
+    for _ in range(2):  # the numbers beside the curves are those of the step
+        told = "".join(scores.locator(".u-legend").inner_text().split())
+        value = tab.frame.locator(".strip .tile[aria-pressed=true] .value").inner_text()
+        assert tab.step.replace(" ", "") in told and f"maskAUROC{value}" in told
+        tab.press("ArrowRight")
+
+
+def test_a_film_keeps_its_channel(tab):
+    tab.open(view="channel", layer="down")
+    shown = tab.frame.locator(".big").inner_text()
+    assert "the highest mask AUROC at epoch 6" in shown
+    tab.frame.get_by_label("scale").select_option("channel")
+    low, high = tab.frame.locator(".context .colour-bar").inner_text().split()
+    assert float(low.replace("−", "-")) < float(high), "one range, in values"
+    for _ in range(6):
+        tab.press("ArrowLeft")
+        assert tab.frame.locator(".big").inner_text() == shown
 
 
 def test_compare_two_cells(tab):
@@ -151,6 +240,17 @@ def test_compare_two_cells(tab):
     assert "layer=stem" in tab.hash() and "withLayer=down" in tab.hash()
 
 
+def test_compared_maps_stand_side_by_side_with_their_scores(tab):
+    tab.open(view="compare", layer="down")
+    tops = "() => [...document.querySelectorAll('.window')].map((each) => each.getBoundingClientRect().top)"
+    assert len(set(tab.script.evaluate(tops))) == 1
+    told = tab.frame.locator(".panels figure > p").all_inner_texts()
+    assert all(text.startswith("best mask AUROC ") and "median" in text for text in told[:2])
+    assert told[2].startswith("mean |difference|")
+    tab.frame.get_by_text("swipe", exact=True).click()
+    assert len(set(tab.script.evaluate(tops))) == 1
+
+
 def test_compare_all_runs(tab):
     tab.open(view="compare", layer="down")
     assert tab.frame.locator(".run-row figure").count() == 2
@@ -168,6 +268,11 @@ def test_depth_goes_from_input_to_mask(tab):
     tab.frame.get_by_role("button", name="all channels").click()
     tab.settle()
     assert "strip=all" in tab.hash()
+    legend = tab.frame.locator(".u-legend .u-series").filter(has_text="before training")
+    assert legend.count() == 2
+    style = "each => getComputedStyle(each).borderTopStyle"
+    assert {marker.evaluate(style) for marker in legend.locator(".u-marker").all()} == {"dashed"}
+    assert tab.frame.locator(".heat .colour-bar").inner_text().split() == ["0.50", "1.00"]
     tab.frame.get_by_label("of each layer").select_option("median")
     field = tab.frame.locator(".field")
     field.focus()
@@ -195,7 +300,7 @@ def test_every_view_saves_as_a_picture(tab, view):
     with tab.page.expect_download() as download:
         tab.frame.get_by_text("This view (PNG)").click()
     picture = Image.open(download.value.path()).convert("RGB")
-    assert picture.width >= 1200
+    assert picture.width >= 1200 and picture.height < 832, "no empty paper"
     assert len(picture.crop((0, 40, 1200, 500)).getcolors(1 << 24)) > 100, "maps are in it"
 
 
@@ -207,6 +312,29 @@ def test_films(tab):
             tab.frame.get_by_text(name).click()
         film = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
         assert (film.format, film.n_frames) == ("GIF", 7)
+
+
+def test_a_film_shows_the_outline_where_the_view_does(tab):
+    tab.open(view="channel", layer="stem", channel=4, outline=1)
+    tab.frame.get_by_text("Save", exact=True).click()
+    with tab.page.expect_download() as download:
+        tab.frame.get_by_text("Film of channel 4").click()
+    frame = Image.open(download.value.path()).convert("RGB")
+    colours = {colour: count for count, colour in frame.getcolors(1 << 24)}
+    assert colours.get((255, 138, 31), 0) > 300
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_bar_is_calm_and_its_menu_is_on_the_page(tab, width):
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    tab.open(view="channel", layer="down", channel=4)
+    run = tab.frame.locator(".bar > .choice select")
+    assert run.evaluate("each => each.scrollWidth <= each.clientWidth"), "the run's name is whole"
+    if width == 1280:
+        assert tab.frame.locator(".bar").bounding_box()["height"] < 50, "one row"
+    tab.frame.get_by_text("Save", exact=True).click()
+    box = tab.frame.locator(".menu > div").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

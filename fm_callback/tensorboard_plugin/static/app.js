@@ -10,24 +10,38 @@ import { Layer } from "./views/layer.js";
 import { Channel } from "./views/channel.js";
 import { Compare } from "./views/compare.js";
 import { Depth } from "./views/depth.js";
-import { Component, html } from "./ui.js";
+import { Component, html, useLayoutEffect, useRef } from "./ui.js";
 
 const PAGES = { evolution: Evolution, layer: Layer, channel: Channel, compare: Compare, depth: Depth };
 
 export function App() {
-  const { status, error, cap } = log.value;
+  const { status, error, cap } = log.value, view = state.view.value;
+  const [main, keep] = useScroll(view);
   if (status === "loading") return html`<${Skeleton} />`;
   if (status === "failed") return html`<main class="page message"><h1>The log could not be read</h1><p>${error}</p><p><button onClick=${() => load()}>Try again</button></p></main>`;
   if (!run.value) return html`<${Empty} />`;
-  const Page = PAGES[state.view.value];
+  const Page = PAGES[view];
   const drawable = run.value.layers.some((layer) => !layer.problem);
   return html`<${Bar} />
     <${Context} />
     <${Notices} error=${error} cap=${cap} />
-    <main class="page" id="view" tabindex="-1" aria-label=${state.view.value}>
-      ${!drawable ? html`<p class="message">No layer of this run can be shown.</p>` : !steps.value.length ? html`<p class="message">This run has no step yet. It appears when TensorBoard reloads.</p>` : html`<${Guard} key=${state.view.value}><${Page} /><//>`}
+    <main class="page" id="view" tabindex="-1" aria-label=${view} ref=${main} onScroll=${keep}>
+      ${!drawable ? html`<p class="message">No layer of this run can be shown.</p>` : !steps.value.length ? html`<p class="message">This run has no step yet. It appears when TensorBoard reloads.</p>` : html`<${Guard} key=${view}><${Page} /><//>`}
     </main>
     <${Keyboard} />`;
+}
+
+// Who comes back to the long list of layers finds it where it was left.
+const left = new Map();
+
+function useScroll(view) {
+  const main = useRef(null), before = useRef(view);
+  useLayoutEffect(() => {
+    if (before.current === view) return;
+    before.current = view;
+    if (main.current) main.current.scrollTop = left.get(view) ?? 0;
+  }, [view]);
+  return [main, (event) => (view === "evolution" || view === "depth") && left.set(view, event.currentTarget.scrollTop)];
 }
 
 function Notices({ error, cap }) {
@@ -47,9 +61,11 @@ function Notices({ error, cap }) {
 
 // The shape of the page before the log is there.
 function Skeleton() {
-  return html`<header class="bar" aria-busy="true"><span class="ghost wide"></span><span class="ghost wider"></span></header>
+  const ghosts = (count) => Array.from({ length: count }, () => html`<span class="ghost"></span>`);
+  return html`<header class="bar ghosts" aria-busy="true">${ghosts(3)}</header>
+    <div class="context ghosts">${ghosts(2)}</div>
     <main class="page" aria-label="loading"><p class="unseen" role="status">Reading the log</p>
-      ${[0, 1, 2, 3, 4].map(() => html`<div class="ghost-row"><span class="ghost"></span><span class="ghost"></span><span class="ghost"></span><span class="ghost"></span></div>`)}
+      ${Array.from({ length: 6 }, () => html`<div class="ghost-row">${ghosts(6)}</div>`)}
     </main>`;
 }
 
@@ -57,7 +73,8 @@ const SNIPPET = `from fm_callback import FeatureMapCallback
 
 model.fit(
     ...,
-    callbacks=[FeatureMapCallback(samples, "logs")],  # samples: a few inputs, prepared as for training
+    # samples: a few inputs, prepared as for training
+    callbacks=[FeatureMapCallback(samples, "logs")],
 )`;
 
 function Empty() {

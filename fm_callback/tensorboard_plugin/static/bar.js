@@ -4,7 +4,7 @@ import { log, stepName } from "./log.js";
 import { measure } from "./measures.js";
 import { playing, togglePlay } from "./playback.js";
 import { helping } from "./keys.js";
-import { COLOURS, SCALES, VIEWS, field, fields, goTo, run, state, step, steps } from "./state.js";
+import { COLOURS, VIEWS, field, fields, goTo, run, scales, state, step, steps } from "./state.js";
 import { Save } from "./save.js";
 import { Choice } from "./widgets.js";
 import { html, signal } from "./ui.js";
@@ -15,19 +15,18 @@ const TITLES = { evolution: "Evolution", layer: "Layer", channel: "Channel", com
 const unfolded = signal(false);
 
 export function Bar() {
-  const runs = log.value.runs;
-  const usable = Object.entries(SCALES).filter(([key]) => key !== "both" || state.view.value === "compare");
+  const runs = log.value.runs, by = measure(field.value ?? "std");
   return html`<header class="bar">
     <h1 class="unseen">Feature maps: ${TITLES[state.view.value]}</h1>
-    <${Choice} label="run" value=${run.value.run} options=${runs.map((each) => [each.run, each.name])} onPick=${(value) => (state.run.value = value)} title=${run.value.run} />
+    <${Choice} quiet label="run" value=${run.value.run} options=${runs.map((each) => [each.run, each.name])} onPick=${(value) => (state.run.value = value)} title=${run.value.run} />
     <nav class="segments" aria-label="views">
       ${VIEWS.map((view, at) => html`<button type="button" aria-current=${state.view.value === view ? "page" : undefined} title=${`${TITLES[view]} (${at + 1})`} onClick=${() => (state.view.value = view)}>${TITLES[view]}</button>`)}
     </nav>
     <${Scrubber} />
     <div class=${unfolded.value ? "settings unfolded" : "settings"}>
-      <${Choice} label="scale" value=${state.scale.value} options=${usable} onPick=${(value) => (state.scale.value = value)} title="What shares one range of values: each map at a step has its own; or a channel, or a whole layer, has one over all epochs (s)" />
-      <${Choice} label="colour" value=${state.colour.value} options=${Object.entries(COLOURS)} onPick=${(value) => (state.colour.value = value)} />
-      <${Choice} label="measure" value=${field.value} options=${fields.value.map((each) => [each, measure(each).label])} onPick=${(value) => (state.measure.value = value)} title=${measure(field.value ?? "std").says ?? "The number beside each picture"} />
+      <${Choice} label="scale" value=${state.scale.value} options=${scales.value} onPick=${(value) => (state.scale.value = value)} title="What shares one range of values: each map at a step has its own; or a channel, or a whole layer, has one over all epochs (s)" />
+      <${Choice} quiet label="colour" value=${state.colour.value} options=${Object.entries(COLOURS)} onPick=${(value) => (state.colour.value = value)} title="Colour map (c)" />
+      <${Choice} quiet label="measure" value=${field.value} options=${fields.value.map((each) => [each, measure(each).label])} onPick=${(value) => (state.measure.value = value)} title=${`The number beside each picture: ${by.says ?? by.label}`} />
     </div>
     <span class="actions">
       <button class="unfold" aria-expanded=${unfolded.value} onClick=${() => (unfolded.value = !unfolded.value)}>Display</button>

@@ -1,20 +1,33 @@
-// Pictures to compare: some maps of a layer at their stored resolution on one canvas, and the signed difference of two such.
+// Pictures to compare: some maps of a layer on one canvas, and the signed difference of two such.
 
 import { compose, contour } from "./compose.js";
 import { mapSize } from "./maps.js";
 import { keyOf } from "./pictures.js";
 import { MAPS, pixel } from "./scale.js";
 
-const GAP = 1;
+const LEAST = 64; // small maps are magnified by a whole number to about this size, so that gaps and marks stay fine
 
-/* Returns {canvas, width, height, columns, places, map: {width, height}}, in stored pixels. */
+/*
+ * A board is {canvas, width, height, columns, places, map, unit, gap}: map is the size of a stored map, unit how many pixels of the
+ * board one of its cells is wide and high.
+ */
+function board(columns, places, map) {
+  const unit = Math.max(1, Math.round(LEAST / Math.max(map.width, map.height))), gap = places.length === 1 ? 0 : unit > 1 ? 2 : 1;
+  const rows = Math.ceil(places.length / columns);
+  const width = columns * (map.width * unit + gap) - gap, height = rows * (map.height * unit + gap) - gap;
+  return { canvas: new OffscreenCanvas(width, height), width, height, columns, places, map, unit, gap };
+}
+
 export function painted({ picture, layer, step, numbers, places, colour, image, range, mask }) {
-  const columns = columnsOf(layer, places), width = Math.floor(picture.width / layer.columns), height = Math.floor(picture.height / layer.rows);
+  const map = { width: Math.floor(picture.width / layer.columns), height: Math.floor(picture.height / layer.rows) };
+  const made = board(columnsOf(layer, places), places, map), { columns, unit, gap } = made;
+  const width = map.width * unit, height = map.height * unit;
   const drawn = compose({
-    layer, picture, key: keyOf(layer, step, image), numbers, step, places, columns, colour, width, height,
-    gap: places.length > 1 ? GAP : 0, range, outline: contour(mask, width, height),
+    layer, picture, key: keyOf(layer, step, image), numbers, step, places, columns, colour, width, height, gap, range,
+    outline: contour(mask, width, height),
   });
-  return board(drawn, columns, places, { width, height });
+  made.canvas.getContext("2d").putImageData(drawn, 0, 0);
+  return made;
 }
 
 // About a third wider than high, without holes where that is possible.
@@ -25,49 +38,45 @@ function columnsOf(layer, places) {
   return even.length ? even.reduce(nearest) : Math.min(places.length, Math.ceil(ideal));
 }
 
-function board(drawn, columns, places, map) {
-  const canvas = new OffscreenCanvas(drawn.width, drawn.height);
-  canvas.getContext("2d").putImageData(drawn, 0, 0);
-  return { canvas, width: drawn.width, height: drawn.height, columns, places, map };
-}
-
 // Where a point of a board lies: {index among the places, x, y in the map}, or null in a gap.
-export function locate({ columns, places, map }, x, y) {
-  const gap = places.length > 1 ? GAP : 0;
-  const column = Math.floor(x / (map.width + gap)), row = Math.floor(y / (map.height + gap));
-  const inX = Math.floor(x - column * (map.width + gap)), inY = Math.floor(y - row * (map.height + gap)), index = row * columns + column;
+export function locate({ columns, places, map, unit, gap }, x, y) {
+  const wide = map.width * unit + gap, high = map.height * unit + gap;
+  const column = Math.floor(x / wide), row = Math.floor(y / high), index = row * columns + column;
+  const inX = Math.floor((x - column * wide) / unit), inY = Math.floor((y - row * high) / unit);
   const inside = x >= 0 && y >= 0 && column < columns && index < places.length && inX < map.width && inY < map.height;
   return inside ? { index, x: inX, y: inY } : null;
 }
 
 // Right minus left in value units, blue below zero and orange above. Sides: {picture, of, step, numbers}.
 export function difference(left, right, first, second) {
-  const { width, height } = first.map, count = first.places.length;
-  const values = new Float32Array(count * width * height);
+  const { width, height } = first.map, size = width * height;
+  const values = new Float32Array(first.places.length * size);
   let most = 0, sum = 0, finite = 0;
-  for (let index = 0; index < count; index++) {
-    const a = reader(left, first.places[index], width, height), b = reader(right, second.places[index], width, height);
-    for (let at = 0; at < width * height; at++) {
+  first.places.forEach((place, index) => {
+    const a = reader(left, place, width, height), b = reader(right, second.places[index], width, height);
+    for (let at = 0; at < size; at++) {
       const value = b(at) - a(at);
-      values[index * width * height + at] = value;
+      values[index * size + at] = value;
       if (Number.isFinite(value)) {
         most = Math.max(most, Math.abs(value));
         sum += Math.abs(value);
         finite++;
       }
     }
-  }
-  const gap = count > 1 ? GAP : 0, { columns } = second, rows = Math.ceil(count / columns);
-  const image = new ImageData(columns * (width + gap) - gap, rows * (height + gap) - gap);
+  });
+  const made = board(second.columns, second.places, second.map), { columns, unit, gap, canvas } = made;
+  const context = canvas.getContext("2d"), one = new OffscreenCanvas(width, height), image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer), colours = MAPS.diverging, missing = pixel(140, 140, 140);
-  for (let index = 0; index < count; index++) {
-    const corner = Math.floor(index / columns) * (height + gap) * image.width + (index % columns) * (width + gap);
-    for (let at = 0; at < width * height; at++) {
-      const value = values[index * width * height + at];
-      pixels[corner + Math.floor(at / width) * image.width + (at % width)] = Number.isFinite(value) ? colours[Math.round(127.5 + (127.5 * value) / (most || 1))] : missing;
+  context.imageSmoothingEnabled = false;
+  first.places.forEach((_, index) => {
+    for (let at = 0; at < size; at++) {
+      const value = values[index * size + at];
+      pixels[at] = Number.isFinite(value) ? colours[Math.round(127.5 + (127.5 * value) / (most || 1))] : missing;
     }
-  }
-  return { board: board(image, columns, second.places, { width, height }), most, mean: finite ? sum / finite : NaN };
+    one.getContext("2d").putImageData(image, 0, 0);
+    context.drawImage(one, (index % columns) * (width * unit + gap), Math.floor(index / columns) * (height * unit + gap), width * unit, height * unit);
+  });
+  return { board: made, most, mean: finite ? sum / finite : NaN };
 }
 
 function reader({ picture, of, step, numbers }, place, width, height) {

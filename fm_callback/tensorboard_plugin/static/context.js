@@ -3,7 +3,7 @@
 import { numbersOf } from "./log.js";
 import { format } from "./measures.js";
 import { probe } from "./pictures.js";
-import { COLOURS, image, layer, place, run, state, step } from "./state.js";
+import { COLOURS, filmed, image, layer, place, run, state, step } from "./state.js";
 import { MAPS, shown } from "./scale.js";
 import { moveChannel, moveLayer } from "./keys.js";
 import { dark } from "./host.js";
@@ -72,7 +72,7 @@ export function ProbePicture({ kind, at, outlined = false, label }) {
   return html`<canvas ref=${canvas} class="probe waiting" ...${label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" }}></canvas>`;
 }
 
-export function drawProbe(canvas, picture, mask, scale) {
+function drawProbe(canvas, picture, mask, scale) {
   canvas.width = picture.width * scale;
   canvas.height = picture.height * scale;
   const plain = new OffscreenCanvas(picture.width, picture.height);
@@ -99,12 +99,12 @@ export function drawProbe(canvas, picture, mask, scale) {
 function ColourBar({ ofLayer }) {
   const scale = state.scale.value, colour = state.colour.value;
   const numbers = ofLayer ? numbersOf(layer.value).value : null;
-  const at = ofLayer ? place(layer.value) : null;
+  const at = !ofLayer ? null : state.view.value === "channel" && !layer.value.problem ? filmed(layer.value) : place(layer.value);
   let range = null;
   if (numbers && scale === "layer") range = numbers.range("layer");
   if (numbers && at !== null && at >= 0 && scale !== "both") range = numbers.range(scale, step.value, at);
   const own = { own: "each map's", channel: "each channel's", layer: "each layer's", both: "both sides'" }[scale];
-  const [low, high] = range ? shown(colour, range).map((value) => format(value)) : colour === "diverging" ? ["−most", "most"] : [`${own} low`, "high"];
+  const [low, high] = range ? shown(colour, range).map((value) => format(value)) : colour === "diverging" ? [`${own} −max`, "max"] : [`${own} low`, "high"];
   return html`<span class="colour-bar" title=${`${COLOURS[colour]}: from ${low} to ${high}`}>
     <span>${low}</span><${Gradient} colour=${colour} /><span>${high}</span>
   </span>`;

@@ -6,19 +6,20 @@ import { html, useEffect, useRef } from "./ui.js";
 let library = null;
 
 /*
- * x: numbers; lines: [{label, values, ink, dash, width}]; at: where the accent line stands; onPick(index) when clicked.
+ * x: numbers; lines: [{label, values, ink, dash, width}]; at: where the accent line stands, and whose values are told while the
+ * pointer is elsewhere; without it, `hint` is told. onPick(index) when clicked.
  * names: x value => text; format: y value => text; range: [low, high] of y where it is fixed.
  */
-export function Curves({ title, x, lines, at, onPick, names = String, format = String, range, height = 150, level }) {
+export function Curves({ title, x, lines, at, hint = "", onPick, names = String, format = String, range, height = 150, level }) {
   const place = useRef(null), drawn = useRef(null), latest = useRef({});
-  latest.current = { at, onPick, x, level };
+  latest.current = { at, onPick, x, level, lines };
   const theme = dark.value;
   useEffect(() => {
     let gone = false;
     library ??= import("./vendor/uplot.js").then((module) => module.default);
     library.then((Plot) => {
       if (gone || !place.current) return;
-      drawn.current = new Plot(options(Plot, latest, { lines, names, format, range, height, width: place.current.clientWidth }), data(x, lines), place.current);
+      drawn.current = new Plot(options(latest, { lines, hint, names, format, range, height, width: place.current.clientWidth }), data(x, lines), place.current);
     });
     const observer = new ResizeObserver(([entry]) => drawn.current?.setSize({ width: Math.floor(entry.contentRect.width), height }));
     observer.observe(place.current);
@@ -30,31 +31,37 @@ export function Curves({ title, x, lines, at, onPick, names = String, format = S
     };
   }, [theme, lines.map((line) => line.label + line.ink + line.dash).join(), height, range?.join()]);
   useEffect(() => drawn.current?.setData(data(x, lines)));
-  useEffect(() => drawn.current?.redraw(false), [at]);
+  useEffect(() => {
+    drawn.current?.redraw(false);
+    drawn.current?.setLegend();
+  }, [at]);
   const last = lines.map((line) => `${line.label} ${format(line.values.at(-1))}`).join(", ");
   return html`<div class="curves"><div ref=${place} role="img" aria-label=${`${title ?? "curves"}: at the end ${last}`} style=${{ minHeight: `${height}px` }}></div></div>`;
 }
 
 const data = (x, lines) => [x, ...lines.map((line) => line.values.map((value) => (Number.isFinite(value) ? value : null)))];
 
-function options(Plot, latest, { lines, names, format, range, height, width }) {
+function options(latest, { lines, hint, names, format, range, height, width }) {
   const style = getComputedStyle(document.documentElement), ink = (name) => style.getPropertyValue(name).trim();
   const axis = { stroke: ink("--soft"), font: "11px system-ui, sans-serif", ticks: { show: false } };
   return {
     width, height,
     padding: [8, 12, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-    legend: { live: true, markers: { width: 2 } },
-    scales: { x: { time: false }, y: range ? { range: () => range } : {} },
+    legend: { live: true, markers: { width: 2, dash: (_, series) => (lines[series - 1].dash ? "dashed" : "solid") } },
+    scales: { x: { time: false }, y: range ? { range: () => range } : latest.current.level == null ? {} : { range: (_, low, high) => around(low, high, latest.current.level) } },
     axes: [
       { ...axis, size: 26, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) },
       { ...axis, size: 46, grid: { stroke: ink("--line"), width: 1 }, values: (_, ticks) => ticks.map((tick) => format(tick)) },
     ],
     series: [
-      { label: "at", value: (_, value) => (value == null ? "" : names(value)) },
+      { label: "at", value: (_, value) => (value == null ? (latest.current.at == null ? hint : names(latest.current.at)) : names(value)) },
       ...lines.map((line) => ({
         label: line.label, stroke: ink(line.ink), width: line.width ?? 1.5, dash: line.dash, points: { show: line.values.length < 3, size: 5 },
-        value: (_, value) => (value == null ? "" : format(value)),
+        value: (_, value, series, index) => {
+          const { at, x, lines } = latest.current, told = index == null ? lines[series - 1].values[x.indexOf(at)] : value;
+          return told == null ? "" : format(told);
+        },
       })),
     ],
     hooks: {
@@ -64,6 +71,9 @@ function options(Plot, latest, { lines, names, format, range, height, width }) {
   };
 }
 
+// A range of scores in which the level of chance is always seen.
+const around = (low, high, level) => [Math.max(Math.min(low, level) - 0.05, 0), Math.min(Math.max(high, level) + 0.05, 1)];
+
 // The line where we are, and the level of chance.
 function rule(plot, { at, level }, ink) {
   const { ctx, bbox } = plot;
@@ -72,7 +82,7 @@ function rule(plot, { at, level }, ink) {
   if (level != null && level >= plot.scales.y.min && level <= plot.scales.y.max) {
     const y = plot.valToPos(level, "y", true);
     ctx.strokeStyle = ink("--control");
-    ctx.setLineDash([3, 3]);
+    ctx.setLineDash([1.5, 3]);
     line(ctx, bbox.left, y, bbox.left + bbox.width, y);
   }
   if (at != null) {

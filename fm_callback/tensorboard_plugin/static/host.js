@@ -29,17 +29,20 @@ export function readHash() {
   return found;
 }
 
-export function writeHash(entries) {
+// `asNew`: the browser's Back button returns to what was before.
+export function writeHash(entries, asNew) {
   const others = outer.location.hash.slice(1).split("&").filter((item) => item && !item.startsWith(PREFIX));
   if (!others.length) others.push("feature_maps");
   const ours = entries.map(([key, value]) => `${PREFIX}${encodeURIComponent(key)}=${encodeURIComponent(value)}`);
   const hash = "#" + [...others, ...ours].join("&");
-  if (hash !== outer.location.hash) outer.history.replaceState(outer.history.state, "", hash);
+  if (hash === outer.location.hash) return;
+  if (asNew) outer.history.pushState(outer.history.state, "", hash);
+  else outer.history.replaceState(outer.history.state, "", hash);
 }
 
 export function onOuterHash(listener) {
   outer.addEventListener("hashchange", () => {
-    if (readHash().size) listener();
+    if (readHash().size || /^(#feature_maps)?(&|$)/.test(outer.location.hash)) listener(); // other tabs' addresses say nothing of ours
   });
 }
 

@@ -1,7 +1,7 @@
 // The keyboard, and the page that explains it.
 
 import { html, signal, useEffect, useRef } from "./ui.js";
-import { COLOURS, SCALES, VIEWS, goTo, layer, place, run, state, steps } from "./state.js";
+import { COLOURS, VIEWS, goTo, layer, place, run, scales, state, steps } from "./state.js";
 import { move, togglePlay } from "./playback.js";
 
 export const helping = signal(false);
@@ -31,7 +31,7 @@ const ACTIONS = {
   "[": () => moveChannel(-1),
   a: () => (state.channel.value = null),
   o: () => (state.outline.value = !state.outline.value),
-  s: () => cycle(state.scale, Object.keys(SCALES)),
+  s: () => cycle(state.scale, scales.peek().map(([key]) => key)),
   c: () => cycle(state.colour, Object.keys(COLOURS)),
   "?": () => (helping.value = true),
   ...Object.fromEntries(VIEWS.map((view, at) => [String(at + 1), () => (state.view.value = view)])),
@@ -53,13 +53,22 @@ function cycle(choice, options) {
   choice.value = options[(options.indexOf(choice.value) + 1) % options.length];
 }
 
+// Whether the pointer was used last. What was clicked has the focus, but does not keep the page's keys.
+let pointed = false;
+
+export const byPointer = () => pointed;
+
 function onKey(event) {
+  if (event.key === "Tab") pointed = false;
   const { target, key } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || helping.peek()) return;
   // What has the focus keeps the keys that it uses itself.
   if (target.matches("input[type=text], textarea")) return;
   if (target.matches("select") && (key.startsWith("Arrow") || key === " " || key === "Home" || key === "End" || /^\w$/.test(key))) return;
-  if (target.matches("button, summary, a, input") && key === " ") return;
+  if (target.matches("button, summary, a, input[type=checkbox]") && key === " ") {
+    if (!byPointer()) return;
+    target.blur();
+  }
   if (target.matches("input[type=range]") && (key.startsWith("Arrow") || key === "Home" || key === "End")) return;
   if (target.closest("[data-own-keys]") && (key.startsWith("Arrow") || key === "Home" || key === "End")) return;
   const action = ACTIONS[key];
@@ -71,8 +80,13 @@ function onKey(event) {
 export function Keyboard() {
   const dialog = useRef(null);
   useEffect(() => {
+    const point = () => (pointed = true);
     document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
+    document.addEventListener("pointerdown", point, true);
+    return () => {
+      document.removeEventListener("keydown", onKey);
+      document.removeEventListener("pointerdown", point, true);
+    };
   }, []);
   useEffect(() => {
     if (helping.value && !dialog.current.open) dialog.current.showModal();

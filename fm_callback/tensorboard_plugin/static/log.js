@@ -41,10 +41,6 @@ function runName(run) {
   return again ? `${before} (${again})` : before;
 }
 
-export function findLayer(run, tag) {
-  return log.value.runs.find((each) => each.run === run)?.layers.find((layer) => layer.layer === tag);
-}
-
 export function stepName(layer, step) {
   if (step === 0) return "before training";
   return `${layer?.step_unit === "batch" ? "batch" : "epoch"} ${step}`;

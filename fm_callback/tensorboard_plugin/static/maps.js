@@ -20,14 +20,14 @@ export function mapSize(layer) {
 export function tileSize(layer, most) {
   const [height, width] = mapSize(layer);
   const scale = most / Math.max(height, width, 1);
-  return { width: Math.max(Math.round(width * scale), 6), height: Math.max(Math.round(height * scale), 6) };
+  return { width: Math.max(Math.round(width * scale), 10), height: Math.max(Math.round(height * scale), 10) };
 }
 
-// A sheet of many channels that fits a width, about twice as wide as high.
+// A sheet of many channels that fits a width, about twice as wide as high; strips lie below each other.
 export function sheet(layer, places, width, most) {
   const [high, wide] = mapSize(layer);
-  const columns = Math.min(places.length, Math.max(8, Math.ceil(Math.sqrt((2 * places.length * high) / wide))));
-  const across = Math.max(Math.min(Math.floor((width - columns + 1) / columns), most), 2);
+  const columns = Math.min(places.length, Math.max(wide > 4 * high ? 1 : 8, Math.ceil(Math.sqrt((2 * places.length * high) / wide))));
+  const across = Math.max(Math.floor(Math.min((width - columns + 1) / columns, most * Math.max(wide / high, 1))), 2);
   const height = Math.min(Math.max(Math.round((across * high) / wide), 6), 2 * across);
   const rows = Math.ceil(places.length / columns);
   return { columns, width: across, height, gap: 1, whole: { width: columns * (across + 1) - 1, height: rows * (height + 1) - 1 } };

@@ -1,7 +1,6 @@
 // The numbers of one layer at all steps, and what follows from them: status of a channel, ranges, best and median over channels.
 
 export const LIVE = 0, DEAD = 1, FLAT = 2, NONFINITE = 3;
-export const STATUS_NAMES = ["", "dead", "flat", "not finite"];
 
 export class Numbers {
   constructor(layer, steps, [channels, columns], values) {

@@ -45,6 +45,7 @@ const reduced = new Shelf(64 * MEGABYTE);
 
 const urgent = new Map(); // key -> {layer, step, image, listeners}: what someone is waiting for
 const ahead = new Map(); // what may be wanted next
+const flying = new Set(); // keys on their way, for whomever
 let inFlight = 0;
 
 // How many pictures are awaited.
@@ -69,7 +70,7 @@ export function want(layer, step, image, listener) {
   }
   let item = urgent.get(key);
   if (!item) {
-    item = { key, layer, step, image, listeners: new Set(), started: false, wave };
+    item = { key, layer, step, image, listeners: new Set(), started: flying.has(key), wave };
     urgent.set(key, item);
     ahead.delete(key);
     awaited.value = urgent.size;
@@ -144,6 +145,7 @@ function schedule() {
       for (const item of items) {
         item.started = true;
         ahead.delete(item.key);
+        flying.add(item.key);
       }
       inFlight++;
       fetchBundle(items).finally(() => {
@@ -185,15 +187,15 @@ async function fetchBundle(items) {
   const parameters = [["run", layer.run], ["image", image], ["v", newest]];
   parameters.push(...[...layers].map((tag) => ["layer", tag]), ...[...steps].map((step) => ["step", step]));
   try {
-    const { heads, buffer, start } = await frames("bundle", parameters);
+    const { heads, buffer, start } = await frames("bundle", parameters).finally(() => items.forEach((item) => flying.delete(item.key)));
     const found = new Map();
     let at = start;
     for (const { layer: tag, step, size } of heads) {
-      if (size !== null) found.set(`${step} ${tag}`, new Blob([buffer.slice(at, (at += size))], { type: "image/png" }));
+      if (size !== null) found.set(`${step} ${tag}`, buffer.slice(at, (at += size)));
     }
     for (const item of items) {
       const png = found.get(`${item.step} ${item.layer.layer}`);
-      if (png) pngs.put(item.key, png, png.size);
+      if (png) pngs.put(item.key, png, png.byteLength);
       if (png && item.listeners) deliver(item, png);
       else if (urgent.has(item.key)) (png ? deliver : fail)(urgent.get(item.key), png ?? new Error("The log holds no picture here."));
     }
@@ -245,7 +247,7 @@ function finish(item, result) {
 const EXACT = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
 
 async function decode(png) {
-  const { width, height, data } = await pixelsOf(png);
+  const { width, height, data } = await pixelsOf(new Blob([png], { type: "image/png" }));
   const pixels = new Uint8Array(width * height);
   for (let at = 0; at < pixels.length; at++) pixels[at] = data[4 * at];
   return { width, height, pixels };
@@ -301,7 +303,9 @@ function reduce(gray, { rows, columns, channels }, width, height) {
   return { pixels: result, still };
 }
 
+// A map of one cell is not still: that cell has a place between the lowest and highest of all images.
 function isStill(gray, corner, width, height) {
+  if (width * height === 1) return false;
   const first = gray.pixels[corner];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) if (gray.pixels[corner + y * gray.width + x] !== first) return false;

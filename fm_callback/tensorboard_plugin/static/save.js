@@ -1,19 +1,19 @@
 // Save what is seen: the view as a PNG, a layer's or channel's film as a GIF with the epoch written in it.
 
-import { compose } from "./compose.js";
+import { compose, contour } from "./compose.js";
 import { numbersOf, stepName } from "./log.js";
 import { rangeOf, sheet, tileSize } from "./maps.js";
-import { keyOf, want } from "./pictures.js";
+import { keyOf, probe, want } from "./pictures.js";
 import { MAPS } from "./scale.js";
 import { pace } from "./playback.js";
-import { SCALES, image, layer, place, run, state, step } from "./state.js";
+import { SCALES, filmed, image, layer, place, run, state, step } from "./state.js";
 import { html, signal, useRef } from "./ui.js";
 
 const busy = signal(null);
 
 export function Save() {
   const menu = useRef(null);
-  const of = layer.value, at = of.problem ? null : place(of);
+  const of = layer.value, at = of.problem ? null : state.view.value === "channel" ? filmed(of) : place(of);
   const doing = (work) => async () => {
     menu.current.open = false;
     try {
@@ -45,32 +45,44 @@ function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
-// The view as it stands in the window. The browser draws a copy of it, in which each canvas is a picture, inside an SVG.
-async function savePicture() {
-  const view = document.getElementById("view"), { clientWidth: width, clientHeight: height, scrollTop } = view;
-  const copy = view.cloneNode(true);
+// A copy of an element in which each canvas is a picture and each choice is a word.
+function still(element) {
+  const copy = element.cloneNode(true);
   const canvases = copy.querySelectorAll("canvas");
-  view.querySelectorAll("canvas").forEach((canvas, at) => {
+  element.querySelectorAll("canvas").forEach((canvas, at) => {
     const picture = document.createElement("img");
     if (canvas.width && canvas.height) picture.src = canvas.toDataURL();
     picture.className = canvas.className;
-    const { width, height } = canvas.getBoundingClientRect();
-    picture.style.cssText = `${canvas.style.cssText}; width: ${width}px; height: ${height}px; display: block`;
+    const { width, height } = canvas.getBoundingClientRect(), { imageRendering, objectFit } = getComputedStyle(canvas);
+    picture.style.cssText = `${canvas.style.cssText}; width: ${width}px; height: ${height}px; display: block; image-rendering: ${imageRendering}; object-fit: ${objectFit}`;
     canvases[at].replaceWith(picture);
   });
   const selects = copy.querySelectorAll("select");
-  view.querySelectorAll("select").forEach((select, at) => {
+  element.querySelectorAll("select").forEach((select, at) => {
     const text = document.createElement("span");
+    text.className = "picked";
     text.textContent = select.selectedOptions[0]?.textContent ?? "";
     selects[at].replaceWith(text);
   });
+  return copy;
+}
+
+const HEAD = 32; // above the picture: a line that says what it is
+const FOOT = 16;
+
+// The view as it stands in the window, under the meaning of its colours. The browser draws a copy of it inside an SVG.
+async function savePicture() {
+  const view = document.getElementById("view"), { clientWidth: width, scrollTop } = view;
+  const height = Math.ceil(Math.min(view.clientHeight, view.firstElementChild.getBoundingClientRect().bottom - view.getBoundingClientRect().top + FOOT));
+  const copy = still(view);
   for (const head of copy.querySelectorAll(".columns")) head.style.cssText = `position: relative; top: ${scrollTop}px`;
   copy.style.cssText = `position: absolute; top: ${-scrollTop}px; left: 0; width: ${width}px; overflow: visible`;
-  const title = document.createElement("p");
+  const title = document.createElement("div"), what = document.createElement("span");
   title.className = "picture-title";
-  title.textContent = [run.value.name, stepName(layer.value, step.value), `probe image ${image.value + 1}`, `scale: ${SCALES[state.scale.value]}`, state.colour.value].join(" · ");
+  title.append(what, still(document.querySelector(".legend")));
+  what.textContent = [run.value.name, stepName(layer.value, step.value), `probe image ${image.value + 1}`, `scale: ${SCALES[state.scale.value]}`, state.colour.value].join(" · ");
   const inside = document.createElement("div");
-  inside.style.cssText = `position: absolute; inset: 32px 0 0 0; overflow: hidden; height: ${height}px`;
+  inside.style.cssText = `position: absolute; inset: ${HEAD}px 0 0 0; overflow: hidden; height: ${height}px`;
   inside.append(copy);
   const body = document.createElement("div");
   body.className = "picture";
@@ -79,18 +91,18 @@ async function savePicture() {
   const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText).join("\n");
   const content = new XMLSerializer().serializeToString(body), style = new XMLSerializer().serializeToString(document.createTextNode(rules));
   const theme = document.documentElement.dataset.theme;
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + 32}" data-theme="${theme}"><foreignObject width="100%" height="100%"><style xmlns="http://www.w3.org/1999/xhtml">${style}</style>${content}</foreignObject></svg>`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + HEAD}" data-theme="${theme}"><foreignObject width="100%" height="100%"><style xmlns="http://www.w3.org/1999/xhtml">${style}</style>${content}</foreignObject></svg>`;
   const picture = new Image();
   picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await picture.decode();
-  const scale = window.devicePixelRatio || 1, canvas = new OffscreenCanvas(width * scale, (height + 32) * scale);
+  const scale = window.devicePixelRatio || 1, canvas = new OffscreenCanvas(width * scale, (height + HEAD) * scale);
   const context = canvas.getContext("2d");
   context.scale(scale, scale);
   context.drawImage(picture, 0, 0);
   download(await canvas.convertToBlob(), `feature-maps-${state.view.value}-${run.value.name}-${step.value}.png`);
 }
 
-const HEAD = 26;
+const LINE = 26;
 
 async function saveFilm(of, places) {
   const { GIFEncoder } = await import("./vendor/gifenc.js");
@@ -98,12 +110,13 @@ async function saveFilm(of, places) {
   const single = places.length === 1;
   const size = single ? { columns: 1, gap: 0, ...tileSize(of, 320) } : sheet(of, places, 760, 96);
   const film = GIFEncoder(), paint = palette(), stored = Math.min(image.value, of.stored_images - 1);
+  const mask = state.outline.value && of.shape.length === 3 ? await probe(run.value, "mask", stored) : null;
   for (const [index, at] of of.steps.entries()) {
     busy.value = `Film ${index + 1} of ${of.steps.length}`;
     const picture = await got(of, at, stored);
     const drawn = compose({
       layer: of, picture, key: keyOf(of, at, stored), numbers, step: at, places, ...size, colour: state.colour.value,
-      range: numbers && rangeOf(numbers, at, state.scale.value), outline: null,
+      range: numbers && rangeOf(numbers, at, state.scale.value), outline: contour(mask, size.width, size.height),
     });
     const frame = titled(drawn, single ? `${of.path}, channel ${of.channels[places[0]]}` : of.path, stepName(of, at));
     const last = index === of.steps.length - 1;
@@ -119,18 +132,18 @@ function got(of, at, stored) {
 
 // The drawn maps under a line that says what they are and when.
 function titled(drawn, name, when) {
-  const canvas = new OffscreenCanvas(Math.max(drawn.width, 240), drawn.height + HEAD), context = canvas.getContext("2d", { willReadFrequently: true });
+  const canvas = new OffscreenCanvas(Math.max(drawn.width, 240), drawn.height + LINE), context = canvas.getContext("2d", { willReadFrequently: true });
   const style = getComputedStyle(document.documentElement);
   context.fillStyle = style.getPropertyValue("--paper");
   context.fillRect(0, 0, canvas.width, canvas.height);
-  context.putImageData(drawn, 0, HEAD);
+  context.putImageData(drawn, 0, LINE);
   context.fillStyle = style.getPropertyValue("--ink");
   context.font = "600 13px system-ui, sans-serif";
   context.textBaseline = "middle";
   const wide = context.measureText(when).width;
-  context.fillText(when, canvas.width - wide - 4, HEAD / 2);
+  context.fillText(when, canvas.width - wide - 4, LINE / 2);
   context.font = "13px system-ui, sans-serif";
-  context.fillText(shorter(context, name, canvas.width - wide - 24), 4, HEAD / 2);
+  context.fillText(shorter(context, name, canvas.width - wide - 24), 4, LINE / 2);
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
@@ -143,7 +156,7 @@ function shorter(context, text, room) {
 // One palette for all frames: the colour map, and grays and the page's inks for the rest. A colour is looked up once.
 function palette() {
   const style = getComputedStyle(document.documentElement), context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const inks = ["--paper", "--ink", "--hatch", "--hatch-paper", "--alarm"].map((name) => {
+  const inks = ["--paper", "--ink", "--hatch", "--hatch-paper", "--alarm", "--outline"].map((name) => {
     context.fillStyle = style.getPropertyValue(name);
     context.fillRect(0, 0, 1, 1);
     return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];

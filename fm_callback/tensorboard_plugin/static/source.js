@@ -3,7 +3,7 @@
 // A page with the data inside it sets this to answer in the place of the server: (route, parameters) => Promise<Response>.
 const ask = globalThis.featureMapsSource ?? ((route, parameters) => fetch(`${route}?${new URLSearchParams(parameters)}`));
 
-export class Failure extends Error {}
+class Failure extends Error {}
 
 // `early`: a response that is there already.
 export async function json(route, parameters = [], early = null) {
@@ -30,5 +30,5 @@ async function answer(route, parameters, early = null) {
   }
   if (response.ok) return response;
   const reason = (await response.text()).slice(0, 300);
-  throw new Failure(`TensorBoard answered “${response.status} ${reason || response.statusText}”.`);
+  throw new Failure(`TensorBoard answered “${response.status} ${reason || response.statusText}”. Its terminal may say more.`);
 }

@@ -2,11 +2,12 @@
 
 import { batch, computed, effect, signal } from "./vendor/signals.js";
 import { readHash, writeHash } from "./host.js";
-import { log } from "./log.js";
+import { log, numbersOf } from "./log.js";
 import { preferred } from "./measures.js";
 
 export const VIEWS = ["evolution", "layer", "channel", "compare", "depth"];
 export const SCALES = { own: "each map", channel: "channel", layer: "layer", both: "both sides" };
+export const scales = computed(() => Object.entries(SCALES).filter(([key]) => key !== "both" || state.view.value === "compare"));
 export const COLOURS = { gray: "gray", viridis: "viridis", diverging: "diverging" };
 
 const whole = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : null);
@@ -61,9 +62,9 @@ let keeping = false;
 function keepAddress() {
   if (keeping) return;
   keeping = true;
-  let waiting = null;
+  let waiting = null, written = state.view.peek();
   effect(() => {
-    const entries = [];
+    const entries = [], view = state.view.value;
     for (const [key, [, fallback]] of Object.entries(ENTRIES)) {
       const value = state[key].value;
       if (value === fallback || value === null) continue;
@@ -71,7 +72,10 @@ function keepAddress() {
     }
     // Browsers refuse more than some 100 changes of the address in half a minute.
     clearTimeout(waiting);
-    waiting = setTimeout(() => writeHash(entries), 250);
+    waiting = setTimeout(() => {
+      writeHash(entries, view !== written);
+      written = view;
+    }, 250);
   });
 }
 
@@ -118,6 +122,13 @@ export const image = computed(() => {
 // The chosen channel's place among the logged ones of a layer; null for all, -1 where it is not logged.
 export function place(of) {
   return state.channel.value === null ? null : of.channels.indexOf(state.channel.value);
+}
+
+// The channel that the Channel view is of: with all chosen, the one that ends with the highest value, whatever the step.
+export function filmed(of) {
+  const at = place(of);
+  if (at !== null && at >= 0) return at;
+  return numbersOf(of).value?.summary(of.steps.at(-1), field.value).best ?? 0;
 }
 
 export function open(view, changes = {}) {

@@ -1,12 +1,17 @@
 // Small things that several views use.
 
-import { format } from "./measures.js";
+import { byPointer } from "./keys.js";
 import { html, useEffect, useRef, useState } from "./ui.js";
 
-export function Choice({ label, value, options, onPick, hideLabel = false, title }) {
-  return html`<label class="choice" title=${title ?? label}>
-    <span class=${hideLabel ? "unseen" : ""}>${label}</span>
-    <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
+// quiet: the value says what is chosen; the label is seen where there is room for it. hideLabel: it is never seen.
+export function Choice({ label, value, options, onPick, quiet = false, hideLabel = false, title }) {
+  const pick = ({ currentTarget }) => {
+    onPick(currentTarget.value);
+    if (byPointer()) currentTarget.blur();
+  };
+  return html`<label class=${quiet ? "choice quiet" : "choice"} title=${title ?? label}>
+    <span class=${hideLabel ? "unseen" : "label"}>${label}</span>
+    <select value=${value} onChange=${pick}>
       ${options.map(([key, text, disabled]) => html`<option value=${key} selected=${String(key) === String(value)} disabled=${disabled}>${text}</option>`)}
     </select>
   </label>`;
@@ -22,25 +27,26 @@ export function Toggle({ label, value, onPick, title }) {
   return html`<label class="toggle" title=${title}><input type="checkbox" checked=${value} onChange=${(event) => onPick(event.currentTarget.checked)} />${label}</label>`;
 }
 
-// "#12 name", the number in the accent colour.
+// "#12 name", the number in the accent colour. A long path breaks where its parts meet, and never behind the number.
 export function LayerName({ layer }) {
-  return html`<span class="layer-name">${layer.number != null && html`<b class="number">#${layer.number}</b>`} <b title=${layer.path ?? layer.layer}>${layer.path ?? layer.layer}</b></span>`;
+  const path = layer.path ?? layer.layer, parts = path.split(/(?<=[/_.])/);
+  return html`<span class="layer-name">${layer.number != null && html`<b class="number">#${layer.number}</b>\u00a0`}<b title=${path}>${parts.map((part) => html`${part}<wbr />`)}</b></span>`;
 }
 
-export function facts(layer) {
-  const kernel = layer.kernel ? `${layer.kernel.join("×")} ` : "";
-  const size = layer.shape.slice(0, -1).join("×") || "1";
-  const total = layer.shape.at(-1);
-  const slice = layer.slice == null ? "" : `, slice ${layer.slice}`;
-  return `${kernel}${layer.kind}${layer.activation ? ` ${layer.activation}` : ""}\u00a0· ${size}${slice}\u00a0· ${layer.channels.length} of ${total} channels`;
+export function Facts({ layer }) {
+  const kernel = layer.kernel ? `${layer.kernel.join("×")} ` : "", activation = layer.activation ? ` ${layer.activation}` : "";
+  const size = layer.shape.slice(0, -1).join("×") || "1", slice = layer.slice == null ? "" : `, slice ${layer.slice}`;
+  return html`<p class="facts"><span>${kernel}${layer.kind}${activation}</span><span>${size}${slice}</span><span>${layer.channels.length} of ${layer.shape.at(-1)} channels</span></p>`;
 }
+
+const { format: grouped } = new Intl.NumberFormat("en");
 
 // How much stands behind a number: it is said wherever a best one is.
-export function basis(layer) {
+export function basis(layer, channels = layer.channels.length) {
   const cells = layer.shape.slice(0, -1).reduce((product, side) => product * side, 1);
-  const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
-  const concepts = Object.entries(layer.cells ?? {}).map(([name, count]) => `${count.toLocaleString("en")} ${name}`);
-  return `${plural(layer.channels.length, "channel")}, ${plural(cells, "cell")} × ${plural(layer.probe_images, "image")}${concepts.length ? ` (${concepts.join(", ")})` : ""}`;
+  const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
+  const concepts = Object.entries(layer.cells ?? {}).map(([name, count]) => `${grouped(count)} ${name}`);
+  return `${plural(channels, "channel")}, ${plural(cells, "cell")} × ${plural(layer.probe_images, "image")}${concepts.length ? ` (${concepts.join(", ")})` : ""}`;
 }
 
 // A short line of values over steps with a dot where we are: at() gives the index.
@@ -70,10 +76,6 @@ export function Meter({ value, of }) {
   return html`<span class="meter" aria-hidden="true">${Number.isFinite(part) && html`<i style=${{ width: `${100 * part}%` }}></i>`}</span>`;
 }
 
-export function Value({ value, of }) {
-  return html`<span class="value">${format(value, of)}</span>`;
-}
-
 // The width of an element in whole pixels, and its ref.
 export function useWidth(fallback = 900) {
   const ref = useRef(null);
@@ -87,10 +89,10 @@ export function useWidth(fallback = 900) {
   return [ref, width];
 }
 
-// Whether an element is on the screen or close to it.
-export function useNear(margin = "400px") {
+// Whether an element is on the screen or close to it; `guess` holds until that is known.
+export function useNear(guess = false, margin = "400px") {
   const ref = useRef(null);
-  const [near, setNear] = useState(false);
+  const [near, setNear] = useState(guess);
   useEffect(() => {
     const observer = new IntersectionObserver((entries) => setNear(entries.at(-1).isIntersecting), { rootMargin: margin });
     observer.observe(ref.current);

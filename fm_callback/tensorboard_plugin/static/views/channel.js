@@ -6,34 +6,32 @@ import { format, measure } from "../measures.js";
 import { prefetch } from "../pictures.js";
 import { ProbePicture } from "../context.js";
 import { Curves } from "../curves.js";
-import { field, goTo, image, layer, run, state, step, steps } from "../state.js";
-import { LayerName, basis, facts, useNear } from "../widgets.js";
+import { field, filmed, goTo, image, layer, place, run, state, step, steps } from "../state.js";
+import { Facts, LayerName, basis, useNear } from "../widgets.js";
 import { effect, html, useEffect } from "../ui.js";
 
 const current = () => step.value;
 
 export function Channel() {
   const of = layer.value;
-  // This view is of one channel: with all chosen, it takes the one with the best value.
   const numbers = numbersOf(of).value;
-  const chosen = of.channels.indexOf(state.channel.value);
-  const at = chosen >= 0 ? chosen : (numbers?.summary(step.value, field.value).best ?? 0);
   useEffect(() => effect(() => {
     const all = layer.value.steps, shown = image.value;
     const timer = setTimeout(() => prefetch([layer.value], all.slice(0, 200), shown), 150);
     return () => clearTimeout(timer);
   }), []);
   if (of.problem) return html`<p class="message">${of.problem}</p>`;
+  const at = filmed(of), chosen = place(of) ?? -1;
   const size = tileSize(of, 232), small = tileSize(of, 84), by = measure(field.value ?? "std");
   const note = state.channel.value !== null && chosen < 0 ? `channel ${state.channel.value} is not logged here; ` : "";
   return html`<div class="channel-view">
     <section class="now-panel">
       <div class="about">
         <h2><${LayerName} layer=${of} /></h2>
-        <p class="facts">${facts(of)}</p>
-        <p class="big">channel <b>${of.channels[at]}</b>${chosen < 0 && html` <span class="second">${note}the highest ${by.label} now</span>`}</p>
+        <${Facts} layer=${of} />
+        <p class="big">channel <b>${of.channels[at]}</b>${chosen < 0 && html` <span class="second">${note}the highest ${by.label} at ${stepName(of, of.steps.at(-1))}</span>`}</p>
         <dl class="list">${(numbers?.fields ?? []).map((name) => html`<dt>${measure(name).label}</dt><dd>${format(numbers.get(step.value, at, name), measure(name))}</dd>`)}</dl>
-        <p class="second">scores over ${basis(of)}</p>
+        <p class="second">scores over ${chosen < 0 ? basis(of) : basis(of, 1)}</p>
       </div>
       <figure><${Maps} layer=${of} at=${current} places=${[at]} columns=${1} gap=${0} ...${size} label=${`channel ${of.channels[at]}, ${stepName(of, step.value)}`} /><figcaption>${stepName(of, step.value)}</figcaption></figure>
       ${["image", "mask"].map((kind) => run.value.probe[`${kind}s`] > image.value && html`<figure><span class="beside"><${ProbePicture} kind=${kind} at=${image.value} outlined=${kind === "image"} label=${kind === "image" ? "input" : "true mask"} /></span><figcaption>${kind === "image" ? "input" : "true mask"}</figcaption></figure>`)}

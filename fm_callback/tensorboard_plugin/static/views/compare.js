@@ -10,7 +10,7 @@ import { Gradient } from "../context.js";
 import { dark } from "../host.js";
 import { shown } from "../scale.js";
 import { field, image, layer, nearest, place, run, state, step } from "../state.js";
-import { Choice, Segments, Toggle, useWidth } from "../widgets.js";
+import { Choice, Segments, Toggle, basis, useWidth } from "../widgets.js";
 import { batch, computed, html, signal, useEffect, useSignal } from "../ui.js";
 
 // The page's own run, layer and step are on the right; on the left is what they are compared with: at first, the untrained network.
@@ -51,12 +51,12 @@ export function Compare() {
     </div>
     <div class="panels" style=${{ gridTemplateColumns: `repeat(${columns}, ${side}px)` }}>
       ${swipe
-        ? html`<figure><div class="sides"><${SideChoice} /><${RightName} short /></div><${Swipe} left=${first} right=${second} ...${panel} names=${[title(l), title(r)]} /></figure>`
-        : html`<figure><${SideChoice} /><${Panel} board=${first} trouble=${one.trouble} ...${panel} label=${`left: ${title(l)}`} /><${Range} side=${one} range=${range} /></figure>
-          <figure><${RightName} /><${Panel} board=${second} trouble=${two.trouble} ...${panel} label=${`right: ${title(r)}`} /><${Range} side=${two} range=${range} /></figure>`}
+        ? html`<figure><div class="sides"><${SideChoice} /><${RightName} short /></div><${Swipe} left=${first} right=${second} ...${panel} names=${[title(l), title(r)]} /><p class="told-of"><${Told} side=${one} range=${range} /><${Told} side=${two} range=${range} /></p></figure>`
+        : html`<figure><${SideChoice} /><${Panel} board=${first} trouble=${one.trouble} ...${panel} label=${`left: ${title(l)}`} /><p><${Told} side=${one} range=${range} /></p></figure>
+          <figure><${RightName} /><${Panel} board=${second} trouble=${two.trouble} ...${panel} label=${`right: ${title(r)}`} /><p><${Told} side=${two} range=${range} /></p></figure>`}
       <figure><figcaption class="side-name"><b>right − left</b> ${apart.board && html`<span class="colour-bar"><span>${format(-apart.most)}</span><${Gradient} colour="diverging" /><span>${format(apart.most)}</span></span>`}</figcaption>
         <${Panel} board=${apart.board} trouble=${apart.trouble} ...${panel} label="difference, right minus left" />
-        ${apart.board && html`<p class="second">mean |difference| ${format(apart.mean)}, largest ${format(apart.most)}, in units of the layers' output</p>`}
+        <p class="second">${apart.board && `mean |difference| ${format(apart.mean)}, largest ${format(apart.most)}, in units of the layers' output`}</p>
       </figure>
     </div>
     <${Runs} />
@@ -67,24 +67,30 @@ const title = (side) => `${side.run.name}, ${side.layer.path}, ${stepName(side.l
 
 function RightName({ short = false }) {
   const { run: of, layer: shown, step: at } = right.value;
-  return html`<figcaption class="side-name"><b title=${title(right.value)}>right</b> ${!short && html`<span>${of.name}</span> <span>${shown.number == null ? "" : `#${shown.number} `}${shown.path}</span>`} <span class="here">${stepName(shown, at)}</span></figcaption>`;
+  return html`<figcaption class="side-name"><b title=${title(right.value)}>right</b> ${!short && html`${log.value.runs.length > 1 && html`<span>${of.name}</span>`} <span class="layer-name">${shown.number == null ? "" : `#${shown.number} `}${shown.path}</span>`} <span class="here">${stepName(shown, at)}</span></figcaption>`;
 }
 
 function SideChoice() {
   const { run: of, layer: shown, step: at } = left.value;
   return html`<figcaption class="side-name"><b>left</b>
-    <${Choice} hideLabel label="left run" value=${of.run} options=${log.value.runs.map((each) => [each.run, each.name])} onPick=${(value) => (state.withRun.value = value)} />
+    ${log.value.runs.length > 1 && html`<${Choice} hideLabel label="left run" value=${of.run} options=${log.value.runs.map((each) => [each.run, each.name])} onPick=${(value) => (state.withRun.value = value)} />`}
     <${Choice} hideLabel label="left layer" value=${shown.layer} options=${of.layers.filter((each) => !each.problem).map((each) => [each.layer, `${each.number == null ? "" : `#${each.number} `}${each.path}`])} onPick=${(value) => (state.withLayer.value = value)} />
     <${Choice} hideLabel label="left step" value=${at} options=${shown.steps.map((each) => [each, stepName(shown, each)])} onPick=${(value) => (state.withStep.value = Number(value))} />
   </figcaption>`;
 }
 
-// What the colours of a side mean, where one channel is shown.
-function Range({ side: { of, step: at, numbers }, range }) {
-  const chosen = of && place(of);
-  if (!numbers || chosen === null || chosen < 0) return html`<p class="second">${state.scale.value === "both" ? "each channel over both sides" : ""}</p>`;
-  const [low, high] = shown(state.colour.value, (range ?? rangeOf(numbers, at, state.scale.value))(chosen));
-  return html`<p class="second colour-bar"><span>${format(low)}</span><${Gradient} colour=${state.colour.value} /><span>${format(high)}</span></p>`;
+// The chosen measure of a side, and, where one channel is shown, what its colours mean.
+function Told({ side: { of, step: at, numbers }, range }) {
+  const by = measure(field.value ?? "std");
+  if (!numbers) return html`<span class="ghost">0.00</span>`;
+  const chosen = place(of);
+  if (chosen !== null && chosen >= 0) {
+    const [low, high] = shown(state.colour.value, (range ?? rangeOf(numbers, at, state.scale.value))(chosen));
+    return html`<span class="second told-of"><span>${by.label} <b>${format(numbers.get(at, chosen, by.field), by)}</b></span>
+      <span class="colour-bar"><span>${format(low)}</span><${Gradient} colour=${state.colour.value} /><span>${format(high)}</span></span></span>`;
+  }
+  const { highest, best, median } = numbers.summary(at, by.field);
+  return html`<span class="second" title=${basis(of)}>${by.score ? "best" : "highest"} ${by.label} <b>${format(highest, by)}</b>${best !== null && ` (channel ${of.channels[best]})`}, median ${format(median, by)}</span>`;
 }
 
 function swap() {
@@ -179,6 +185,6 @@ function RunCell({ of, shown, by }) {
   const at = nearest(shown.steps, step.value), all = places(shown), numbers = numbersOf(shown).value;
   const size = all.length === 1 ? { columns: 1, gap: 0, ...tileSize(shown, 160) } : sheet(shown, all, 290, 44);
   const value = all.length === 1 ? numbers?.get(at, all[0], by.field) : numbers?.summary(at, by.field).highest;
-  return html`<figure><${Maps} layer=${shown} at=${at} places=${all} columns=${size.columns} gap=${size.gap} width=${size.width} height=${size.height} label=${`${of.name}, ${stepName(shown, at)}`} />
+  return html`<figure style=${{ width: `${Math.max(size.whole?.width ?? size.width, 160)}px` }}><${Maps} layer=${shown} at=${at} places=${all} columns=${size.columns} gap=${size.gap} width=${size.width} height=${size.height} label=${`${of.name}, ${stepName(shown, at)}`} />
     <figcaption>${of.name} · ${stepName(shown, at)} · ${all.length > 1 ? (by.score ? "best " : "highest ") : ""}${by.label} <b>${format(value, by)}</b></figcaption></figure>`;
 }

@@ -8,12 +8,13 @@ import { ProbePicture } from "../context.js";
 import { Curves } from "../curves.js";
 import { Heatmap } from "./heatmap.js";
 import { field, fields, image, openAt, place, run, state, step, steps } from "../state.js";
-import { Segments, useNear } from "../widgets.js";
+import { Segments, useNear, useWidth } from "../widgets.js";
 import { effect, html, useEffect } from "../ui.js";
 
 const current = () => step.value;
 
 export function Depth() {
+  const [ref, width] = useWidth();
   const layers = run.value.layers.filter((each) => !each.problem);
   const { images, masks } = run.value.probe, by = measure(field.value ?? "std");
   const single = state.channel.value !== null || state.strip.value === "best";
@@ -22,12 +23,13 @@ export function Depth() {
     const timer = setTimeout(() => prefetch(every, [all[at + 1], all[at - 1], all[at + 2]].filter((each) => each !== undefined), shown), 200);
     return () => clearTimeout(timer);
   }), []);
+  const ends = (images > image.value) + (masks > image.value), cell = single ? share(width, layers.length + ends, 96, 8) : share(width, layers.length + ends, 220, 16);
   const choices = [["best", `${by.score ? "best" : "highest"} ${by.label}`], ["all", "all channels"]];
   return html`<div class="depth">
     <div class="tools">${state.channel.value === null ? html`<span class="second">each layer's</span><${Segments} label="what each layer shows" value=${state.strip.value} options=${choices} onPick=${(value) => (state.strip.value = value)} />` : html`<span>channel ${state.channel.value} of each layer</span>`}</div>
-    <ol class=${single ? "way" : "way sheets"}>
+    <ol ref=${ref} class=${single ? "way" : "way sheets"} style=${{ "--width": `${cell}px`, "--height": `${single ? cell : Math.round(cell / 2)}px` }}>
       ${images > image.value && html`<li><span class="end"><${ProbePicture} kind="image" at=${image.value} label="input" /></span><p class="under"><span>input</span></p></li>`}
-      ${layers.map((layer) => html`<${Station} key=${layer.layer} layer=${layer} by=${by} />`)}
+      ${layers.map((layer) => html`<${Station} key=${layer.layer} layer=${layer} by=${by} cell=${cell} />`)}
       ${masks > image.value && html`<li><span class="end"><${ProbePicture} kind="mask" at=${image.value} label="true mask" /></span><p class="under"><span>true mask</span></p></li>`}
     </ol>
     <div class="cards">
@@ -37,15 +39,21 @@ export function Depth() {
   </div>`;
 }
 
-function Station({ layer, by }) {
+// The width of each of `count` cells that stand in rows as wide as the page, at least `least` wide.
+function share(width, count, least, gap) {
+  const columns = Math.max(1, Math.min(count, Math.floor((width + gap) / (least + gap))));
+  return Math.min(Math.floor((width + gap) / columns) - gap, 1.6 * least);
+}
+
+function Station({ layer, by, cell }) {
   const [ref, near] = useNear();
   const numbers = numbersOf(layer).value, at = place(layer);
   const now = step.value, summary = numbers?.summary(now, by.field);
   const all = state.strip.value === "all" && at === null;
   const places = at === null ? (all ? layer.channels.map((_, index) => index) : [summary?.best ?? 0]) : at < 0 ? [] : [at];
-  const size = all ? sheet(layer, places, 190, 30) : { columns: 1, gap: 0, ...tileSize(layer, 96) };
+  const size = all ? sheet(layer, places, cell, cell / 2) : { columns: 1, gap: 0, ...tileSize(layer, cell) };
   const value = places.length === 1 && numbers ? numbers.get(now, places[0], by.field) : summary?.highest;
-  return html`<li ref=${ref}><button class="tile" title=${`${layer.path}${all || !places.length ? "" : `, channel ${layer.channels[places[0]]}`}, ${layer.shape.slice(0, -1).join("×") || 1}; median ${by.label} ${format(summary?.median, by)} of ${layer.channels.length} channels`} onClick=${() => openAt("layer", layer, step.peek())}>
+  return html`<li ref=${ref}><button class="tile" aria-current=${layer.layer === state.layer.value ? "true" : undefined} title=${`${layer.path}${all || !places.length ? "" : `, channel ${layer.channels[places[0]]}`}, ${layer.shape.slice(0, -1).join("×") || 1}; median ${by.label} ${format(summary?.median, by)} of ${layer.channels.length} channels`} onClick=${() => openAt("layer", layer, step.peek())}>
     <span class="frame">${near && numbers && places.length ? html`<${Maps} layer=${layer} at=${current} places=${places} ...${size} label="" />` : html`<span class="hole"></span>`}</span>
     <span class="under"><span><b class="number">${layer.number == null ? "" : `#${layer.number}`}</b> ${all ? layer.path : html`<span class="unseen">${layer.path} </span>${layer.shape.slice(0, -1).join("×") || "1"}`}</span><span class="value">${format(value, by)}</span></span>
   </button></li>`;
@@ -73,8 +81,8 @@ function Profile({ layers, by }) {
   const counts = layers.map((layer) => layer.channels.length), cells = layers.map((layer) => layer.shape.slice(0, -1).reduce((a, b) => a * b, 1));
   const span = (values) => (Math.min(...values) === Math.max(...values) ? `${values[0]}` : `${Math.min(...values).toLocaleString("en")} to ${Math.max(...values).toLocaleString("en")}`);
   return html`<section class="card"><h2>${by.label[0].toUpperCase() + by.label.slice(1)} by depth</h2>
-    <p class="note">Layers in model order; the best of ${span(counts)} channels, over ${span(cells)} cells × ${layers[0].probe_images} images. ${by.chance ? "The dashed level is chance, .5; " : ""}the best of many lies above it even untrained.</p>
-    <${Curves} title="by depth" x=${x} lines=${lines} height=${230} level=${by.chance ?? null} names=${(value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "")} format=${(value) => format(value, by)}
+    <p class="note">Layers in model order; the ${best} of ${span(counts)} channels, over ${span(cells)} cells × ${layers[0].probe_images} images. ${by.chance ? "The dotted level is chance, .5: the best of many lies above it even untrained." : ""}</p>
+    <${Curves} title="by depth" x=${x} hint="Point at a layer for its values; click to open it." lines=${lines} height=${230} level=${by.chance ?? null} range=${by.share ? [0, 1] : undefined} names=${(value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "")} format=${(value) => format(value, by)}
       onPick=${(index) => openAt("layer", layers[index], step.peek())} />
   </section>`;
 }

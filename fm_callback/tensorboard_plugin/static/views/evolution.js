@@ -5,14 +5,16 @@ import { Maps, sheet, tileSize } from "../maps.js";
 import { format, measure } from "../measures.js";
 import { prefetch } from "../pictures.js";
 import { field, image, openAt, place, run, state, step, steps } from "../state.js";
-import { LayerName, Meter, Sparkline, basis, facts, useNear, useWidth } from "../widgets.js";
+import { Facts, LayerName, Meter, Sparkline, basis, useNear, useWidth } from "../widgets.js";
 import { effect, html, useEffect, useMemo, useSignal } from "../ui.js";
 
 const NARROW = 640;
+const SOON = 4; // rows that are asked for before it is known what is on the screen
 
 export function Evolution() {
   const [ref, width] = useWidth();
-  const plan = useMemo(() => columnsFor(width), [width]);
+  const count = steps.value.length;
+  const plan = useMemo(() => columnsFor(width, count), [width, count]);
   const chosen = state.columns.value?.filter((each) => steps.value.includes(each)).slice(0, plan.count);
   const columns = chosen?.length ? pad(chosen, plan.count, steps.value) : geometric(steps.value, plan.count);
   const grid = { "--names": `${plan.names}px`, "--cell": `${plan.cell}px`, "--now": `${plan.now}px`, "--count": columns.length };
@@ -34,7 +36,7 @@ export function Evolution() {
       </label>`)}
       <${NowHead} />
     </div>
-    ${run.value.layers.map((layer) => html`<${Row} key=${layer.layer} layer=${layer} columns=${columns} plan=${plan} />`)}
+    ${run.value.layers.map((layer, at) => html`<${Row} key=${layer.layer} layer=${layer} columns=${columns} plan=${plan} guess=${at < SOON} />`)}
   </div>`;
 }
 
@@ -43,13 +45,13 @@ function NowHead() {
   return html`<span class="column-head now">${stepName(run.value.layers[0], step.value)}</span>`;
 }
 
-// How many columns fit, the last one, which follows the scrubber, being the widest.
-function columnsFor(width) {
+// How many columns fit and are of use, the last one, which follows the scrubber, not counted.
+function columnsFor(width, steps) {
   if (width < NARROW) return { narrow: true, names: width, cell: Math.floor(width * 0.36), now: Math.floor(width * 0.58), count: 1 };
-  const names = 206, gap = 14, now = Math.min(Math.floor(width * 0.21), 260);
-  const count = Math.max(1, Math.floor((width - names - now - gap) / (150 + gap)));
-  const cell = Math.floor((width - names - now - gap * (count + 1)) / count);
-  return { narrow: false, names, cell, now, count };
+  const names = 214, gap = 14;
+  const count = Math.max(1, Math.min(Math.floor((width - names) / (172 + gap)) - 1, steps - 1));
+  const cell = Math.min(Math.floor((width - names) / (count + 1)) - gap, 260);
+  return { narrow: false, names, cell, now: cell, count };
 }
 
 // Much happens early: steps at equal ratios, the first included, the last left to the column that follows the scrubber.
@@ -78,13 +80,15 @@ function useAhead() {
   }), []);
 }
 
-function Row({ layer, columns, plan }) {
-  const [ref, near] = useNear();
+function Row({ layer, columns, plan, guess }) {
+  const [ref, near] = useNear(guess);
   useEffect(() => {
     if (!near || layer.problem) return;
     visible.add(layer);
     return () => visible.delete(layer);
   }, [near, layer]);
+  const chosen = layer.layer === state.layer.value;
+  useEffect(() => chosen && ref.current.scrollIntoView({ block: "nearest" }), [chosen]);
   if (layer.problem) {
     return html`<section ref=${ref} class="row"><h2 class="names"><${LayerName} layer=${layer} /></h2><p class="cannot">${layer.problem}</p></section>`;
   }
@@ -92,8 +96,8 @@ function Row({ layer, columns, plan }) {
   const places = at === null ? layer.channels.map((_, index) => index) : at < 0 ? [] : [at];
   const small = fit(layer, places, plan.cell), large = fit(layer, places, plan.now);
   const height = Math.max(large.whole.height, plan.narrow ? 0 : 84) + 30;
-  return html`<section ref=${ref} class="row" aria-label=${`layer ${layer.path}`}>
-    <div class="names">${html`<${Names} layer=${layer} place=${at} near=${near} />`}</div>
+  return html`<section ref=${ref} class="row" aria-label=${`layer ${layer.path}`} aria-current=${chosen ? "true" : undefined}>
+    <div class="names"><${Names} layer=${layer} place=${at} near=${near} /></div>
     ${columns.map((each) => html`<div class="cell" key=${each} style=${{ height: `${height}px` }}>
       ${near && html`<${Cell} layer=${layer} at=${each} places=${places} size=${small} />`}
     </div>`)}
@@ -106,7 +110,7 @@ function Row({ layer, columns, plan }) {
 const current = () => step.value;
 
 function fit(layer, places, width) {
-  if (places.length !== 1) return places.length ? sheet(layer, places, width, 44) : { whole: { width, height: 40 } };
+  if (places.length !== 1) return places.length ? sheet(layer, places, width, width / 2) : { whole: { width, height: 40 } };
   const size = tileSize(layer, Math.min(width, 150));
   return { columns: 1, gap: 0, ...size, whole: size };
 }
@@ -140,7 +144,7 @@ function Names({ layer, place: at, near }) {
   const median = numbers && at === null ? numbers.steps.map((each) => numbers.summary(each, of.field).median) : null;
   const what = at === null || at < 0 ? (of.score ? "best " : "highest ") : `ch ${state.channel.value} `;
   return html`<h2><${LayerName} layer=${layer} /></h2>
-    <p class="facts">${facts(layer)}</p>
+    <${Facts} layer=${layer} />
     <div class="trend">
       ${values ? html`<${Sparkline} values=${values} faint=${median} at=${() => numbers.index.get(step.value)} />` : html`<span class="ghost spark"></span>`}
       <p title=${basis(layer)}>${values ? html`${what}${of.score ? of.label : of.short} ${format(values[0], of)} → ${format(values.at(-1), of)}` : html`<span class="ghost">best</span>`}</p>

@@ -35,21 +35,20 @@ export function Heatmap({ layers, by: chosen }) {
   const by = ofLayers ? measure(which) : chosen;
   const tables = layers.map((layer) => numbersOf(layer).value);
   const value = (row, at) => (ofLayers ? (ofLayers.get(layers[row].layer)?.get(at) ?? NaN) : (tables[row]?.summary(at, by.field)[which] ?? NaN));
+  const grid = layers.map((_, row) => steps.value.map((at) => value(row, at))), finite = grid.flat().filter(Number.isFinite);
+  const ends = [by.chance ?? Math.min(...finite), by.score ? 1 : Math.max(...finite)];
   const options = [["highest", `${by.score && !ofLayers ? "best" : "highest"} channel`], ["median", "median channel"], ...[...measures.keys()].map((name) => [name, measure(name).label])];
   return html`<section class="card heat">
     <h2>${by.field === "mask_auroc" ? "When does a layer become a mask?" : `${by.label[0].toUpperCase() + by.label.slice(1)}, layer × ${layers[0].step_unit}`}</h2>
-    <div class="tools"><span class="second">${by.label},</span><${Choice} hideLabel label="of each layer" value=${which} options=${options} onPick=${(picked) => (state.heat.value = picked === "highest" ? null : picked)} /></div>
-    ${tables.some((table) => !table) ? html`<p class="ghost" style="height: 230px; width: 100%">loading</p>` : html`<${Cells} layers=${layers} value=${value} by=${by} name=${`${which} ${by.field}`} />`}
+    <div class="tools"><span class="second">${by.label},</span><${Choice} hideLabel label="of each layer" value=${which} options=${options} onPick=${(picked) => (state.heat.value = picked === "highest" ? null : picked)} />${ends.every(Number.isFinite) && html`<span class="colour-bar"><span>${format(ends[0], by)}</span><i class="shades"></i><span>${format(ends[1], by)}</span></span>`}</div>
+    ${tables.some((table) => !table) ? html`<p class="ghost" style="height: 230px; width: 100%">loading</p>` : html`<${Cells} layers=${layers} grid=${grid} ends=${ends} by=${by} name=${`${which} ${by.field}`} />`}
   </section>`;
 }
 
-function Cells({ layers, value, by, name }) {
+function Cells({ layers, grid, ends: [low, most], by, name }) {
   const [ref, width] = useWidth(400);
   const canvas = useRef(null), cursor = useSignal(null);
   const all = steps.value, high = Math.min(Math.max(Math.floor(260 / layers.length), 5), 16), across = Math.max(width - 34, 50);
-  const grid = layers.map((_, row) => all.map((at) => value(row, at)));
-  const finite = grid.flat().filter(Number.isFinite);
-  const low = by.chance ?? Math.min(...finite), most = by.score ? 1 : Math.max(...finite);
   const theme = dark.value;
   useLayoutEffect(() => {
     const image = canvas.current, style = getComputedStyle(document.documentElement);
@@ -80,7 +79,7 @@ function Cells({ layers, value, by, name }) {
     cursor.value = { row: Math.min(Math.max(at.row + by[0], 0), layers.length - 1), column: Math.min(Math.max(at.column + by[1], 0), all.length - 1) };
   };
   const here = cursor.value, now = all.indexOf(step.value);
-  const told = here ? html`<b>${layers[here.row].number == null ? "" : `#${layers[here.row].number} `}${layers[here.row].path}</b>, ${stepName(layers[0], all[here.column])}: <b>${format(grid[here.row][here.column], by)}</b>` : html`<span class="second">Click a cell to open it. Light ${format(low, by)}, full ${format(most, by)}.</span>`;
+  const told = here ? html`<b>${layers[here.row].number == null ? "" : `#${layers[here.row].number} `}${layers[here.row].path}</b>, ${stepName(layers[0], all[here.column])}: <b>${format(grid[here.row][here.column], by)}</b>` : html`<span class="second">Click a cell to open it.</span>`;
   const marks = labels(layers, high);
   return html`<div ref=${ref} class="cells">
     <div class="grid" style=${{ height: `${high * layers.length}px` }}>

@@ -6,7 +6,7 @@ import { format, measure } from "../measures.js";
 import { prefetch, ready } from "../pictures.js";
 import { ProbePicture } from "../context.js";
 import { field, image, layer, open, run, state, step, steps } from "../state.js";
-import { Choice, LayerName, Sparkline, basis, facts, useNear, useWidth } from "../widgets.js";
+import { Choice, Facts, LayerName, Sparkline, basis, useNear, useWidth } from "../widgets.js";
 import { effect, html, signal, useEffect } from "../ui.js";
 
 // What is under the pointer: {place, x, y}
@@ -26,7 +26,7 @@ export function Layer() {
   if (of.problem) return html`<p class="message">${of.problem}</p>`;
   const places = sorted(of);
   const across = Math.max(2, Math.min(places.length, Math.floor((width + 8) / (width < 500 ? 80 : 122))));
-  const most = Math.min(Math.floor((width - 8 * (across - 1)) / across), 300);
+  const most = Math.min(Math.floor((width - 8 * (across - 1)) / across), 360);
   const size = tileSize(of, most);
   return html`<div class="layer-view">
     <aside>
@@ -48,22 +48,30 @@ function sorted(of) {
 
 function Summary({ of }) {
   const numbers = numbersOf(of).value, by = measure(field.value ?? "std");
-  const now = numbers?.summary(step.value, by.field);
-  const best = now?.best === null || !now ? "–" : of.channels[now.best];
   const { images, masks } = run.value.probe;
   return html`<h2><${LayerName} layer=${of} /></h2>
-    <p class="facts">${facts(of)}</p>
+    <${Facts} layer=${of} />
     <div class="inputs">
-      ${images > image.value && html`<figure><${ProbePicture} kind="image" at=${image.value} outlined=${masks > image.value} label="input, true mask outlined" /><figcaption>input${masks ? ", mask outlined" : ""}</figcaption></figure>`}
+      ${images > image.value && html`<figure><${ProbePicture} kind="image" at=${image.value} outlined=${masks > image.value} label="input, true mask outlined" /><figcaption>input${masks > image.value ? ", outlined" : ""}</figcaption></figure>`}
       ${masks > image.value && html`<figure><${ProbePicture} kind="mask" at=${image.value} label="true mask" /><figcaption>true mask</figcaption></figure>`}
     </div>
     <${Choice} label="sort by" value=${state.sort.value} options=${[["channel", "channel"], ...(of.fields ?? []).map((each) => [each, measure(each).label])]} onPick=${(value) => (state.sort.value = value)} />
     <div class="trend">
       ${numbers ? html`<${Sparkline} width=${220} height=${40} values=${numbers.steps.map((each) => numbers.summary(each, by.field).highest)} faint=${numbers.steps.map((each) => numbers.summary(each, by.field).median)} at=${() => numbers.index.get(step.value)} />` : html`<span class="ghost spark"></span>`}
-      <p>${by.score ? "best" : "highest"} ${by.label} <b>${format(now?.highest, by)}</b> <span class="second">(channel ${best})</span></p>
-      <p class="second">median ${format(now?.median, by)}, lowest ${format(now?.lowest, by)}${numbers && ` · ${stepName(of, numbers.steps[0])} ${format(numbers.summary(numbers.steps[0], by.field).highest, by)}`}</p>
-      <p class="second">over ${basis(of)}</p>
+      ${numbers && html`<${Baseline} of=${of} numbers=${numbers} by=${by} />`}
+      <p class="second">${basis(of)}</p>
     </div>`;
+}
+
+// The layer's channels now and at the first step, which is what a score is to be measured against.
+function Baseline({ of, numbers, by }) {
+  const first = numbers.steps[0], now = step.value, columns = now === first ? [now] : [first, now];
+  const row = (name, which, who) => html`<tr><th scope="row">${name}</th>${columns.map((at) => {
+    const found = numbers.summary(at, by.field), place = found[who];
+    return html`<td>${place != null && html`<span class="second"><abbr title="channel">ch</abbr> ${of.channels[place]}</span> `}<b>${format(found[which], by)}</b></td>`;
+  })}</tr>`;
+  return html`<table class="baseline"><caption>${by.label}</caption><thead><tr><td></td>${columns.map((at) => html`<th scope="col">${stepName(of, at)}</th>`)}</tr></thead>
+    <tbody>${row(by.score ? "best" : "highest", "highest", "best")}${row("median", "median")}${row("lowest", "lowest", "least")}</tbody></table>`;
 }
 
 function Tile({ of, at, size }) {

@@ -1,0 +1,84 @@
+"""How the benchmarks time: ways in turns, wall and processor time, medians of pairs, one form for the figures that count."""
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+
+class Spent(NamedTuple):
+    """Seconds of the clock, and of the processor in all threads of this process."""
+
+    wall: float
+    cpu: float
+
+
+def spent(way: Callable[[], Any]) -> Spent:
+    """What one call takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    way()
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def interleaved(
+    ways: Mapping[str, Callable[[], Any]], turns: int, slow: Collection[str] = (), slow_turns: int = 2
+) -> dict[str, list[Spent]]:
+    """What each way takes, in turns, so that a busy machine is busy for all.
+
+    A turn that does not count goes before. Slow ways, of which each call is as cold as the first, take part in the first turns only.
+    """
+    times: dict[str, list[Spent]] = {name: [] for name in ways}
+    for turn in range(turns + 1):
+        for name, way in ways.items():
+            if name in slow and not 1 <= turn <= slow_turns:
+                continue
+            taken = spent(way)
+            if turn:
+                times[name].append(taken)
+    return times
+
+
+def wall(times: Sequence[Spent]) -> list[float]:
+    """The seconds of the clock."""
+    return [each.wall for each in times]
+
+
+def cpu(times: Sequence[Spent]) -> list[float]:
+    """The seconds of the processor."""
+    return [each.cpu for each in times]
+
+
+def ratio(some: Sequence[float], others: Sequence[float]) -> float:
+    """Median of the ratios of what was measured in the same turn."""
+    return median(one / other for one, other in zip(some, others, strict=False))
+
+
+def resident() -> float:
+    """Resident memory of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def growth(name: str, sizes: Sequence[float], *, settled: int, at_most: float) -> None:
+    """Prints by how many MB memory has grown since the first `settled` of many; it swings by what one step needs."""
+    start, later = sizes[settled - 1], sizes[settled:]
+    part = -(-len(later) // 4)
+    quarters = [f"{median(later[at : at + part]) - start:+.1f}" for at in range(0, len(later), part)]
+    print(f"resident memory, MB more than after {settled} {name}, medians of quarters: {', '.join(quarters)}")
+    what = f"of {len(sizes):,} {name}, more than after {settled}"
+    figure(f"memory at the end {what}", later[-1] - start, at_most=at_most, unit=" MB")
+    figure(f"highest memory {what}", max(later) - start, at_most=at_most, unit=" MB")
+
+
+def figure(
+    name: str, value: float, *, at_most: float | None = None, at_least: float | None = None, unit: str = ""
+) -> None:
+    """Prints a figure as the row of a table, with its target if it has one; `run.py` collects these rows."""
+    target, met = "", ""
+    if at_most is not None:
+        target, met = f"≤ {at_most:g}{unit}", "yes" if value <= at_most else "NO"
+    if at_least is not None:
+        target, met = f"≥ {at_least:g}{unit}", "yes" if value >= at_least else "NO"
+    print(f"| {name} | {value:.3g}{unit} | {target} | {met} |", flush=True)
