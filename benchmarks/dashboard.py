@@ -212,7 +212,7 @@ def browse(address: str) -> None:
         print(
             f"  first row painted after the tab's opening: first {opened[0]:.2f} s, median of 5 {statistics.median(opened):.2f} s"
         )
-        page.set_viewport_size({"width": 1280, "height": 2200})  # room for ten layers
+        page.set_viewport_size({"width": 1280, "height": 1660})  # room for ten layers
         frame.locator("body").press("Home")
         page.wait_for_timeout(8000)
         times = [frame.evaluate(SCRUB, step) for step in range(1, 41)]

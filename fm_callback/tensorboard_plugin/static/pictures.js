@@ -191,11 +191,11 @@ async function fetchBundle(items) {
     const found = new Map();
     let at = start;
     for (const { layer: tag, step, size } of heads) {
-      if (size !== null) found.set(`${step} ${tag}`, buffer.slice(at, (at += size)));
+      if (size !== null) found.set(`${step} ${tag}`, new Blob([buffer.slice(at, (at += size))], { type: "image/png" }));
     }
     for (const item of items) {
       const png = found.get(`${item.step} ${item.layer.layer}`);
-      if (png) pngs.put(item.key, png, png.byteLength);
+      if (png) pngs.put(item.key, png, png.size);
       if (png && item.listeners) deliver(item, png);
       else if (urgent.has(item.key)) (png ? deliver : fail)(urgent.get(item.key), png ?? new Error("The log holds no picture here."));
     }
@@ -247,7 +247,7 @@ function finish(item, result) {
 const EXACT = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
 
 async function decode(png) {
-  const { width, height, data } = await pixelsOf(new Blob([png], { type: "image/png" }));
+  const { width, height, data } = await pixelsOf(png);
   const pixels = new Uint8Array(width * height);
   for (let at = 0; at < pixels.length; at++) pixels[at] = data[4 * at];
   return { width, height, pixels };
