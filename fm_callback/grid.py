@@ -190,7 +190,7 @@ def _frame(channels: tuple[int, ...], sheet: _Sheet) -> np.ndarray:
     draw = ImageDraw.Draw(canvas)
     for at, channel in enumerate(channels):
         down, right = sheet.cell(at)
-        _bold(draw, (right.start, down.start - 2), str(channel), 40, sheet.font, "ls")
+        _print(draw, (right.start, down.start - 2), str(channel), 40, sheet, sheet.font, "ls")
     return np.array(canvas)
 
 
@@ -207,15 +207,21 @@ def _write(draw: ImageDraw.ImageDraw, text: str, sheet: _Sheet, down: slice, rig
         if width + 8 <= sheet.tile_width and height + 4 <= sheet.tile_height:
             foot = down.stop - height - 5
             draw.rectangle((right.start + 2, foot - 1, right.start + width + 6, down.stop - 3), fill=_PAPER)
-            _bold(draw, (right.start + 4, foot), text, ink, size)
+            _print(draw, (right.start + 4, foot), text, ink, sheet, size)
             return
 
 
-def _bold(
-    draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, ink: int, size: int, anchor: str | None = None
+def _print(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    text: str,
+    ink: int,
+    sheet: _Sheet,
+    size: int,
+    anchor: str | None = None,
 ) -> None:
-    """Text twice, a pixel apart: TensorBoard's cards leave columns of a wide picture out, and with them thin strokes."""
-    for shift in (0, 1):
+    """Text; in a picture that a card shrinks twice, a pixel apart: cards leave columns out, and with them thin strokes."""
+    for shift in range(2 if sheet.width > _CARD else 1):
         draw.text((place[0] + shift, place[1]), text, fill=ink, font=_font(size), anchor=anchor)
 
 
