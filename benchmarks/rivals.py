@@ -67,61 +67,54 @@ def tf_explain(model: keras.Model, batch: np.ndarray, names: list[str], folder: 
 
 def hand_written(model: keras.Model, batch: np.ndarray, names: list[str], folder: Path) -> Way | None:
     """A careful callback: extractor built once, `predict_on_batch`, tiles in numpy, one picture a layer, flushed."""
-    writer = _writer(folder)
-    if writer is None:
-        return None
-    import tensorflow as tf
-
-    extractor = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
-    epochs = iter(range(10**6))
-
-    def way() -> None:
-        epoch = next(epochs)
-        with writer.as_default():
-            for name, layer in zip(names, extractor.predict_on_batch(batch), strict=True):
-                tf.summary.image(name, _tiles(layer[0, :, :, :CHANNELS])[None, :, :, None], step=epoch)
-        writer.flush()
-
-    return way
+    return _pictured(model, names, folder, lambda extractor: extractor.predict_on_batch(batch), _tiles)
 
 
 def summary_image(model: keras.Model, batch: np.ndarray, names: list[str], folder: Path) -> Way | None:
     """`tf.summary.image` on an extractor that is used again: `predict`, then each layer's maps as pictures of one tag."""
-    writer = _writer(folder)
-    if writer is None:
-        return None
-    import tensorflow as tf
-
-    extractor = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
-    epochs = iter(range(10**6))
-
-    def way() -> None:
-        epoch = next(epochs)
-        with writer.as_default():
-            for name, layer in zip(names, extractor.predict(batch, verbose=0), strict=True):
-                maps = np.moveaxis(layer[0, :, :, :CHANNELS], -1, 0)[..., None]
-                low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
-                tf.summary.image(name, (maps - low) / (high - low + 1e-9), step=epoch, max_outputs=CHANNELS)
-        writer.flush()
-
-    return way
+    return _pictured(model, names, folder, lambda extractor: extractor.predict(batch, verbose=0), _single)
 
 
-def _writer(folder: Path) -> Any:
+def _pictured(
+    model: keras.Model,
+    names: list[str],
+    folder: Path,
+    predict: Callable[[keras.Model], list[np.ndarray]],
+    pictures: Callable[[np.ndarray], np.ndarray],
+) -> Way | None:
+    """An extractor built once, and `tf.summary.image` of what `pictures` makes of each layer's maps."""
     try:
         import tensorflow as tf
     except ImportError as error:
         print(f"{folder.name} is left out: {error}")
         return None
-    return tf.summary.create_file_writer(str(folder))
+    writer = tf.summary.create_file_writer(str(folder))
+    extractor = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
+    epochs = iter(range(10**6))
+
+    def way() -> None:
+        epoch = next(epochs)
+        with writer.as_default():
+            for name, layer in zip(names, predict(extractor), strict=True):
+                tf.summary.image(name, pictures(layer[0, :, :, :CHANNELS]), step=epoch, max_outputs=CHANNELS)
+        writer.flush()
+
+    return way
+
+
+def _single(maps: np.ndarray) -> np.ndarray:
+    """(H, W, channels) as a batch of pictures, each at its own contrast."""
+    maps = np.moveaxis(maps, -1, 0)[..., None]
+    low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
+    return (maps - low) / (high - low + 1e-9)
 
 
 def _tiles(maps: np.ndarray) -> np.ndarray:
-    """(H, W, channels) as one gray picture, eight maps a row, each at its own contrast."""
+    """(H, W, channels) as a batch of one gray picture, eight maps a row, each at its own contrast."""
     low, high = maps.min((0, 1)), maps.max((0, 1))
     pixels = ((maps - low) * (255 / np.where(high > low, high - low, 1))).astype(np.uint8)
     height, width, count = pixels.shape
     rows = -(-count // 8)
     tiles = np.zeros((rows * 8, height, width), np.uint8)
     tiles[:count] = np.moveaxis(pixels, -1, 0)
-    return tiles.reshape(rows, 8, height, width).swapaxes(1, 2).reshape(rows * height, 8 * width)
+    return tiles.reshape(rows, 8, height, width).swapaxes(1, 2).reshape(1, rows * height, 8 * width, 1)

@@ -1,8 +1,6 @@
 """TensorBoard on real logs, and headless Chromium in front of it; skipped with a word where there is no browser."""
 
 import shutil
-from contextlib import ExitStack
-from functools import cache
 
 import keras
 import numpy as np
@@ -84,29 +82,21 @@ def _ready(count):
     return lambda found: len(found.get("runs", [])) == count
 
 
-@pytest.fixture(scope="session")
-def trained_board(trained):
-    """TensorBoard on the trained runs, by its reading path; the slow one is behind a prefix. Started when first asked for."""
-    with ExitStack() as running:
-
-        @cache
-        def board(path):
-            options = [] if path == "fast" else ["--path_prefix=/a/prefix"]
-            found = running.enter_context(tensorboard(trained, path == "fast", *options))
-            found.wait_for("/data/plugin/feature_maps/runs", _all_steps)
-            return found
-
+@pytest.fixture(scope="session", params=["fast", "slow"])
+def tab_of(request, trained):
+    """TensorBoard on the trained runs; the slow path behind a prefix."""
+    options = [] if request.param == "fast" else ["--path_prefix=/a/prefix"]
+    with tensorboard(trained, request.param == "fast", *options) as board:
+        board.wait_for(
+            "/data/plugin/feature_maps/runs",
+            lambda found: len(found["runs"]) == 2 and all(len(run["layers"][0]["steps"]) == 7 for run in found["runs"]),
+        )
         yield board
 
 
-def _all_steps(found):
-    return len(found["runs"]) == 2 and all(len(run["layers"][0]["steps"]) == 7 for run in found["runs"])
-
-
 @pytest.fixture
-def tab(request, page, trained_board):
-    """The tab on the default path; tests of what it reads ask for both."""
-    return Tab(page, trained_board(getattr(request, "param", "fast")))
+def tab(page, tab_of):
+    return Tab(page, tab_of)
 
 
 @pytest.fixture(scope="session")

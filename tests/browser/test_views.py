@@ -9,10 +9,8 @@ from PIL import Image
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 VIEWS = ("evolution", "layer", "channel", "compare", "depth")
-BOTH_PATHS = pytest.mark.parametrize("tab", ["fast", "slow"], indirect=True)
 
 
-@BOTH_PATHS
 def test_evolution_shows_layers_by_epochs(tab):
     tab.open()
     assert tab.frame.locator(".row").count() == 4
@@ -37,7 +35,6 @@ def test_one_chosen_channel_fills_the_cells(tab):
     assert "not logged" in tab.frame.locator(".row").last.inner_text(), "the head has two channels"
 
 
-@BOTH_PATHS
 def test_scrubbing_changes_numbers_with_pictures(tab):
     tab.open()
     cell = tab.frame.locator(".row").nth(1).locator(".now")
@@ -87,7 +84,6 @@ def test_keys(tab):
     assert not tab.frame.locator("dialog").is_visible()
 
 
-@BOTH_PATHS
 def test_layer_shows_values_and_sorts(tab):
     tab.open(view="layer", layer="down")
     tiles = tab.frame.locator(".tile")
@@ -195,7 +191,6 @@ def test_scales_and_colours_need_no_request(tab):
     assert not [url for url in asked if "feature_maps/" in url]
 
 
-@BOTH_PATHS
 def test_channel_is_a_film_with_curves(tab):
     tab.open(view="channel", layer="down", channel=4)
     assert tab.frame.locator(".strip .tile").count() == 7
@@ -223,7 +218,6 @@ def test_a_film_keeps_its_channel(tab):
         assert tab.frame.locator(".big").inner_text() == shown
 
 
-@BOTH_PATHS
 def test_compare_two_cells(tab):
     tab.open(view="compare", layer="down", channel=4)
     assert tab.frame.locator(".window canvas").count() == 3
@@ -257,7 +251,6 @@ def test_compared_maps_stand_side_by_side_with_their_scores(tab):
     assert len(set(tab.script.evaluate(tops))) == 1
 
 
-@BOTH_PATHS
 def test_compare_all_runs(tab):
     tab.open(view="compare", layer="down")
     assert tab.frame.locator(".run-row figure").count() == 2
@@ -268,7 +261,6 @@ def test_compare_all_runs(tab):
     assert "withRun=seed1" in tab.hash()
 
 
-@BOTH_PATHS
 def test_depth_goes_from_input_to_mask(tab):
     tab.open(view="depth")
     texts = tab.frame.locator(".way li").all_inner_texts()
@@ -290,7 +282,6 @@ def test_depth_goes_from_input_to_mask(tab):
     assert "view=layer" in tab.hash()
 
 
-@BOTH_PATHS
 def test_the_address_reopens_what_was_seen(tab):
     tab.open(view="layer", layer="down", step=3, scale="layer", colour="viridis", sort="std", run="seed1/feature_maps")
     before = tab.script.evaluate("document.querySelector('main').innerText")
@@ -313,7 +304,6 @@ def test_every_view_saves_as_a_picture(tab, view):
     assert len(picture.crop((0, 40, 1200, 500)).getcolors(1 << 24)) > 100, "maps are in it"
 
 
-@BOTH_PATHS
 def test_films(tab):
     tab.open(view="channel", layer="down", channel=4)
     for name in ("Film of down", "Film of channel 4"):
