@@ -73,6 +73,7 @@ class Background(Generic[Item]):
                     self._work(item)
                 except Exception as error:
                     self.error = error
+            del item  # it would live until the next one comes, an epoch later, with what it holds on the device
         try:
             self._finish()
         except Exception as error:

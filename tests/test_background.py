@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 from fm_callback.background import Background
 
@@ -145,3 +146,17 @@ def test_a_forked_child_neither_works_nor_waits():
     gate.set()
     background.close()
     assert ended == (child, 0) and background.error is None
+
+
+def test_an_item_that_is_done_is_let_go_before_the_next_one_comes():
+    class Item:
+        pass
+
+    background = Background(lambda item: None)
+    item = Item()
+    gone = threading.Event()
+    weakref.finalize(item, gone.set)
+    background.submit(item)
+    del item
+    assert gone.wait(10)
+    background.close()
