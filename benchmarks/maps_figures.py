@@ -106,7 +106,7 @@ def draw(runs: list[dict[str, Any]], out: Path) -> None:
     axes[1].set_title("Edge AUROC of each layer's median channel", weight="bold")
     axes[1].set_xlabel("convolution layer, from input to output")
     for axis, top in zip(axes, (1.0, 0.75), strict=True):
-        axis.set_ylim(0.4, top + 0.02)
+        axis.set_ylim(0.4, top + 0.08)
         axis.axhline(0.5, color="#bbbbbb", linewidth=0.8, linestyle=":")
         axis.text(51.3, 0.5, "chance", va="center", color="#999999")
         axis.legend(frameon=False, loc="upper left", ncols=3)
@@ -125,13 +125,13 @@ def draw(runs: list[dict[str, Any]], out: Path) -> None:
 
     settled = _first(_scores(real, "cka_last", float), SETTLED)
     figure, axis = plt.subplots(figsize=(9, 3.4), layout="constrained")
-    for seed, steps in zip((run["seed"] for run in real), settled, strict=True):
-        axis.plot(numbers, steps, "o", markersize=3.5, alpha=0.75, label=f"seed {seed}")
+    for run, steps, beside in zip(real, settled, np.linspace(-0.25, 0.25, len(real)), strict=True):
+        axis.plot(np.add(numbers, beside), steps, "o", markersize=3, label=f"seed {run['seed']}")  # none hides another
     axis.set(xlabel="convolution layer, from input to output", ylabel="epoch")
     axis.set_title(
         f"When a layer settled: first epoch with linear CKA to its last state of {SETTLED} or more", weight="bold"
     )
-    axis.set_ylim(-1, 34)
+    axis.set_ylim(-4, 34)
     axis.legend(frameon=False, loc="lower right", ncols=3)
     _stages(axis)
     figure.savefig(out / "settled.png", dpi=110)
