@@ -9,7 +9,6 @@ output awaited. "Training thread" is what `on_epoch_end` takes while the thread 
 the step is on disk.
 """
 
-import gc
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import keras
 from driving import Watched, accelerated, arguments, device, subject, wait
 from rivals import reference, tf_explain
-from timing import Spent, figure, growth, interleaved, ratio, resident, wall
+from timing import Spent, figure, growth, interleaved, ratio, wall
 
 from fm_callback.backends import BACKEND, compiled
 from fm_callback.extractor import Capture
@@ -48,12 +47,8 @@ def main() -> None:
 
     with Watched(watched) as ours, tempfile.TemporaryDirectory() as folder:
         print(f"step 0, compilation included: {ours.step_zero:.1f} s")
-        gc.collect()
-        sizes = []
-        for _ in range(options.captures):
-            ours.step()
-            sizes.append(resident())
-        growth("captures", sizes, settled=20, at_most=5)
+        growth("bare passes", lambda: wait(forward(tensor)), options.captures, settled=20)
+        growth("captures", ours.step, options.captures, settled=20, at_most=5)
         ways: dict[str, Callable[[], Any]] = {
             BARE: lambda: wait(forward(tensor)),
             "forward pass that keeps the maps, awaited": lambda: wait(capture.outputs(tensor)),

@@ -20,7 +20,7 @@ from statistics import median
 
 import keras
 from driving import Subject, Watched, device, drawn_pets, wait
-from timing import cpu, figure, growth, interleaved, ratio, resident, wall
+from timing import cpu, figure, growth, interleaved, ratio, wall
 
 from fm_callback.backends import compiled
 
@@ -90,18 +90,18 @@ def watched(layers: int, channels: int, side: int, images: int) -> Subject:
 
 def long_run(base: dict[str, int], steps: int) -> None:
     """Many steps in one process: what grows, and whether a step then costs more than one of a fresh callback."""
-    memory, files, threads = [], [], []
+    files, threads = [], []
     subject = watched(**base)
+
+    def step() -> None:
+        ours.step()
+        files.append(len(os.listdir("/proc/self/fd")))
+        threads.append(len(os.listdir("/proc/self/task")))
+
     with Watched(subject, layers=["map*"], channels="all") as ours:
-        gc.collect()
-        for _ in range(steps):
-            ours.step()
-            memory.append(resident())
-            files.append(len(os.listdir("/proc/self/fd")))
-            threads.append(len(os.listdir("/proc/self/task")))
+        growth("steps in one process", step, steps, settled=50, at_most=10)
         with Watched(subject, layers=["map*"], channels="all") as fresh:
             times = interleaved({"late": ours.step, "early": fresh.step}, 25)
-    growth("steps in one process", memory, settled=50, at_most=10)
     figure(f"open files, most of {steps:,} steps, more than after 50", max(files[50:]) - files[49], at_most=0)
     figure(f"threads, most of {steps:,} steps, more than after 50", max(threads[50:]) - threads[49], at_most=0)
     for clock, seconds in (("wall time", wall), ("cpu", cpu)):

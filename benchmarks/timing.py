@@ -1,5 +1,7 @@
 """How the benchmarks time: ways in turns, wall and processor time, medians of pairs, one form for the figures that count."""
 
+import ctypes
+import gc
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -61,15 +63,37 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def growth(name: str, sizes: Sequence[float], *, settled: int, at_most: float) -> None:
-    """Prints by how many MB memory has grown since the first `settled` of many; it swings by what one step needs."""
+def held() -> float:
+    """Resident memory of this process in MB once its allocator has given back what is free (of glibc's)."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return resident()
+
+
+def growth(name: str, way: Callable[[], Any], calls: int, *, settled: int, at_most: float | None = None) -> None:
+    """Calls `way` again and again, and prints by how many MB memory has grown after the first `settled` calls.
+
+    Resident memory swings with what the allocator happens to keep free, by 10 MB and more in a bare forward pass: what is held
+    beyond that is measured before and after. The swinging one is counted from as many calls after that, since measuring empties it.
+    """
+    for _ in range(settled):
+        way()
+    before = held()
+    sizes = []
+    for _ in range(calls):
+        way()
+        sizes.append(resident())
+    after = held()
     start, later = sizes[settled - 1], sizes[settled:]
     part = -(-len(later) // 4)
     quarters = [f"{median(later[at : at + part]) - start:+.1f}" for at in range(0, len(later), part)]
-    print(f"resident memory, MB more than after {settled} {name}, medians of quarters: {', '.join(quarters)}")
-    what = f"of {len(sizes):,} {name}, more than after {settled}"
-    figure(f"memory at the end {what}", later[-1] - start, at_most=at_most, unit=" MB")
-    figure(f"highest memory {what}", max(later) - start, at_most=at_most, unit=" MB")
+    print(
+        f"resident memory of {calls:,} {name}, MB more than after {settled}, medians of quarters: {', '.join(quarters)}"
+    )
+    figure(f"memory held after {calls:,} {name}, more than before them", after - before, at_most=at_most, unit=" MB")
+    what = f"of {calls:,} {name}, more than after {settled}"
+    figure(f"resident memory at the end {what}", later[-1] - start, at_most=at_most, unit=" MB")
+    figure(f"highest resident memory {what}", max(later) - start, at_most=at_most, unit=" MB")
 
 
 def figure(

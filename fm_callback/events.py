@@ -142,19 +142,18 @@ class EventFile:
             raise
         self._size = 0
         self._tags: set[str] = set()
-        self._head = [
+        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        head = (
             event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"),
-            event_pb2.Event(
-                wall_time=time.time(),
-                step=first_step,
-                session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START),
-            ),
-        ]
+            event_pb2.Event(wall_time=time.time(), step=first_step, session_log=start),
+        )
+        self._head = [pack_record(event.SerializeToString()) for event in head]
 
     def write(self, step: int, values: Iterable[Value]) -> int:
         """Appends all values of one step as one record.
 
-        Static facts are written with the first value of a tag only: readers take them from there.
+        Static facts are written with the first value of a tag only, since readers take them from there; of later values
+        they are removed.
 
         Returns:
             How many bytes the file grew by.
@@ -163,28 +162,27 @@ class EventFile:
             OSError: if the record could not be written whole or the file is no longer there. The file then ends with
                 the last whole record, as far as the file system allows, and is closed; one without any is removed.
         """
-        before = self._size
-        event = event_pb2.Event(wall_time=time.time(), step=step)
+        record = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
         for value in values:
-            kept = event.summary.value.add()
-            kept.CopyFrom(value)
             if value.tag in self._tags:
-                kept.ClearField("metadata")
+                value.ClearField("metadata")
             self._tags.add(value.tag)
-        self._append(*self._head, event)
+            # Readers merge what a message has in pieces: the megabytes need not be in one message first.
+            piece = event_pb2.Event(summary=summary_pb2.Summary(value=[value]))
+            record.append(piece.SerializeToString())
+        grown = self._append(b"".join([*self._head, pack_record(*record)]))
         self._head = []
-        return self._size - before
+        return grown
 
     def close(self) -> None:
         self._claim.end()
         self._file.close()
 
-    def _append(self, *events: event_pb2.Event) -> None:
-        data = memoryview(b"".join(pack_record(event.SerializeToString()) for event in events))
+    def _append(self, data: bytes) -> int:
+        rest = memoryview(data)
         try:
-            written = 0
-            while written < len(data):
-                written += self._file.write(data[written:]) or 0
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
             if os.fstat(self._file.fileno()).st_nlink == 0:
                 raise FileNotFoundError(f"the event file is no longer there: {self.path}")
         except OSError:
@@ -198,6 +196,7 @@ class EventFile:
                 self.close()
             raise
         self._size += len(data)
+        return len(data)
 
 
 def open_run(log_dir: Path, first_step: int, values: Iterable[Value]) -> EventFile:

@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
+from functools import reduce
 from typing import Any, BinaryIO
 
 import google_crc32c
@@ -120,10 +121,10 @@ def unique(names: Iterable[str]) -> list[str]:
     return result
 
 
-def pack_record(data: bytes) -> bytes:
-    """One TFRecord: length, its checksum, the data, its checksum."""
-    length = struct.pack("<Q", len(data))
-    return length + _masked_crc(length) + data + _masked_crc(data)
+def pack_record(*pieces: bytes) -> bytes:
+    """One TFRecord: length, its checksum, the data, here in pieces, its checksum."""
+    length = struct.pack("<Q", sum(map(len, pieces)))
+    return b"".join((length, _masked_crc(length), *pieces, _masked_crc(*pieces)))
 
 
 def read_records(file: BinaryIO) -> Iterator[bytes]:
@@ -139,7 +140,7 @@ def read_records(file: BinaryIO) -> Iterator[bytes]:
         yield data
 
 
-def _masked_crc(data: bytes) -> bytes:
+def _masked_crc(*pieces: bytes) -> bytes:
     """CRC-32C, rotated and offset as the TFRecord format asks, so that a checksum of checksums is no special case."""
-    crc = google_crc32c.value(data)
+    crc = reduce(google_crc32c.extend, pieces, 0)
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
