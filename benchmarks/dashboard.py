@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import numpy as np
+from timing import figure
 
 from fm_callback import events, grid, png
 from fm_callback.format import NUMBERS, LayerFacts
@@ -42,12 +43,10 @@ def main() -> None:
         print(f"log: {RUNS} runs x {len(SIDES)} layers x {STEPS} steps, {size / 1e6:.0f} MB")
         for name, flags in (("fast path", []), ("slow path", ["--load_fast=false"])):
             with tensorboard(folder, *flags) as address:
-                print(f"{name}:")
                 one, bundled = pictures(address)
-                print(
-                    f"  1,000 pictures, 6 requests in flight: {one:.2f} s one at a time, {bundled:.2f} s in bundles of 24"
-                )
-                browse(address)
+                figure(f"{name}: 1,000 pictures, 6 requests in flight, one each", one, at_most=5, unit=" s")
+                figure(f"{name}: the same, 24 each", bundled, at_most=5, unit=" s")
+                browse(address, name)
     finally:
         shutil.rmtree(folder)
 
@@ -181,16 +180,16 @@ SCRUB = """(step) => new Promise((done) => {
 })"""
 
 
-def browse(address: str) -> None:
+def browse(address: str, name: str) -> None:
     """Opens the tab and steps through it, as a user does."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        print("  browser: playwright is not installed")
+        print("browser: playwright is not installed")
         return
     chromium = shutil.which("chromium")
     if chromium is None:
-        print("  browser: chromium is not installed")
+        print("browser: chromium is not installed")
         return
     home = address.removesuffix("/data/plugin/feature_maps")
     with sync_playwright() as playwright:
@@ -209,18 +208,16 @@ def browse(address: str) -> None:
             frame = _frame(page)
             frame.wait_for_function(PAINTED, polling=5)
             opened.append(time.perf_counter() - began)
-        print(
-            f"  first row painted after the tab's opening: first {opened[0]:.2f} s, median of 5 {statistics.median(opened):.2f} s"
-        )
+        figure(f"{name}: first row painted, the first time", opened[0], at_most=1.5, unit=" s")
+        figure(f"{name}: the same, median of 5", statistics.median(opened), at_most=1.5, unit=" s")
         page.set_viewport_size({"width": 1280, "height": 1660})  # room for ten layers
         frame.locator("body").press("Home")
         page.wait_for_timeout(8000)
         times = [frame.evaluate(SCRUB, step) for step in range(1, 41)]
         milliseconds = sorted(each for each, _ in times)
-        print(
-            f"  a new step of {times[0][1]} visible layers: median {statistics.median(milliseconds):.0f} ms, "
-            f"90 % within {milliseconds[int(0.9 * len(milliseconds))]:.0f} ms"
-        )
+        layers = times[0][1]
+        figure(f"{name}: a new step of {layers} layers", statistics.median(milliseconds), at_most=100, unit=" ms")
+        figure(f"{name}: the same, 90 % within", milliseconds[int(0.9 * len(milliseconds))], unit=" ms")
         browser.close()
 
 
