@@ -9,6 +9,7 @@ output awaited. "Training thread" is what `on_epoch_end` takes while the thread 
 the step is on disk.
 """
 
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,9 @@ from statistics import median
 from typing import Any
 
 import keras
-from driving import Watched, accelerated, arguments, device, subject, wait
+from driving import Subject, Watched, accelerated, arguments, device, subject, wait
 from rivals import reference, tf_explain
-from timing import Spent, figure, growth, interleaved, ratio, wall
+from timing import Spent, figure, growth, in_one_arena, interleaved, ratio, wall
 
 from fm_callback.backends import BACKEND, compiled
 from fm_callback.extractor import Capture
@@ -34,9 +35,14 @@ def main() -> None:
     """Measures and prints."""
     parser = arguments(__doc__, repeats=15)
     parser.add_argument("--captures", type=int, default=300, help="captures over which memory is watched (default 300)")
+    parser.add_argument("--memory", action="store_true", help="watch memory, and nothing else")
     options = parser.parse_args()
     if options.quick:
         options.captures = 40
+    if options.memory:
+        memory(subject(options), options.captures)
+        return
+    in_one_arena([__file__, *sys.argv[1:], "--memory"])
     watched = subject(options)
     model, batch, _ = watched
     capture = Capture(model, batch, "all", 32)
@@ -47,8 +53,6 @@ def main() -> None:
 
     with Watched(watched) as ours, tempfile.TemporaryDirectory() as folder:
         print(f"step 0, compilation included: {ours.step_zero:.1f} s")
-        growth("bare passes", lambda: wait(forward(tensor)), options.captures, settled=20)
-        growth("captures", ours.step, options.captures, settled=20, at_most=5)
         ways: dict[str, Callable[[], Any]] = {
             BARE: lambda: wait(forward(tensor)),
             "forward pass that keeps the maps, awaited": lambda: wait(capture.outputs(tensor)),
@@ -78,6 +82,16 @@ def main() -> None:
     figure("training thread", blocked, unit=" ms", at_most=5 if accelerated() and BACKEND == "jax" else None)
     if BACKEND == "torch":
         print("torch runs eagerly: nothing is compiled, and the bare pass is one eager call")
+
+
+def memory(watched: Subject, captures: int) -> None:
+    """Prints by how much memory grows over many captures, and over as many bare passes."""
+    model, batch, _ = watched
+    tensor = keras.ops.convert_to_tensor(batch)
+    forward = compiled(model, lambda inputs: model(inputs, training=False))
+    growth("bare passes", lambda: wait(forward(tensor)), captures, settled=20)
+    with Watched(watched) as ours:
+        growth("captures", ours.step, captures, settled=20, at_most=5)
 
 
 def table(times: dict[str, list[Spent]]) -> None:

@@ -3,6 +3,8 @@
 import ctypes
 import gc
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -63,37 +65,45 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def held() -> float:
-    """Resident memory of this process in MB once its allocator has given back what is free (of glibc's)."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    return resident()
+def in_one_arena(command: Sequence[str]) -> None:
+    """Runs a Python script that calls `growth`, with an allocator that tells what is held from what is kept free.
+
+    glibc gives each thread an arena, and how much is free in which depends on which of TensorFlow's threads ran what: a bare
+    forward pass makes resident memory swing by 15 MB and more.
+    """
+    subprocess.run([sys.executable, *command], env=os.environ | {"MALLOC_ARENA_MAX": "1"}, check=True)
 
 
 def growth(name: str, way: Callable[[], Any], calls: int, *, settled: int, at_most: float | None = None) -> None:
-    """Calls `way` again and again, and prints by how many MB memory has grown after the first `settled` calls.
+    """Calls `way` again and again, and prints by how many MB resident memory has grown after the first `settled` calls.
 
-    Resident memory swings with what the allocator happens to keep free, by 10 MB and more in a bare forward pass: what is held
-    beyond that is measured before and after. The swinging one is counted from as many calls after that, since measuring empties it.
+    Read before and after all calls, each time once the allocator has given back what is free; between, as it is.
     """
+    libc = ctypes.CDLL(None)
+    libc.prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: huge pages, which numpy asks for, come and go by 2 MB
+
+    def held() -> float:
+        gc.collect()
+        libc.malloc_trim(0)
+        return resident()
+
+    sizes = []
     for _ in range(settled):
         way()
     before = held()
-    sizes = []
     for _ in range(calls):
         way()
         sizes.append(resident())
     after = held()
-    start, later = sizes[settled - 1], sizes[settled:]
-    part = -(-len(later) // 4)
-    quarters = [f"{median(later[at : at + part]) - start:+.1f}" for at in range(0, len(later), part)]
-    print(
-        f"resident memory of {calls:,} {name}, MB more than after {settled}, medians of quarters: {', '.join(quarters)}"
+    part = -(-calls // 4)
+    quarters = [f"{median(sizes[at : at + part]) - before:+.1f}" for at in range(0, calls, part)]
+    print(f"resident memory during {calls:,} {name}, MB more than before, medians of quarters: {', '.join(quarters)}")
+    figure(
+        f"resident memory after {calls:,} {name}, more than after {settled}",
+        after - before,
+        at_most=at_most,
+        unit=" MB",
     )
-    figure(f"memory held after {calls:,} {name}, more than before them", after - before, at_most=at_most, unit=" MB")
-    what = f"of {calls:,} {name}, more than after {settled}"
-    figure(f"resident memory at the end {what}", later[-1] - start, at_most=at_most, unit=" MB")
-    figure(f"highest resident memory {what}", max(later) - start, at_most=at_most, unit=" MB")
 
 
 def figure(

@@ -225,7 +225,7 @@ def summary(scores: np.ndarray) -> Summary:
     if not known:
         return Summary(np.nan, np.nan, np.nan, None)
     median = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2
-    return Summary(known[-1], known[0], median, int(np.nanargmax(scores)))
+    return Summary(known[-1], known[0], median, int(np.argmax(scores == known[-1])))
 
 
 @dataclass(frozen=True)
