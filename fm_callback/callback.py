@@ -77,6 +77,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         images: bool = True,
     ) -> None:
         super().__init__()
+        if not isinstance(log_dir, (str, bytes, os.PathLike)):
+            raise ValueError(f"log_dir must be a directory's path; received {log_dir!r}")
         if "://" in os.fsdecode(log_dir):
             raise ValueError(
                 f"log_dir must be a local directory; received {log_dir!r}. Write locally and copy the logs"

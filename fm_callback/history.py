@@ -96,6 +96,7 @@ class LayerHistory:
 _COLUMNS = {
     "best AUROC": ("mask_auroc", "best"),
     "median AUROC": ("mask_auroc", "median"),
+    "lowest AUROC": ("mask_auroc", "lowest"),
     "mask IoU": ("mask_iou", "best"),
     "edge AUROC": ("edge_auroc", "median"),
 }
@@ -106,8 +107,9 @@ def table(histories: list[LayerHistory]) -> list[list[str]] | None:
 
     Columns: the layer; the first step at which its highest channel's mask AUROC is .9 or more, if enough cells say so; at
     the last step, the best channel and its mask AUROC beside that of the first step of this process, the median
-    channel's, the best mask IoU, the median edge AUROC. The best of many channels is above chance by chance: the first
-    step, if that is the untrained network, says by how much.
+    channel's and the lowest (near 0 a channel shows the mask just as well, as its dark side), the best mask IoU, the
+    median edge AUROC. The best of many channels is above chance by chance: the first step, if that is the untrained
+    network, says by how much.
     """
     scored = [(history, history.start) for history in histories if history.start is not None]
     if not scored:

@@ -85,7 +85,7 @@ def _facts(plan: Plan, cells: Cells, step_unit: str, probe_images: int) -> Layer
 
 def _description(plan: Plan) -> str:
     """What stands beside the picture in TensorBoard: which layer, which channels, how it is scaled."""
-    number = "" if plan.info.number is None else f"#{plan.info.number} "
+    number = "" if plan.info.number is None else f"Layer #{plan.info.number}: "  # a # in front would make a heading
     kernel = "" if plan.kernel is None else "×".join(map(str, plan.kernel)) + " "
     activation = f", {plan.activation}" if plan.activation else ""
     *axes, total = plan.shape

@@ -132,7 +132,7 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
         ignore: The label or labels to leave out, or None.
 
     Raises:
-        ValueError: if the array has another shape or dtype, a label is both, or none of `foreground` occurs.
+        ValueError: if the array has another shape or dtype, a label is both, none of `foreground` occurs, or nothing else does.
     """
     labels = keras.ops.convert_to_numpy(masks) if keras.ops.is_tensor(masks) else np.asarray(masks)
     if labels.dtype.kind not in "biu":
@@ -155,7 +155,12 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
         raise ValueError(
             f"`masks` hold no pixel of `foreground`={foreground!r}; the labels in them are {np.unique(labels)[:20].tolist()}"
         )
-    return Masks(found, np.isin(labels, outside) if ignore is not None else None)
+    ignored = np.isin(labels, outside) if ignore is not None else None
+    if (found if ignored is None else found | ignored).all():
+        raise ValueError(
+            f"`masks` hold no background: all pixels are `foreground`={foreground!r}{'' if ignore is None else f' or `ignore`={ignore!r}'}"
+        )
+    return Masks(found, ignored)
 
 
 def _labels(name: str, value: int | Iterable[int]) -> list[int]:

@@ -310,6 +310,7 @@ def test_a_wrong_configuration_fails_before_the_first_batch(tmp_path, options, m
         ({"update_freq": 0}, "received 0"),
         ({"every": 0}, "received 0"),
         ({"log_dir": "gs://bucket/logs"}, "must be a local directory"),
+        ({"log_dir": None}, "log_dir must be a directory's path; received None"),
         ({"masks": MASKS / 2.0}, "integer or bool"),
     ],
 )

@@ -163,6 +163,8 @@ def test_labels_become_foreground_and_ignore():
         (TRIMAP / 2, 1, None, "labels, integer or bool; received dtype float64"),
         (np.zeros((1, 2, 3, 4, 5), int), 0, None, r"received \(1, 2, 3, 4, 5\)"),
         (TRIMAP, 7, None, r"no pixel of `foreground`=7; the labels in them are \[0, 1, 2\]"),
+        (TRIMAP, [0, 1, 2], None, r"hold no background: all pixels are `foreground`=\[0, 1, 2\]"),
+        (TRIMAP, [0, 1], 2, r"hold no background: all pixels are `foreground`=\[0, 1\] or `ignore`=2"),
         (TRIMAP, 0, 0, r"label \[0\] is in both"),
         (TRIMAP, "pet", None, "`foreground` must be a label"),
         (TRIMAP, [], None, "`foreground` must be a label"),

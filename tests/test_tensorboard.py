@@ -56,6 +56,10 @@ def test_the_images_tab_lists_every_layer_and_every_step_once(log_dir, fast):
         hostile = {"feature_maps/" + layer_tags([HOSTILE])[0]}
         runs = {"feature_maps": expected, "feature_maps_2": expected, BY_HAND: hostile}
         assert {run: set(found) for run, found in tags.items()} == runs
+        descriptions = [
+            entry["description"] for tag in ("feature_maps", "feature_maps_2") for entry in tags[tag].values()
+        ]
+        assert all("Layer #" in each and "<h" not in each for each in descriptions), "Markdown, but no heading"
         for run, steps in (("feature_maps", [0, 1, 2, 3, 4]), ("feature_maps_2", [0, 1]), (BY_HAND, [0])):
             for tag in runs[run]:
                 path = f"/data/plugin/images/images?run={quote(run, safe='')}&tag={quote(tag, safe='')}&sample=0"

@@ -84,6 +84,39 @@ def test_keys(tab):
     assert not tab.frame.locator("dialog").is_visible()
 
 
+def test_the_first_key_marks_a_layer_at_an_end(tab):
+    for key, layer in (("j", "stem"), ("k", "head")):
+        tab.open()
+        tab.press(key)
+        assert tab.frame.locator(".row[aria-current]").get_attribute("aria-label") == f"layer {layer}"
+
+
+def test_a_link_to_what_is_not_there_says_what_is_shown(tab):
+    tab.open(run="nowhere", layer="nonsense")
+    notices = " ".join(tab.frame.locator(".notice").all_inner_texts())
+    assert "no run “nowhere”" in notices and "no layer “nonsense”: “head” is shown" in notices
+    tab.open(layer="down")
+    assert tab.frame.locator(".notice").count() == 0
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 700), (1280, 600)])
+def test_only_the_view_scrolls(tab, width, height):
+    tab.page.set_viewport_size({"width": width, "height": height})
+    for view in VIEWS:
+        tab.open(view=view, layer="down")
+        size = "[document.documentElement.scrollHeight, document.documentElement.clientHeight]"
+        document, window = tab.script.evaluate(size)
+        assert document == window, view
+
+
+def test_a_linked_layer_is_in_view(tab):
+    tab.page.set_viewport_size({"width": 390, "height": 600})
+    tab.open(layer="up")
+    tab.page.wait_for_timeout(500)
+    row, page = tab.frame.locator(".row[aria-current]").bounding_box(), tab.frame.locator("main").bounding_box()
+    assert page["y"] <= row["y"] and row["y"] + row["height"] <= page["y"] + page["height"]
+
+
 def test_layer_shows_values_and_sorts(tab):
     tab.open(view="layer", layer="down")
     tiles = tab.frame.locator(".tile")
@@ -282,6 +315,17 @@ def test_depth_goes_from_input_to_mask(tab):
     assert "view=layer" in tab.hash()
 
 
+def test_curves_by_depth_keep_their_axis(tab):
+    tab.open(view="depth", measure="mask_auroc", step=0)
+    tab.frame.locator(".card .uplot").first.wait_for()
+    pictures = set()
+    for _ in range(7):  # the left edge of the picture holds the axis' numbers
+        axis = "(each) => [...each.querySelector('canvas').getContext('2d').getImageData(0, 0, 40, 200).data].join()"
+        pictures.add(tab.frame.locator(".card .uplot").first.evaluate(axis))
+        tab.press("ArrowRight")
+    assert len(pictures) == 1
+
+
 def test_the_address_reopens_what_was_seen(tab):
     tab.open(view="layer", layer="down", step=3, scale="layer", colour="viridis", sort="std", run="seed1/feature_maps")
     before = tab.script.evaluate("document.querySelector('main').innerText")
@@ -291,6 +335,29 @@ def test_the_address_reopens_what_was_seen(tab):
     tab.settle()
     assert tab.step == "epoch 3"
     assert tab.script.evaluate("document.querySelector('main').innerText") == before
+
+
+@pytest.mark.parametrize("view", ["evolution", "channel"])
+def test_a_saved_picture_cuts_nothing_in_two(tab, view):
+    tab.page.set_viewport_size({"width": 390, "height": 500})
+    tab.open(view=view, layer="down", channel=4)
+    tab.script.evaluate("document.querySelector('main').scrollTop = 90")
+    tab.page.wait_for_timeout(500)
+    tab.settle()
+    blocks = tab.script.evaluate(
+        """() => {
+          const view = document.querySelector("main"), page = view.getBoundingClientRect();
+          const head = view.querySelector(".columns")?.offsetHeight ?? 0;
+          const boxes = [...view.querySelectorAll(".row, .tile, .card, figure, .about")].map((each) => each.getBoundingClientRect());
+          const seen = boxes.filter((box) => box.bottom > page.top + head + 1 && box.top < page.bottom - 1);
+          return Math.max(...seen.map((box) => box.bottom)) - Math.min(...seen.map((box) => box.top)) + head;
+        }"""
+    )
+    tab.frame.get_by_text("Save", exact=True).click()
+    with tab.page.expect_download() as download:
+        tab.frame.get_by_text("This view (PNG)").click()
+    picture = Image.open(download.value.path())
+    assert blocks + 20 < picture.height < blocks + 110, "whole blocks, and what they mean above them"
 
 
 @pytest.mark.parametrize("view", VIEWS)

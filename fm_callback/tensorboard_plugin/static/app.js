@@ -4,7 +4,7 @@ import { FORMAT, load, log } from "./log.js";
 import { Bar } from "./bar.js";
 import { Context } from "./context.js";
 import { Keyboard } from "./keys.js";
-import { run, state, steps } from "./state.js";
+import { layer, run, state, steps } from "./state.js";
 import { Evolution } from "./views/evolution.js";
 import { Layer } from "./views/layer.js";
 import { Channel } from "./views/channel.js";
@@ -49,6 +49,12 @@ function Notices({ error, cap }) {
   if (error) notices.push(html`${error} <button class="link" onClick=${() => load()}>Try again</button>`);
   if (run.value.newest > FORMAT) {
     notices.push(`This run was written by a newer version of fm_callback (format ${run.value.newest}; this page knows ${FORMAT}). What is shown may be incomplete: upgrade fm-callback where TensorBoard runs.`);
+  }
+  if (state.run.value !== null && state.run.value !== run.value.run) {
+    notices.push(`This log has no run “${state.run.value}”: “${run.value.name}” is shown.`);
+  }
+  if (state.layer.value !== null && layer.value && state.layer.value !== layer.value.layer) {
+    notices.push(`This run has no layer “${state.layer.value}”: “${layer.value.path ?? layer.value.layer}” is shown.`);
   }
   if (cap && steps.value.length >= cap) {
     notices.push(html`TensorBoard kept ${steps.value.length} steps of this run and dropped others at random. To see more, start it with <code>--samples_per_plugin=feature_maps=${cap * 10}</code>.`);

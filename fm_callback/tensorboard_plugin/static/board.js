@@ -1,7 +1,7 @@
 // Pictures to compare: some maps of a layer on one canvas, and the signed difference of two such.
 
 import { compose, contour } from "./compose.js";
-import { mapSize } from "./maps.js";
+import { columnsFor } from "./maps.js";
 import { keyOf } from "./pictures.js";
 import { MAPS, pixel } from "./scale.js";
 
@@ -20,7 +20,7 @@ function board(columns, places, map) {
 
 export function painted({ picture, layer, step, numbers, places, colour, image, range, mask }) {
   const map = { width: Math.floor(picture.width / layer.columns), height: Math.floor(picture.height / layer.rows) };
-  const made = board(columnsOf(layer, places), places, map), { columns, unit, gap } = made;
+  const made = board(columnsFor(layer, places.length, 1.3), places, map), { columns, unit, gap } = made;
   const width = map.width * unit, height = map.height * unit;
   const drawn = compose({
     layer, picture, key: keyOf(layer, step, image), numbers, step, places, columns, colour, width, height, gap, range,
@@ -28,14 +28,6 @@ export function painted({ picture, layer, step, numbers, places, colour, image, 
   });
   made.canvas.getContext("2d").putImageData(drawn, 0, 0);
   return made;
-}
-
-// About a third wider than high, without holes where that is possible.
-function columnsOf(layer, places) {
-  const [height, width] = mapSize(layer), ideal = Math.sqrt((places.length * height * 1.3) / width);
-  const even = places.map((_, at) => at + 1).filter((count) => places.length % count === 0 && count >= 0.7 * ideal && count <= 1.7 * ideal);
-  const nearest = (best, count) => (Math.abs(count - ideal) < Math.abs(best - ideal) ? count : best);
-  return even.length ? even.reduce(nearest) : Math.min(places.length, Math.ceil(ideal));
 }
 
 // Where a point of a board lies: {index among the places, x, y in the map}, or null in a gap.

@@ -49,7 +49,7 @@ function options(latest, { lines, hint, names, format, range, height, width }) {
     padding: [8, 12, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     legend: { live: true, markers: { width: 2, dash: (_, series) => (lines[series - 1].dash ? "dashed" : "solid") } },
-    scales: { x: { time: false }, y: range ? { range: () => range } : latest.current.level == null ? {} : { range: (_, low, high) => around(low, high, latest.current.level) } },
+    scales: { x: { time: false }, y: range ? { range: () => range } : {} },
     axes: [
       { ...axis, size: 26, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) },
       { ...axis, size: 46, grid: { stroke: ink("--line"), width: 1 }, values: (_, ticks) => ticks.map((tick) => format(tick)) },
@@ -70,9 +70,6 @@ function options(latest, { lines, hint, names, format, range, height, width }) {
     },
   };
 }
-
-// A range of scores in which the level of chance is always seen.
-const around = (low, high, level) => [Math.max(Math.min(low, level) - 0.05, 0), Math.min(Math.max(high, level) + 0.05, 1)];
 
 // The line where we are, and the level of chance.
 function rule(plot, { at, level }, ink) {

@@ -39,7 +39,8 @@ const ACTIONS = {
 
 export function moveLayer(by) {
   const layers = (run.peek()?.layers ?? []).filter((each) => !each.problem);
-  const next = layers[layers.indexOf(layer.peek()) + by];
+  const chosen = layers.some((each) => each.layer === state.layer.peek()); // or none is marked yet
+  const next = chosen ? layers[layers.indexOf(layer.peek()) + by] : layers.at(by > 0 ? 0 : -1);
   if (next) state.layer.value = next.layer;
 }
 

@@ -23,10 +23,17 @@ export function tileSize(layer, most) {
   return { width: Math.max(Math.round(width * scale), 10), height: Math.max(Math.round(height * scale), 10) };
 }
 
-// A sheet of many channels that fits a width, about twice as wide as high; strips lie below each other.
+// In how many columns maps stand, so that all are about `aspect` times as wide as high, without holes where that is possible.
+export function columnsFor(layer, count, aspect) {
+  const [height, width] = mapSize(layer), ideal = Math.sqrt((count * height * aspect) / width);
+  const even = Array.from({ length: count }, (_, at) => at + 1).filter((columns) => count % columns === 0 && columns >= 0.7 * ideal && columns <= 1.7 * ideal);
+  const nearest = (best, columns) => (Math.abs(columns - ideal) < Math.abs(best - ideal) ? columns : best);
+  return even.length ? even.reduce(nearest) : Math.min(count, Math.ceil(ideal));
+}
+
+// A sheet of many channels that fits a width, about twice as wide as high.
 export function sheet(layer, places, width, most) {
-  const [high, wide] = mapSize(layer);
-  const columns = Math.min(places.length, Math.max(wide > 4 * high ? 1 : 8, Math.ceil(Math.sqrt((2 * places.length * high) / wide))));
+  const [high, wide] = mapSize(layer), columns = columnsFor(layer, places.length, 2);
   const across = Math.max(Math.floor(Math.min((width - columns + 1) / columns, most * Math.max(wide / high, 1))), 2);
   const height = Math.min(Math.max(Math.round((across * high) / wide), 6), 2 * across);
   const rows = Math.ceil(places.length / columns);

@@ -54,7 +54,8 @@ function still(element) {
     if (canvas.width && canvas.height) picture.src = canvas.toDataURL();
     picture.className = canvas.className;
     const { width, height } = canvas.getBoundingClientRect(), { imageRendering, objectFit } = getComputedStyle(canvas);
-    picture.style.cssText = `${canvas.style.cssText}; width: ${width}px; height: ${height}px; display: block; image-rendering: ${imageRendering}; object-fit: ${objectFit}`;
+    const size = width ? `width: ${width}px; height: ${height}px;` : ""; // none where it is not seen
+    picture.style.cssText = `${canvas.style.cssText}; ${size} display: block; image-rendering: ${imageRendering}; object-fit: ${objectFit}`;
     canvases[at].replaceWith(picture);
   });
   const selects = copy.querySelectorAll("select");
@@ -67,22 +68,37 @@ function still(element) {
   return copy;
 }
 
-const HEAD = 32; // above the picture: a line that says what it is
 const FOOT = 16;
+const BLOCKS = ".row, .tile, .card, figure, .about, .side-name"; // what is saved whole or not at all
+
+// What of the view is seen in the window, in pixels of the view: from the first block that is seen in part to the last.
+function seen(view) {
+  const { top } = view.getBoundingClientRect(), head = view.querySelector(".columns")?.offsetHeight ?? 0;
+  const from = top + head, to = top + view.clientHeight;
+  const boxes = [...view.querySelectorAll(BLOCKS)].map((block) => block.getBoundingClientRect()).filter((box) => box.height && box.bottom > from + 1 && box.top < to - 1);
+  const end = Math.min(to, view.firstElementChild.getBoundingClientRect().bottom + FOOT);
+  const first = view.scrollTop ? Math.min(from, ...boxes.map((box) => box.top)) - head : top;
+  return { start: Math.floor(first - top), end: Math.ceil(Math.max(end, ...boxes.map((box) => box.bottom + FOOT)) - top) };
+}
 
 // The view as it stands in the window, under the meaning of its colours. The browser draws a copy of it inside an SVG.
 async function savePicture() {
   const view = document.getElementById("view"), { clientWidth: width, scrollTop } = view;
-  const height = Math.ceil(Math.min(view.clientHeight, view.firstElementChild.getBoundingClientRect().bottom - view.getBoundingClientRect().top + FOOT));
+  const { start, end } = seen(view), height = end - start, top = scrollTop + start;
   const copy = still(view);
-  for (const head of copy.querySelectorAll(".columns")) head.style.cssText = `position: relative; top: ${scrollTop}px`;
-  copy.style.cssText = `position: absolute; top: ${-scrollTop}px; left: 0; width: ${width}px; overflow: visible`;
+  for (const head of copy.querySelectorAll(".columns")) head.style.cssText = `position: relative; top: ${top}px`;
+  copy.style.cssText = `position: absolute; top: ${-top}px; left: 0; width: ${width}px; overflow: visible`;
   const title = document.createElement("div"), what = document.createElement("span");
   title.className = "picture-title";
   title.append(what, still(document.querySelector(".legend")));
   what.textContent = [run.value.name, stepName(layer.value, step.value), `probe image ${image.value + 1}`, `scale: ${SCALES[state.scale.value]}`, state.colour.value].join(" · ");
+  title.style.cssText = `position: absolute; width: ${width}px`; // to see how high it will be
+  document.body.append(title);
+  const above = title.offsetHeight;
+  title.remove();
+  title.removeAttribute("style");
   const inside = document.createElement("div");
-  inside.style.cssText = `position: absolute; inset: ${HEAD}px 0 0 0; overflow: hidden; height: ${height}px`;
+  inside.style.cssText = `position: absolute; inset: ${above}px 0 0 0; overflow: hidden; height: ${height}px`;
   inside.append(copy);
   const body = document.createElement("div");
   body.className = "picture";
@@ -91,11 +107,11 @@ async function savePicture() {
   const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText).join("\n");
   const content = new XMLSerializer().serializeToString(body), style = new XMLSerializer().serializeToString(document.createTextNode(rules));
   const theme = document.documentElement.dataset.theme;
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + HEAD}" data-theme="${theme}"><foreignObject width="100%" height="100%"><style xmlns="http://www.w3.org/1999/xhtml">${style}</style>${content}</foreignObject></svg>`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + above}" data-theme="${theme}"><foreignObject width="100%" height="100%"><style xmlns="http://www.w3.org/1999/xhtml">${style}</style>${content}</foreignObject></svg>`;
   const picture = new Image();
   picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await picture.decode();
-  const scale = window.devicePixelRatio || 1, canvas = new OffscreenCanvas(width * scale, (height + HEAD) * scale);
+  const scale = window.devicePixelRatio || 1, canvas = new OffscreenCanvas(width * scale, (height + above) * scale);
   const context = canvas.getContext("2d");
   context.scale(scale, scale);
   context.drawImage(picture, 0, 0);

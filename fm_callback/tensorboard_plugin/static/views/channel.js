@@ -34,7 +34,7 @@ export function Channel() {
         <p class="second">scores over ${chosen < 0 ? basis(of) : basis(of, 1)}</p>
       </div>
       <figure><${Maps} layer=${of} at=${current} places=${[at]} columns=${1} gap=${0} ...${size} label=${`channel ${of.channels[at]}, ${stepName(of, step.value)}`} /><figcaption>${stepName(of, step.value)}</figcaption></figure>
-      ${["image", "mask"].map((kind) => run.value.probe[`${kind}s`] > image.value && html`<figure><span class="beside"><${ProbePicture} kind=${kind} at=${image.value} outlined=${kind === "image"} label=${kind === "image" ? "input" : "true mask"} /></span><figcaption>${kind === "image" ? "input" : "true mask"}</figcaption></figure>`)}
+      ${["image", "mask"].map((kind) => run.value.probe[`${kind}s`] > image.value && html`<figure><span class="beside" style=${{ width: `${size.width}px` }}><${ProbePicture} kind=${kind} at=${image.value} outlined=${kind === "image"} label=${kind === "image" ? "input" : "true mask"} /></span><figcaption>${kind === "image" ? "input" : "true mask"}</figcaption></figure>`)}
     </section>
     <${Strip} of=${of} at=${at} size=${small} by=${by} numbers=${numbers} />
     <section class="charts" aria-label="numbers of the channel">${numbers && charts(numbers).map(([title, names]) => html`<${Chart} key=${title} of=${of} numbers=${numbers} at=${at} title=${title} names=${names} />`)}</section>

@@ -9,7 +9,7 @@ import { Curves } from "../curves.js";
 import { Heatmap } from "./heatmap.js";
 import { field, fields, image, openAt, place, run, state, step, steps } from "../state.js";
 import { Segments, useNear, useWidth } from "../widgets.js";
-import { effect, html, useEffect } from "../ui.js";
+import { effect, html, useEffect, useMemo } from "../ui.js";
 
 const current = () => step.value;
 
@@ -59,10 +59,27 @@ function Station({ layer, by, cell }) {
   </button></li>`;
 }
 
+// One range for the curves of all steps, in which the level of chance is seen: when they move, it is not the axis.
+function rangeOf(tables, by) {
+  let low = by.chance ?? Infinity, high = by.chance ?? -Infinity;
+  for (const name of by.field === "mask_auroc" && fields.value.includes("edge_auroc") ? [by.field, "edge_auroc"] : [by.field]) {
+    for (const table of tables) {
+      for (const at of table.steps) {
+        const { highest, median } = table.summary(at, name);
+        for (const value of name === by.field ? [highest, median] : [median]) if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
+      }
+    }
+  }
+  if (!(low < high)) return undefined;
+  const room = 0.05 * (high - low);
+  return by.score ? [Math.max(low - room, 0), Math.min(high + room, 1)] : [low - room, high + room];
+}
+
 // Scores by depth: now and before training, the median beside the best, because the best of many is high by chance.
 function Profile({ layers, by }) {
-  const tables = layers.map((layer) => numbersOf(layer).value);
-  if (tables.some((table) => !table)) return html`<section class="card"><h2>By depth</h2><p class="ghost" style="height: 220px; width: 100%">loading</p></section>`;
+  const tables = layers.map((layer) => numbersOf(layer).value), loaded = tables.every(Boolean);
+  const range = useMemo(() => (loaded ? rangeOf(tables, by) : undefined), [by.field, ...tables]);
+  if (!loaded) return html`<section class="card"><h2>By depth</h2><p class="ghost" style="height: 220px; width: 100%">loading</p></section>`;
   const now = step.value, first = steps.value[0];
   const line = (name, which, at) => tables.map((table) => table.summary(at, name)[which]);
   const best = by.score ? "best" : "highest";
@@ -82,7 +99,7 @@ function Profile({ layers, by }) {
   const span = (values) => (Math.min(...values) === Math.max(...values) ? `${values[0]}` : `${Math.min(...values).toLocaleString("en")} to ${Math.max(...values).toLocaleString("en")}`);
   return html`<section class="card"><h2>${by.label[0].toUpperCase() + by.label.slice(1)} by depth</h2>
     <p class="note">Layers in model order; the ${best} of ${span(counts)} channels, over ${span(cells)} cells × ${layers[0].probe_images} images. ${by.chance ? "The dotted level is chance, .5: the best of many lies above it even untrained." : ""}</p>
-    <${Curves} title="by depth" x=${x} hint="Point at a layer for its values; click to open it." lines=${lines} height=${230} level=${by.chance ?? null} range=${by.share ? [0, 1] : undefined} names=${(value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "")} format=${(value) => format(value, by)}
+    <${Curves} title="by depth" x=${x} hint="Point at a layer for its values; click to open it." lines=${lines} height=${230} level=${by.chance ?? null} range=${by.share ? [0, 1] : range} names=${(value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "")} format=${(value) => format(value, by)}
       onPick=${(index) => openAt("layer", layers[index], step.peek())} />
   </section>`;
 }

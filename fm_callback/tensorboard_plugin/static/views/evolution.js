@@ -6,7 +6,7 @@ import { format, measure } from "../measures.js";
 import { prefetch } from "../pictures.js";
 import { field, image, openAt, place, run, state, step, steps } from "../state.js";
 import { Facts, LayerName, Meter, Sparkline, basis, useNear, useWidth } from "../widgets.js";
-import { effect, html, useEffect, useMemo, useSignal } from "../ui.js";
+import { effect, html, useEffect, useMemo, useRef, useSignal } from "../ui.js";
 
 const NARROW = 640;
 const SOON = 4; // rows that are asked for before it is known what is on the screen
@@ -88,7 +88,14 @@ function Row({ layer, columns, plan, guess }) {
     return () => visible.delete(layer);
   }, [near, layer]);
   const chosen = layer.layer === state.layer.value;
-  useEffect(() => chosen && ref.current.scrollIntoView({ block: "nearest" }), [chosen]);
+  const shown = useRef(false);
+  useEffect(() => {
+    const later = shown.current;
+    shown.current = true;
+    if (!chosen) return;
+    const frame = requestAnimationFrame(() => bring(ref.current, later)); // the page's width is known by then
+    return () => cancelAnimationFrame(frame);
+  }, [chosen]);
   if (layer.problem) {
     return html`<section ref=${ref} class="row"><h2 class="names"><${LayerName} layer=${layer} /></h2><p class="cannot">${layer.problem}</p></section>`;
   }
@@ -105,6 +112,12 @@ function Row({ layer, columns, plan, guess }) {
       ${near && html`<${Cell} layer=${layer} at=${current} places=${places} size=${large} />`}
     </div>
   </section>`;
+}
+
+// Rows grow a little when their numbers come: with the page's opening, the chosen one is brought to the middle.
+function bring(row, later) {
+  const page = document.getElementById("view").getBoundingClientRect(), { top, bottom } = row.getBoundingClientRect();
+  if (later || top < page.top || bottom > page.bottom) row.scrollIntoView({ block: later ? "nearest" : "center" });
 }
 
 const current = () => step.value;

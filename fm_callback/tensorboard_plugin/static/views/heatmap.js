@@ -40,7 +40,7 @@ export function Heatmap({ layers, by: chosen }) {
   const options = [["highest", `${by.score && !ofLayers ? "best" : "highest"} channel`], ["median", "median channel"], ...[...measures.keys()].map((name) => [name, measure(name).label])];
   return html`<section class="card heat">
     <h2>${by.field === "mask_auroc" ? "When does a layer become a mask?" : `${by.label[0].toUpperCase() + by.label.slice(1)}, layer × ${layers[0].step_unit}`}</h2>
-    <div class="tools"><span class="second">${by.label},</span><${Choice} hideLabel label="of each layer" value=${which} options=${options} onPick=${(picked) => (state.heat.value = picked === "highest" ? null : picked)} />${ends.every(Number.isFinite) && html`<span class="colour-bar"><span>${format(ends[0], by)}</span><i class="shades"></i><span>${format(ends[1], by)}</span></span>`}</div>
+    <div class="tools">${!ofLayers && html`<span class="second">${by.label},</span>`}<${Choice} hideLabel label="of each layer" value=${which} options=${options} onPick=${(picked) => (state.heat.value = picked === "highest" ? null : picked)} />${ends.every(Number.isFinite) && html`<span class="colour-bar"><span>${format(ends[0], by)}</span><i class="shades"></i><span>${format(ends[1], by)}</span></span>`}</div>
     ${tables.some((table) => !table) ? html`<p class="ghost" style="height: 230px; width: 100%">loading</p>` : html`<${Cells} layers=${layers} grid=${grid} ends=${ends} by=${by} name=${`${which} ${by.field}`} />`}
   </section>`;
 }
