@@ -8,6 +8,7 @@ import operator
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -39,9 +40,9 @@ def compiled(model: keras.Model, function: Function) -> Function:
         A function of the same signature.
     """
     if BACKEND == "torch":
-        return stateless(function)
+        return uncompiled(model, function)
     if BACKEND == "tensorflow":
-        return _for_variables(model, lambda _: sys.modules["tensorflow"].function(stateless(function), autograph=False))
+        return _for_variables(model, lambda variables: _with_foreign(stateless(function), variables))
 
     def trace(variables: list[keras.Variable]) -> Function:
         jitted = sys.modules["jax"].jit(_with_values(function, variables))
@@ -102,6 +103,50 @@ def _for_variables(model: keras.Model, trace: Callable[[list[keras.Variable]], F
     return run
 
 
+def _with_foreign(function: Function, variables: list[keras.Variable]) -> Function:
+    """Compiles a function on TensorFlow; its own variables that Keras does not know, such as a generator's state, are put back."""
+    ours = {id(variable.value) for variable in variables}
+    concrete: Any = None
+    foreign: list[Any] = []
+
+    def run(inputs: Any) -> Any:
+        nonlocal concrete, foreign
+        if concrete is None:
+            concrete = sys.modules["tensorflow"].function(function, autograph=False).get_concrete_function(inputs)
+            foreign = [variable for variable in concrete.graph.variables if id(variable) not in ours]
+        before = [variable.read_value() for variable in foreign]
+        try:
+            return concrete(inputs)
+        finally:
+            for variable, value in zip(foreign, before, strict=True):
+                variable.assign(value)
+
+    return run
+
+
+def uncompiled(model: keras.Model, function: Function) -> Function:
+    """`function` as `compiled` has it, but its Python runs each time."""
+    run_inert = stateless(function)
+
+    def run(inputs: Any) -> Any:
+        with buffers_kept(model):
+            return run_inert(inputs)
+
+    return run
+
+
+@contextmanager
+def buffers_kept(model: keras.Model) -> Iterator[None]:
+    """On torch: the model's buffers, which Keras does not know, put back."""
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()] if BACKEND == "torch" else []
+    try:
+        yield
+    finally:
+        for buffer, value in before:
+            with sys.modules["torch"].no_grad():
+                buffer.copy_(value)
+
+
 def _with_values(function: Function, variables: list[keras.Variable]) -> Callable[[list[Any], Any], Any]:
     return lambda values, inputs: stateless(function, zip(variables, values, strict=True))(inputs)
 
@@ -145,7 +190,7 @@ def stateless(function: Function, values: Any = ()) -> Function:
     """`function` under a stateless scope in which variables have the given values, and inert."""
 
     def run(inputs: Any) -> Any:
-        with keras.StatelessScope(state_mapping=values), inert():
+        with keras.StatelessScope(state_mapping=values), inert(), in_the_open():
             return function(inputs)
 
     return run
@@ -163,6 +208,35 @@ def inert() -> Iterator[None]:
     torch = sys.modules["torch"]
     with torch.no_grad(), torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
         yield
+
+
+_one_at_a_time = threading.RLock()
+
+
+@contextmanager
+def in_the_open() -> Iterator[None]:
+    """On TensorFlow: functions that the model compiles on its own run as parts of the one around them, on this thread.
+
+    Otherwise they would keep the trace, and training would meet it again: layers in evaluation mode, and as constants the
+    variables that were not there yet. And what is inside them could not be seen.
+    """
+    if BACKEND != "tensorflow":
+        yield
+        return
+    kind, thread = type(sys.modules["tensorflow"].function(lambda: None)), threading.get_ident()
+
+    def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+        python = function.python_function
+        if threading.get_ident() != thread or (getattr(python, "__module__", None) or "").startswith("tensorflow."):
+            return original(function, *args, **kwargs)
+        return python(*args, **kwargs)
+
+    with _one_at_a_time:
+        original, kind.__call__ = kind.__call__, call
+        try:
+            yield
+        finally:
+            kind.__call__ = original
 
 
 def synchronise(model: keras.Model) -> None:

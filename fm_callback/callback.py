@@ -131,6 +131,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             self._capture,
         )
         self._capture = self._recorder.capture
+        self._recorder.end_with(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._recorder is None:
@@ -204,7 +205,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             return False
 
     def _optimizer_iterations(self) -> int:
-        optimizer = self.model.optimizer
+        optimizer = getattr(self.model, "optimizer", None)  # none without `compile`
         return self._iterations if optimizer is None else int(optimizer.iterations)
 
     def _close(self) -> None:

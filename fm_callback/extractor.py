@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from fm_callback.backends import DEFERS, compiled, deferred, owned, pure, stateless, synchronise, to_host
+from fm_callback.backends import BACKEND, DEFERS, compiled, deferred, owned, pure, synchronise, to_host, uncompiled
 from fm_callback.format import NUMBERS
 from fm_callback.layers import Choice, ConvLayer, Found, brief, every_layer, find, inner, obstacle, select, specs_of
 from fm_callback.probe import as_batch
@@ -162,9 +162,9 @@ class Capture:
         self._model = model
         self._images = len(keras.tree.flatten(samples)[0])
         self._made_for = _identity(model, samples, layers, channels)
-        self._summarise = pure(_summarise)
-        self._eager = untraceable is not None
-        self._fast, self._slow = compiled(model, self._forward), stateless(self._forward)
+        self._summarise = pure(partial(_summarise))  # its own: TensorFlow would warn of many traces of one function
+        self._eager = untraceable is not None or BACKEND == "torch"
+        self._fast, self._slow = compiled(model, self._forward), uncompiled(model, self._forward)
         self._deferred = deferred(model, lambda inputs: self._summarise(self._forward(inputs))) if DEFERS else None
         if untraceable is not None:
             self._warn(untraceable)
@@ -182,7 +182,7 @@ class Capture:
         Returns:
             What is left to do, for any thread: it reads no weights. `arrays` takes it.
         """
-        if self._deferred is not None and not self._eager:
+        if self._deferred is not None and not self._runs_eagerly:
             with suppress(Exception):  # the plain way meets the same obstacle, and says so
                 return self._deferred(samples)
         return partial(self._summarise, self.outputs(samples))
@@ -193,7 +193,7 @@ class Capture:
         Args:
             samples: Tensors like the arrays with which the capture was made.
         """
-        if self._eager:
+        if self._runs_eagerly:
             return self._slow(samples)
         try:
             return self._fast(samples)
@@ -202,6 +202,11 @@ class Capture:
             outputs = self._slow(samples)  # raises again where the fault is the model's own
             self._warn(brief(error))
             return outputs
+
+    @property
+    def _runs_eagerly(self) -> bool:
+        """Whether the model's Python must run each time; a compiled pass would go on as at its trace."""
+        return self._eager or self._model.run_eagerly
 
     def _warn(self, reason: str) -> None:
         warnings.warn(
@@ -222,8 +227,10 @@ class Capture:
         with recording(self._model, visit):
             self._model(inputs, training=False)
         absent = [path for path in wanted if path not in outputs]
-        if absent and not self._eager:
+        if absent and not self._runs_eagerly:
             raise RuntimeError(f"{absent} could not be captured, though a first trace of the model had found them")
+        if absent:
+            warnings.warn(f"the layers {absent} took no part in a pass: NaN is stored of them", RuntimeWarning, 2)
         for path in absent:  # data decided otherwise than when the layers were found: nothing to show is not zero
             shape = (like.shape[0], *wanted[path].shape[:-1], len(wanted[path].channels))
             outputs[path] = keras.ops.full(shape, float("nan"), "float32")
@@ -255,7 +262,8 @@ def _identity(model: keras.Model, samples: Any, layers: Choice, channels: int | 
     """What a capture depends on. Objects are kept, not their ids: an id may come again."""
     shapes = [(batch.shape, str(batch.dtype)) for batch in keras.tree.flatten(samples)]
     choice = [layers if isinstance(layers, (int, np.integer, str)) or callable(layers) else list(layers), channels]
-    return shapes, choice, _Same(every_layer(model)), _Same(model.variables)
+    compiled_with = [getattr(model, "optimizer", None)]  # where Keras traces anew, so do we
+    return shapes, choice, _Same(every_layer(model)), _Same(model.variables), _Same(compiled_with)
 
 
 class _Same(list[Any]):

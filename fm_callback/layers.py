@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from fm_callback.backends import inert, scope, stateless, synchronise
+from fm_callback.backends import buffers_kept, in_the_open, inert, scope, synchronise, uncompiled
 from fm_callback.probe import as_batch
 from fm_callback.trace import Call, raised_in, recording
 
@@ -172,8 +172,9 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
         if not model.built:  # a layer that is built while we watch would be seen twice
             if isinstance(model, keras.Sequential):  # torch would take the batch size of its trial runs for the model's
                 model.build(keras.tree.flatten(specs)[0].shape)
-            tracer.compute_output_spec(specs)
-        with inert():
+            with buffers_kept(model), in_the_open():
+                tracer.compute_output_spec(specs)
+        with buffers_kept(model), inert(), in_the_open():
             outputs = tracer.compute_output_spec(specs)
             if tracer.variables_grew:
                 outputs = tracer.compute_output_spec(specs)
@@ -183,7 +184,7 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
             raise ValueError(
                 f"model {model.name!r} can't be traced without data ({untraceable}); give `samples`, one batch of its inputs"
             ) from error
-        outputs = stateless(tracer.call)(keras.tree.map_structure(keras.ops.convert_to_tensor, samples))
+        outputs = uncompiled(model, tracer.call)(keras.tree.map_structure(keras.ops.convert_to_tensor, samples))
     traced = iter(outputs)
     seen = [(call, _known_shape(next(traced)) if why is None else shape, why) for call, shape, why in tracer.calls]
     return Findings(_numbered(model, seen), untraceable)

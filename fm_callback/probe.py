@@ -13,8 +13,8 @@ from fm_callback.format import MASK_PIXELS
 def as_batch(samples: Any, model: keras.Model) -> Any:
     """Samples as the model takes them: with a batch axis, as numpy arrays, checked against the model's input.
 
-    Whether an array is one sample or a batch is decided by `model.input_shape`; where that is unknown, an array of up
-    to three axes is one sample and one of four a batch.
+    Whether an array is one sample or a batch is decided by `model.input_shape`; where that is unknown, arrays of up to
+    three axes are one sample, and with an array of four all of them are batches.
 
     Args:
         samples: An array, or a dict, list or tuple of arrays for a model with several inputs. A dict may name the inputs of any
@@ -38,7 +38,8 @@ def as_batch(samples: Any, model: keras.Model) -> Any:
         raise ValueError(
             f"`samples` holds {len(leaves)} arrays, but model {model.name!r} has {len(shapes)} inputs: {shapes}{stacked}"
         )
-    batches = [_batch(leaf, None if shapes is None else shapes[at]) for at, leaf in enumerate(leaves)]
+    single = all(leaf.ndim <= 3 for leaf in leaves)
+    batches = [_batch(leaf, None if shapes is None else shapes[at], single) for at, leaf in enumerate(leaves)]
     counts = {len(batch) for batch in batches}
     if len(counts) > 1:
         raise ValueError(
@@ -89,9 +90,9 @@ def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]] | None:
     return [tuple(each) for each in shape]
 
 
-def _batch(array: np.ndarray, shape: tuple[int | None, ...] | None) -> np.ndarray:
+def _batch(array: np.ndarray, shape: tuple[int | None, ...] | None, single: bool) -> np.ndarray:
     if shape is None:
-        return array[None] if array.ndim <= 3 else array
+        return array[None] if single else array
     for batch in (array, array[None]):
         if batch.ndim == len(shape) and all(
             want is None or want == have for want, have in zip(shape[1:], batch.shape[1:], strict=True)

@@ -5,7 +5,8 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,6 +117,7 @@ class Recorder:
         self._last = -1
         self._error: Exception | None = None
         self._blocked = 0.0
+        self._detach: Callable[[], Any] = lambda: None
         self.rows: list[list[str]] | None = None
         self.cost: Cost | None = None
         self.captured = self.recorded = 0
@@ -170,6 +172,12 @@ class Recorder:
         except RuntimeWarning:  # where warnings are errors, they still must not stop the training
             print(message)
 
+    def end_with(self, owner: object) -> None:
+        """Closes when `owner` is gone: an interrupted training tells callbacks nothing, and thread and model must not stay."""
+        end = weakref.finalize(owner, self.close)
+        end.atexit = False
+        self._detach = end.detach
+
     def close(self) -> None:
         """Waits until everything taken, and what is held, is on disk, and closes the file."""
         if self._background is None:
@@ -179,6 +187,7 @@ class Recorder:
             self._background.close()
             self.fail(self._background.error)
         atexit.unregister(self.close)
+        self._detach()
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -1,11 +1,14 @@
 """From `fit` to the event file: what is written when, and what is refused before the first batch."""
 
 import copy
+import gc
 import io
 import json
 import pickle
 import re
+import threading
 import warnings
+import weakref
 
 import keras
 import numpy as np
@@ -207,6 +210,39 @@ def test_channels_are_chosen_by_count_by_index_or_all(tmp_path):
     for at, (channels, expected) in enumerate([(2, [0, 1]), ([5, 3], [5, 3]), ("all", list(range(40)))]):
         fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / str(at), channels=channels, layers=["down"]), epochs=1)
         assert facts_of(tmp_path / str(at) / "feature_maps")["down/maps"]["channels"] == expected
+
+
+def test_an_interrupted_training_leaves_no_thread_and_no_model(tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    def interrupted():
+        model = segmenter()
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, Y, verbose=0, callbacks=[FeatureMapCallback(X[:1], tmp_path, every=2), Interrupt()])
+        return weakref.ref(model)
+
+    model = interrupted()
+    gc.collect()
+    assert model() is None
+    assert "fm_callback" not in [thread.name for thread in threading.enumerate()]
+    assert steps_of(tmp_path / "feature_maps") == [0, 1], "what was held is on disk, too"
+
+
+def test_a_loop_of_ones_own_with_a_model_that_is_not_compiled(tmp_path):
+    inputs = keras.Input((16, 16, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(1, 3, name="head")(inputs))
+    callback = FeatureMapCallback(X[:1], tmp_path, update_freq="batch")
+    callback.set_params({"verbose": 0, "epochs": 1})
+    callback.set_model(model)
+    callback.on_train_begin()
+    callback.on_epoch_begin(0)
+    for batch in range(3):
+        callback.on_train_batch_end(batch)
+    callback.on_epoch_end(0)
+    callback.on_train_end()
+    assert steps_of(tmp_path / "feature_maps") == [0, 1, 2, 3]
 
 
 def test_weights_that_become_nan_are_counted_and_training_goes_on(tmp_path):

@@ -1,5 +1,6 @@
 """One compiled pass: traced once, and what it makes of values on the device."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -316,6 +317,73 @@ def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() ->
     assert np.isnan(ops.convert_to_numpy(outputs[1])).all(), "a layer that did not run has no values, not zeros"
     _, numbers = capture.arrays(capture(ops.convert_to_tensor(samples)))
     assert number(numbers[1], "nonfinite").tolist() == [32, 32]
+
+
+class Fades(keras.Model):
+    """Python attributes decide what it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = layers.Conv2D(2, 1, name="a"), layers.Conv2D(2, 1, name="b")
+        self.share, self.both = 1.0, True
+
+    def call(self, inputs: Any) -> Any:
+        value = self.a(inputs) * self.share
+        return self.b(value) if self.both else value
+
+
+def test_a_model_that_runs_eagerly_is_never_taken_from_a_trace() -> None:
+    model, samples = Fades(), data(2, 4, 4, 3)
+    model.compile("sgd", "mse", run_eagerly=True)
+    capture, tensor = Capture(model, samples, "all", "all"), ops.convert_to_tensor(samples)
+    capture.outputs(tensor)
+    model.share = 3.0
+    b = capture.outputs(tensor)[1]
+    truth = model.b(model.a(samples) * 3.0)
+    np.testing.assert_allclose(ops.convert_to_numpy(b), ops.convert_to_numpy(truth), atol=1e-5)
+    model.both = False
+    with pytest.warns(RuntimeWarning) as caught:
+        a, b = map(ops.convert_to_numpy, capture.outputs(tensor))
+    assert [str(each.message) for each in caught if each.category is RuntimeWarning] == [
+        "the layers ['b'] took no part in a pass: NaN is stored of them"
+    ]
+    assert np.isfinite(a).all() and np.isnan(b).all()
+
+
+def test_a_model_compiled_anew_is_traced_anew() -> None:
+    model, samples = Fades(), data(2, 4, 4, 3)
+    model.compile("sgd", "mse")
+    capture = Capture(model, samples, "all", "all")
+    assert capture.fits(model, samples, "all", "all")
+    model.compile("sgd", "mse")
+    assert not capture.fits(model, samples, "all", "all")
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")
+@pytest.mark.filterwarnings("error")
+def test_what_is_inside_a_function_that_is_compiled_on_its_own_is_captured() -> None:
+    model, samples = Fades(), data(2, 4, 4, 3)
+    model.call = __import__("tensorflow").function(model.call)
+    maps = FeatureMapExtractor(model)(samples)
+    assert list(maps) == ["a", "b"]
+    np.testing.assert_allclose(maps["b"], ops.convert_to_numpy(model.b(model.a(samples))), atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow counts traces of a function")
+def test_many_captures_in_a_process_are_no_reason_to_warn() -> None:
+    said: list[str] = []
+    logger, handler = __import__("tensorflow").get_logger(), logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger.addHandler(handler)
+    try:
+        for side in range(4, 16):
+            samples = data(1, side, 4, 3)
+            model = keras.Sequential([keras.Input(samples.shape[1:]), layers.Conv2D(2, 1)])
+            capture, tensor = Capture(model, samples, "all", "all"), ops.convert_to_tensor(samples)
+            capture.arrays(capture(tensor))
+    finally:
+        logger.removeHandler(handler)
+    assert not said
 
 
 class Undecided(keras.layers.Layer):

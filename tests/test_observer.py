@@ -84,6 +84,49 @@ class Native(keras.Model):
         return self.pool(value + sys.modules["torch"].randn_like(value))
 
 
+class Inside(keras.Model):
+    """Not built before `fit`; a part of it is compiled on its own, with what acts otherwise in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = layers.Conv2D(4, 3, padding="same", name="a"), layers.Conv2D(3, 3, padding="same", name="b")
+        self.norm, self.pool = layers.BatchNormalization(), layers.GlobalAveragePooling2D()
+        self.part = sys.modules["tensorflow"].function(self.plain_part)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.a.build(shape)
+        for layer in (self.norm, self.b):
+            layer.build((*shape[:-1], 4))
+
+    def plain_part(self, inputs: Any) -> Any:
+        return self.b(self.norm(inputs))
+
+    def call(self, inputs: Any) -> Any:
+        return self.pool(self.part(self.a(inputs)))
+
+
+class Private(keras.Model):
+    """Has state of the backend's that Keras does not know, and changes it in evaluation mode, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.pool = layers.Conv2D(3, 1, name="a"), layers.GlobalAveragePooling2D()
+        if BACKEND == "tensorflow":
+            tensorflow = sys.modules["tensorflow"]
+            self.noise = tensorflow.random.Generator.from_seed(5)
+            self.calls = tensorflow.Variable(0.0, trainable=False)
+        else:
+            self.register_buffer("calls", sys.modules["torch"].zeros(()))
+
+    def call(self, inputs: Any) -> Any:
+        value = self.a(inputs)
+        if BACKEND == "tensorflow":
+            self.calls.assign_add(1.0)
+            return self.pool(value * self.calls + self.noise.normal((1, 8, 8, 3)))
+        self.calls.add_(1)
+        return self.pool(value * float(self.calls))
+
+
 def small() -> keras.Model:
     convolution = layers.Conv2D(3, 1, name="a")
     return keras.Sequential(
@@ -143,6 +186,8 @@ def trained(
         (small, 2, {"compile": {"optimizer": averaging}, "class_weight": {0: 1.0, 1: 3.0}}),
         (small, "epoch", {"compile": {"run_eagerly": True}, "validate": True}),
         pytest.param(small, 3, {"compile": {"jit_compile": True, "steps_per_execution": 3}}, marks=NOT_ON_TORCH),
+        pytest.param(Inside, "epoch", {}, marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")),
+        pytest.param(Private, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
         pytest.param(Native, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
     ],
 )

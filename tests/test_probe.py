@@ -50,6 +50,15 @@ def test_without_an_input_shape_the_rank_decides():
     assert probe.as_batch(np.zeros((2, 8, 8, 3)), unbuilt).shape == (2, 8, 8, 3)
 
 
+def test_without_input_shapes_one_batch_makes_all_of_them_batches():
+    unbuilt = keras.Sequential([keras.layers.Conv2D(1, 3)])
+    samples = {"image": np.zeros((2, 8, 8, 3)), "facts": (np.zeros((2, 3)), np.zeros((2, 5, 1)))}
+    shapes = [array.shape for array in keras.tree.flatten(probe.as_batch(samples, unbuilt))]
+    assert shapes == [(2, 3), (2, 5, 1), (2, 8, 8, 3)]
+    one = {"image": np.zeros((8, 8, 3)), "facts": (np.zeros(3), np.zeros((5, 1)))}
+    assert [len(array) for array in keras.tree.flatten(probe.as_batch(one, unbuilt))] == [1, 1, 1]
+
+
 def test_several_inputs_keep_their_structure():
     two = model((4, 4, 3), (4, 4, 1), names=["image", "depth"])
     batch = probe.as_batch({"image": np.zeros((4, 4, 3)), "depth": np.zeros((4, 4, 1))}, two)
