@@ -101,10 +101,10 @@ def to_json(facts: dict[str, Any]) -> bytes:
 def layer_tags(paths: Iterable[str]) -> list[str]:
     """The `<layer>` part of the tags, one for each path, in order, each of its own.
 
-    TensorBoard's fast reading path fails on quotation marks, backslashes, tabs and newlines in a tag; the true path is
-    in the facts.
+    TensorBoard's fast reading path fails on what JSON escapes, in a tag: quotation marks, backslashes and control
+    characters; the true path is in the facts.
     """
-    return unique(re.sub(r'["\\\t\n\r]', "_", path) for path in paths)
+    return unique(re.sub(r'["\\\x00-\x1f]', "_", path) for path in paths)
 
 
 def unique(names: Iterable[str]) -> list[str]:

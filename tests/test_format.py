@@ -75,6 +75,7 @@ def test_no_facts_at_all_is_a_value_error(content):
 
 def test_tags_avoid_what_the_fast_path_cannot_read_and_stay_apart():
     assert layer_tags(['a"b', "a\\b", "a\tb", "a/b#2", "a_b"]) == ["a_b", "a_b~2", "a_b~3", "a/b#2", "a_b~4"]
+    assert layer_tags(f"a{chr(code)}b" for code in range(32)) == unique(["a_b"] * 32)
 
 
 @hypothesis.given(st.lists(st.sampled_from(["a", "b", "a~2", "a~3"])))

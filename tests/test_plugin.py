@@ -22,6 +22,7 @@ from reading import Board, tensorboard
 from tab import HOSTILE, HOSTILE_RUN, Run, register_plugin
 
 from fm_callback.tensorboard_plugin.loader import FeatureMapsLoader
+from fm_callback.tensorboard_plugin.log import _layer_facts
 
 BASE = "/data/plugin/feature_maps"
 RUN = "seed0/feature_maps"
@@ -138,6 +139,48 @@ def test_a_bundle_holds_what_single_requests_give(board):
             assert rest[: head["size"]] == single
             rest = rest[head["size"] :]
     assert rest == b""
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "slow"])
+def test_one_layer_that_cannot_be_read_leaves_the_others(tmp_path, fast):
+    run = Run(tmp_path, {"good": (8, 8, 4), "bad": (8, 8, 4)})
+    run._tags["bad"] = "b\x01d"  # as a writer of another version may call it
+    run.write(0)
+    with tensorboard(tmp_path, fast) as board:
+        found = board.wait_for(f"{BASE}/runs", lambda found: found["runs"] and len(found["runs"][0]["layers"]) == 2)
+        status, _, body = ask(board, "bundle", run=found["runs"][0]["run"], layer=["good", "b\x01d"], step=0)
+    assert status == 200
+    heads, rest = frames(body)
+    assert rest.startswith(b"\x89PNG")
+    assert [head["size"] is None for head in heads] == [False, fast]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kernel": {"size": [3, 3]}},
+        {"kernel": 3},
+        {"kernel": ["3", "3"]},
+        {"activation": {"name": "relu"}},
+        {"slice": [1, 2]},
+        {"fields": "low"},
+        {"fields": {"low": 0}},
+        {"shape": [8, 0, 8]},
+        {"shape": {}},
+        {"channels": "0123"},
+    ],
+    ids=str,
+)
+def test_static_facts_that_are_not_understood_are_a_problem(changed):
+    stored = {
+        "number": 1, "kind": "Conv2D", "path": "stem", "kernel": [3, 3], "activation": None, "shape": [8, 8, 8], "slice": None,
+        "channels": [0, 1], "rows": 1, "columns": 2, "fields": ["low"], "cells": {}, "step_unit": "epoch",
+        "probe_images": 2, "stored_images": 2, "version": 2,
+    }  # fmt: skip
+    assert "problem" not in _layer_facts(json.dumps(stored).encode())
+    found = _layer_facts(json.dumps(stored | changed).encode())
+    assert "newer format" in found["problem"]
+    assert found["path"] == "stem"
 
 
 def test_hostile_names_are_only_names(board):

@@ -114,7 +114,10 @@ class Log:
         def read(of: tuple[str, int]) -> bytes | None:
             try:
                 return self.maps(ctx, experiment, run, *of, image)
-            except errors.NotFoundError:
+            except (
+                errors.NotFoundError,
+                errors.InvalidArgumentError,
+            ):  # the fast path cannot read every tag: see `layer_tags`
                 return None
 
         for (layer, step), png in zip(wanted, self._pool.map(read, wanted), strict=True):
@@ -220,13 +223,19 @@ def _layer_facts(content: bytes) -> dict[str, Any]:
         return {"problem": "its static facts are damaged", "version": None}
     try:
         facts = LayerFacts.from_json(content)
+        lists = (facts.shape, facts.channels, facts.fields, () if facts.kernel is None else facts.kernel)
         counts = (facts.rows, facts.columns, facts.probe_images, facts.stored_images, *facts.shape, *facts.channels)
+        names = (facts.kind, facts.path, facts.step_unit, *facts.fields)
         sound = (
-            all(isinstance(count, int) and 0 <= count < 2**31 for count in counts)
+            all(isinstance(each, tuple) for each in lists)
+            and all(isinstance(count, int) and 0 <= count < 2**31 for count in (*counts, *lists[-1]))
             and facts.rows * facts.columns >= len(facts.channels) > 0
             and len(facts.shape) > 0
-            and all(isinstance(name, str) for name in (facts.kind, facts.path, facts.step_unit, *facts.fields))
+            and all(facts.shape)
+            and all(isinstance(name, str) for name in names)
+            and isinstance(facts.activation, str | None)
             and isinstance(facts.number, int | None)
+            and isinstance(facts.slice, int | None)
             and isinstance(facts.cells, dict)
             and all(isinstance(count, int) for count in facts.cells.values())
         )

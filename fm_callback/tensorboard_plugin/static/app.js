@@ -57,10 +57,10 @@ function Notices({ error, cap }) {
     notices.push(`This run has no layer “${state.layer.value}”: “${layer.value.path ?? layer.value.layer}” is shown.`);
   }
   if (cap && steps.value.length >= cap) {
-    notices.push(html`TensorBoard kept ${steps.value.length} steps of this run and dropped others at random. To see more, start it with <code>--samples_per_plugin=feature_maps=${cap * 10}</code>.`);
+    notices.push(html`TensorBoard kept ${steps.value.length} steps of this run and may have dropped others, at random. To see more, start it with <code>--samples_per_plugin=feature_maps=${cap * 10}</code>.`);
   }
-  if (/["\\\t\n]/.test(run.value.run)) {
-    notices.push(html`The run's name holds a quotation mark, backslash, tab or line break: TensorBoard's fast reading path cannot give its pictures. Start it with <code>--load_fast=false</code>, or rename the directory.`);
+  if (/["\\\x00-\x1f]/.test(run.value.run)) {
+    notices.push(html`The run's name holds a quotation mark, backslash or control character: TensorBoard's fast reading path cannot give its pictures. Start it with <code>--load_fast=false</code>, or rename the directory.`);
   }
   return notices.map((notice) => html`<p class="notice" role="status">${notice}</p>`);
 }

@@ -4,7 +4,7 @@ import { log, stepName } from "./log.js";
 import { measure } from "./measures.js";
 import { playing, togglePlay } from "./playback.js";
 import { helping } from "./keys.js";
-import { COLOURS, VIEWS, field, fields, goTo, run, scales, state, step, steps } from "./state.js";
+import { COLOURS, VIEWS, field, fields, goTo, run, scale, scales, state, step, steps } from "./state.js";
 import { Save } from "./save.js";
 import { Choice } from "./widgets.js";
 import { html, signal } from "./ui.js";
@@ -24,7 +24,7 @@ export function Bar() {
     </nav>
     <${Scrubber} />
     <div class=${unfolded.value ? "settings unfolded" : "settings"}>
-      <${Choice} label="scale" value=${state.scale.value} options=${scales.value} onPick=${(value) => (state.scale.value = value)} title="What shares one range of values: each map at a step has its own; or a channel, or a whole layer, has one over all epochs (s)" />
+      <${Choice} label="scale" value=${scale.value} options=${scales.value} onPick=${(value) => (state.scale.value = value)} title="What shares one range of values: each map at a step has its own; or a channel, or a whole layer, has one over all epochs (s)" />
       <${Choice} quiet label="colour" value=${state.colour.value} options=${Object.entries(COLOURS)} onPick=${(value) => (state.colour.value = value)} title="Colour map (c)" />
       <${Choice} quiet label="measure" value=${field.value} options=${fields.value.map((each) => [each, measure(each).label])} onPick=${(value) => (state.measure.value = value)} title=${`The number beside each picture: ${by.says ?? by.label}`} />
     </div>

@@ -3,7 +3,7 @@
 import { numbersOf } from "./log.js";
 import { format } from "./measures.js";
 import { probe } from "./pictures.js";
-import { COLOURS, filmed, image, layer, place, run, state, step } from "./state.js";
+import { COLOURS, filmed, image, layer, place, run, scale, state, step } from "./state.js";
 import { MAPS, shown } from "./scale.js";
 import { moveChannel, moveLayer } from "./keys.js";
 import { dark } from "./host.js";
@@ -97,13 +97,13 @@ function drawProbe(canvas, picture, mask, scale) {
 
 // What the colours mean at the moment, in values where one range holds for all that is shown.
 function ColourBar({ ofLayer }) {
-  const scale = state.scale.value, colour = state.colour.value;
+  const colour = state.colour.value;
   const numbers = ofLayer ? numbersOf(layer.value).value : null;
   const at = !ofLayer ? null : state.view.value === "channel" && !layer.value.problem ? filmed(layer.value) : place(layer.value);
   let range = null;
-  if (numbers && scale === "layer") range = numbers.range("layer");
-  if (numbers && at !== null && at >= 0 && scale !== "both") range = numbers.range(scale, step.value, at);
-  const own = { own: "each map's", channel: "each channel's", layer: "each layer's", both: "both sides'" }[scale];
+  if (numbers && scale.value === "layer") range = numbers.range("layer");
+  if (numbers && at !== null && at >= 0 && scale.value !== "both") range = numbers.range(scale.value, step.value, at);
+  const own = { own: "each map's", channel: "each channel's", layer: "each layer's", both: "both sides'" }[scale.value];
   const [low, high] = range ? shown(colour, range).map((value) => format(value)) : colour === "diverging" ? [`${own} −max`, "max"] : [`${own} low`, "high"];
   return html`<span class="colour-bar" title=${`${COLOURS[colour]}: from ${low} to ${high}`}>
     <span>${low}</span><${Gradient} colour=${colour} /><span>${high}</span>

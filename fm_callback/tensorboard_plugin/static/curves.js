@@ -8,18 +8,18 @@ let library = null;
 /*
  * x: numbers; lines: [{label, values, ink, dash, width}]; at: where the accent line stands, and whose values are told while the
  * pointer is elsewhere; without it, `hint` is told. onPick(index) when clicked.
- * names: x value => text; format: y value => text; range: [low, high] of y where it is fixed.
+ * unit: what x counts; names: x value => text; format: y value => text; range: [low, high] of y where it is fixed.
  */
-export function Curves({ title, x, lines, at, hint = "", onPick, names = String, format = String, range, height = 150, level }) {
+export function Curves({ title, x, lines, at, hint = "", onPick, names = String, format = String, range, height = 165, level, unit }) {
   const place = useRef(null), drawn = useRef(null), latest = useRef({});
-  latest.current = { at, onPick, x, level, lines };
+  latest.current = { at, hint, onPick, x, level, lines, names, format };
   const theme = dark.value;
   useEffect(() => {
     let gone = false;
     library ??= import("./vendor/uplot.js").then((module) => module.default);
     library.then((Plot) => {
       if (gone || !place.current) return;
-      drawn.current = new Plot(options(latest, { lines, hint, names, format, range, height, width: place.current.clientWidth }), data(x, lines), place.current);
+      drawn.current = new Plot(options(latest, { range, height, unit, width: place.current.clientWidth }), data(latest.current), place.current);
     });
     const observer = new ResizeObserver(([entry]) => drawn.current?.setSize({ width: Math.floor(entry.contentRect.width), height }));
     observer.observe(place.current);
@@ -29,20 +29,21 @@ export function Curves({ title, x, lines, at, hint = "", onPick, names = String,
       drawn.current?.destroy();
       drawn.current = null;
     };
-  }, [theme, lines.map((line) => line.label + line.ink + line.dash).join(), height, range?.join()]);
-  useEffect(() => drawn.current?.setData(data(x, lines)));
+  }, [theme, lines.map((line) => line.label + line.ink + line.dash).join(), height, unit, range?.join()]);
   useEffect(() => {
+    drawn.current?.setData(data(latest.current));
     drawn.current?.redraw(false);
     drawn.current?.setLegend();
-  }, [at]);
+  });
   const last = lines.map((line) => `${line.label} ${format(line.values.at(-1))}`).join(", ");
   return html`<div class="curves"><div ref=${place} role="img" aria-label=${`${title ?? "curves"}: at the end ${last}`} style=${{ minHeight: `${height}px` }}></div></div>`;
 }
 
-const data = (x, lines) => [x, ...lines.map((line) => line.values.map((value) => (Number.isFinite(value) ? value : null)))];
+const data = ({ x, lines }) => [x, ...lines.map((line) => line.values.map((value) => (Number.isFinite(value) ? value : null)))];
 
-function options(latest, { lines, hint, names, format, range, height, width }) {
-  const style = getComputedStyle(document.documentElement), ink = (name) => style.getPropertyValue(name).trim();
+// A plot lives longer than what it shows: all but its series' number and look is taken from what is `latest`.
+function options(latest, { range, height, unit, width }) {
+  const { lines } = latest.current, style = getComputedStyle(document.documentElement), ink = (name) => style.getPropertyValue(name).trim();
   const axis = { stroke: ink("--soft"), font: "11px system-ui, sans-serif", ticks: { show: false } };
   return {
     width, height,
@@ -51,15 +52,21 @@ function options(latest, { lines, hint, names, format, range, height, width }) {
     legend: { live: true, markers: { width: 2, dash: (_, series) => (lines[series - 1].dash ? "dashed" : "solid") } },
     scales: { x: { time: false }, y: range ? { range: () => range } : {} },
     axes: [
-      { ...axis, size: 26, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) },
-      { ...axis, size: 46, grid: { stroke: ink("--line"), width: 1 }, values: (_, ticks) => ticks.map((tick) => format(tick)) },
+      { ...axis, size: 26, label: unit, labelFont: axis.font, labelSize: 15, labelGap: 0, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) },
+      { ...axis, size: 46, grid: { stroke: ink("--line"), width: 1 }, values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)) },
     ],
     series: [
-      { label: "at", value: (_, value) => (value == null ? (latest.current.at == null ? hint : names(latest.current.at)) : names(value)) },
+      {
+        label: "at",
+        value: (_, value) => {
+          const { at, hint, names } = latest.current, told = value ?? at;
+          return told == null ? hint : names(told);
+        },
+      },
       ...lines.map((line) => ({
         label: line.label, stroke: ink(line.ink), width: line.width ?? 1.5, dash: line.dash, points: { show: line.values.length < 3, size: 5 },
         value: (_, value, series, index) => {
-          const { at, x, lines } = latest.current, told = index == null ? lines[series - 1].values[x.indexOf(at)] : value;
+          const { at, x, lines, format } = latest.current, told = index == null ? lines[series - 1].values[x.indexOf(at)] : value;
           return told == null ? "" : format(told);
         },
       })),

@@ -1,7 +1,7 @@
 // The keyboard, and the page that explains it.
 
 import { html, signal, useEffect, useRef } from "./ui.js";
-import { COLOURS, VIEWS, goTo, layer, place, run, scales, state, steps } from "./state.js";
+import { COLOURS, VIEWS, goTo, layer, place, run, scale, scales, state, steps } from "./state.js";
 import { move, togglePlay } from "./playback.js";
 
 export const helping = signal(false);
@@ -31,7 +31,7 @@ const ACTIONS = {
   "[": () => moveChannel(-1),
   a: () => (state.channel.value = null),
   o: () => (state.outline.value = !state.outline.value),
-  s: () => cycle(state.scale, scales.peek().map(([key]) => key)),
+  s: () => cycle(state.scale, scales.peek().map(([key]) => key), scale.peek()),
   c: () => cycle(state.colour, Object.keys(COLOURS)),
   "?": () => (helping.value = true),
   ...Object.fromEntries(VIEWS.map((view, at) => [String(at + 1), () => (state.view.value = view)])),
@@ -39,7 +39,8 @@ const ACTIONS = {
 
 export function moveLayer(by) {
   const layers = (run.peek()?.layers ?? []).filter((each) => !each.problem);
-  const chosen = layers.some((each) => each.layer === state.layer.peek()); // or none is marked yet
+  // In Evolution and Depth none may be marked yet; the other views show one.
+  const chosen = !["evolution", "depth"].includes(state.view.peek()) || layers.some((each) => each.layer === state.layer.peek());
   const next = chosen ? layers[layers.indexOf(layer.peek()) + by] : layers.at(by > 0 ? 0 : -1);
   if (next) state.layer.value = next.layer;
 }
@@ -50,8 +51,8 @@ export function moveChannel(by) {
   state.channel.value = channels[at === null || at < 0 ? (by > 0 ? 0 : channels.length - 1) : Math.min(Math.max(at + by, 0), channels.length - 1)];
 }
 
-function cycle(choice, options) {
-  choice.value = options[(options.indexOf(choice.value) + 1) % options.length];
+function cycle(choice, options, now = choice.peek()) {
+  choice.value = options[(options.indexOf(now) + 1) % options.length];
 }
 
 // Whether the pointer was used last. What was clicked has the focus, but does not keep the page's keys.

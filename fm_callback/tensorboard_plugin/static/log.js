@@ -1,6 +1,6 @@
 // What the log holds: runs, layers in model order, steps; and the layers' numbers, fetched when they are first needed.
 
-import { signal } from "./vendor/signals.js";
+import { effect, signal } from "./vendor/signals.js";
 import { frames, json } from "./source.js";
 import { Numbers } from "./numbers.js";
 
@@ -61,6 +61,18 @@ export function numbersOf(layer) {
     wanted.set(key, layer);
   }
   return table.value;
+}
+
+// A promise of the layer's numbers.
+export function numbersHere(layer) {
+  const found = numbersOf(layer), before = log.peek();
+  let stop;
+  return new Promise((resolve, reject) => {
+    stop = effect(() => {
+      if (found.value) resolve(found.value);
+      else if (log.value !== before && log.value.error) reject(new Error(log.value.error));
+    });
+  }).finally(() => stop());
 }
 
 async function fetchNumbers() {

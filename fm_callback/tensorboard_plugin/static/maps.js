@@ -4,7 +4,7 @@ import { dark } from "./host.js";
 import { log, numbersOf, stepName } from "./log.js";
 import { keyOf, probe, want } from "./pictures.js";
 import { compose, contour, writeMarks } from "./compose.js";
-import { image, state } from "./state.js";
+import { image, scale, state } from "./state.js";
 import { effect, html, signal, useEffect, useRef, useSignal } from "./ui.js";
 
 export const ratio = signal(Math.min(window.devicePixelRatio || 1, 3));
@@ -46,7 +46,8 @@ export function rangeOf(numbers, step, scale) {
 }
 
 /*
- * at: a step, or a function of signals that gives one. onShown(step): its picture and numbers are now on the screen.
+ * at: a step, or a function of signals that gives one. onShown({layer, step, image, places}): this is now on the screen, or what is
+ * wrong with it.
  * label: what a screen reader says of it, "" where words beside it say it all.
  * range: (numbers, step) => place => [low, high], where it is not the page's own scale.
  */
@@ -58,17 +59,18 @@ export function Maps({ layer, at, places, columns, width, height, gap = 1, label
 
   useEffect(() => effect(() => {
     const step = typeof at === "function" ? at() : at;
-    const shownImage = image.value, colour = state.colour.value, scale = state.scale.value, outlined = state.outline.value && !plain;
+    const shownImage = image.value, colour = state.colour.value, scaled = scale.value, outlined = state.outline.value && !plain;
     const numbers = numbersOf(layer).value, pixelRatio = ratio.value;
     dark.value; // repaints the marks
-    if (step === null || !layer.wall.has(step)) {
-      trouble.value = "not logged at this step";
-      return;
-    }
+    const say = (wrong) => {
+      trouble.value = wrong;
+      onShown?.({ layer, step, image: shownImage, places });
+    };
+    if (step === null || !layer.wall.has(step)) return say("not logged at this step");
     let gone = false;
     const withdraw = want(layer, step, Math.min(shownImage, layer.stored_images - 1), async (picture) => {
       if (picture instanceof Error) {
-        if (!gone) trouble.value = picture.message;
+        if (!gone) say(picture.message);
         return;
       }
       const across = Math.max(1, Math.round(width * pixelRatio)), down = Math.max(1, Math.round(height * pixelRatio));
@@ -78,13 +80,12 @@ export function Maps({ layer, at, places, columns, width, height, gap = 1, label
       const drawn = compose({
         layer, picture, key: keyOf(layer, step, shownImage), numbers, step, places, columns, colour,
         width: across, height: down, gap: gap && Math.max(1, Math.round(gap * pixelRatio)),
-        range: numbers && (range ? range(numbers, step) : rangeOf(numbers, step, scale)),
+        range: numbers && (range ? range(numbers, step) : rangeOf(numbers, step, scaled)),
         outline: contour(mask, across, down),
       });
       show(canvas.current, drawn, across, down, pixelRatio);
       canvas.current.dataset.step = step;
-      trouble.value = null;
-      onShown?.(step);
+      say(null);
     });
     return () => {
       gone = true;
@@ -94,9 +95,15 @@ export function Maps({ layer, at, places, columns, width, height, gap = 1, label
 
   const told = label ?? `${layer.path ?? layer.layer}, ${typeof at === "function" ? "" : stepName(layer, at)}`;
   return html`<div class="maps" style=${size}>
-    <canvas ref=${canvas} ...${label === "" ? { "aria-hidden": "true" } : { role: "img", "aria-label": told }} class="waiting" style=${size}></canvas>
+    <canvas key=${`${layer.run} ${layer.layer}`} ref=${canvas} ...${label === "" ? { "aria-hidden": "true" } : { role: "img", "aria-label": told }} class="waiting" style=${size}></canvas>
     ${trouble.value && html`<p class="trouble" title=${trouble.value}>${trouble.value}</p>`}
   </div>`;
+}
+
+// What Maps of a layer have on the screen, and their onShown; null before the first. What is told of a picture is told of this.
+export function useShown({ run, layer }) {
+  const shown = useSignal(null), of = shown.value?.layer;
+  return [of?.run === run && of.layer === layer ? shown.value : null, (now) => (shown.value = now)];
 }
 
 function show(canvas, drawn, width, height, pixelRatio) {

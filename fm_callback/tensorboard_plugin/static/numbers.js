@@ -26,7 +26,8 @@ export class Numbers {
     return this.steps.map((step) => this.get(step, at, field));
   }
 
-  // After the definitions of dead and flat units: up to 1e-9 of the layer's largest magnitude counts as zero.
+  // After the definitions of dead and flat units: up to 1e-9 of the layer's largest magnitude counts as zero. One that has values that
+  // are not finite is neither: the others do not say so.
   status(step) {
     const magnitudes = Array.from({ length: this.channels }, (_, at) =>
       Math.max(Math.abs(this.get(step, at, "low")), Math.abs(this.get(step, at, "high"))),
@@ -34,9 +35,10 @@ export class Numbers {
     const epsilon = 1e-9 * Math.max(0, ...magnitudes.filter(Number.isFinite));
     return magnitudes.map((magnitude, at) => {
       if (!Number.isFinite(magnitude)) return NONFINITE;
-      if (magnitude <= epsilon) return DEAD;
       const still = this.get(step, at, "std") <= epsilon || this.get(step, at, "low") === this.get(step, at, "high");
-      return still ? FLAT : LIVE;
+      if (magnitude > epsilon && !still) return LIVE;
+      if (this.get(step, at, "nonfinite") > 0) return NONFINITE;
+      return magnitude <= epsilon ? DEAD : FLAT;
     });
   }
 

@@ -52,11 +52,11 @@ export function Panel({ board, trouble, width, height, label, onPoint }) {
   return html`<${Window} boards=${board ? [{ board }] : []} trouble=${trouble} width=${width} height=${height} label=${label} onPoint=${onPoint} />`;
 }
 
-export function Swipe({ left, right, width, height, names, onPoint }) {
+export function Swipe({ left, right, trouble, width, height, names, onPoint }) {
   const at = useSignal(0.5);
   const boards = left && right ? [{ board: left, clip: [0, at.value] }, { board: right, clip: [at.value, 1] }] : [];
   return html`<div class="swipe" style=${{ "--at": `${100 * at.value}%` }}>
-    <${Window} boards=${boards} width=${width} height=${height} label=${`left ${names[0]}, right ${names[1]}`} onPoint=${onPoint} />
+    <${Window} boards=${boards} trouble=${trouble} width=${width} height=${height} label=${`left ${names[0]}, right ${names[1]}`} onPoint=${onPoint} />
     <i class="rule" aria-hidden="true"></i>
     <input type="range" min="0" max="1000" value=${1000 * at.value} aria-label="swipe handle" onInput=${(event) => (at.value = event.currentTarget.value / 1000)} style=${{ "--part": at.value }} />
   </div>`;

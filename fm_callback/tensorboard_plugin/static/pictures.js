@@ -313,9 +313,13 @@ function isStill(gray, corner, width, height) {
   return true;
 }
 
-// Which of `from` cells stand behind each of `to` cells.
+// The cell, of `from`, under the middle of pixel `at` of `to`.
+export const cellUnder = (at, from, to) => Math.floor(((at + 0.5) * from) / to);
+
+// Which of `from` cells stand behind each of `to` pixels: the one under its middle, or all that it covers.
 export function spans(from, to) {
   return Array.from({ length: to }, (_, at) => {
+    if (from < to) return [cellUnder(at, from, to), cellUnder(at, from, to) + 1];
     const start = Math.floor((at * from) / to);
     return [start, Math.max(start + 1, Math.floor(((at + 1) * from) / to))];
   });

@@ -1,12 +1,12 @@
 // Save what is seen: the view as a PNG, a layer's or channel's film as a GIF with the epoch written in it.
 
 import { compose, contour } from "./compose.js";
-import { numbersOf, stepName } from "./log.js";
+import { numbersHere, stepName } from "./log.js";
 import { rangeOf, sheet, tileSize } from "./maps.js";
 import { keyOf, probe, want } from "./pictures.js";
 import { MAPS } from "./scale.js";
 import { pace } from "./playback.js";
-import { SCALES, filmed, image, layer, place, run, state, step } from "./state.js";
+import { SCALES, filmed, image, layer, place, run, scale, state, step } from "./state.js";
 import { html, signal, useRef } from "./ui.js";
 
 const busy = signal(null);
@@ -91,7 +91,7 @@ async function savePicture() {
   const title = document.createElement("div"), what = document.createElement("span");
   title.className = "picture-title";
   title.append(what, still(document.querySelector(".legend")));
-  what.textContent = [run.value.name, stepName(layer.value, step.value), `probe image ${image.value + 1}`, `scale: ${SCALES[state.scale.value]}`, state.colour.value].join(" · ");
+  what.textContent = [run.value.name, stepName(layer.value, step.value), `probe image ${image.value + 1}`, `scale: ${SCALES[scale.value]}`, state.colour.value].join(" · ");
   title.style.cssText = `position: absolute; width: ${width}px`; // to see how high it will be
   document.body.append(title);
   const above = title.offsetHeight;
@@ -111,9 +111,9 @@ async function savePicture() {
   const picture = new Image();
   picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await picture.decode();
-  const scale = window.devicePixelRatio || 1, canvas = new OffscreenCanvas(width * scale, (height + above) * scale);
+  const ratio = window.devicePixelRatio || 1, canvas = new OffscreenCanvas(width * ratio, (height + above) * ratio);
   const context = canvas.getContext("2d");
-  context.scale(scale, scale);
+  context.scale(ratio, ratio);
   context.drawImage(picture, 0, 0);
   download(await canvas.convertToBlob(), `feature-maps-${state.view.value}-${run.value.name}-${step.value}.png`);
 }
@@ -121,8 +121,7 @@ async function savePicture() {
 const LINE = 26;
 
 async function saveFilm(of, places) {
-  const { GIFEncoder } = await import("./vendor/gifenc.js");
-  const numbers = numbersOf(of).value;
+  const [{ GIFEncoder }, numbers] = await Promise.all([import("./vendor/gifenc.js"), numbersHere(of)]);
   const single = places.length === 1;
   const size = single ? { columns: 1, gap: 0, ...tileSize(of, 320) } : sheet(of, places, 760, 96);
   const film = GIFEncoder(), paint = palette(), stored = Math.min(image.value, of.stored_images - 1);
@@ -132,7 +131,7 @@ async function saveFilm(of, places) {
     const picture = await got(of, at, stored);
     const drawn = compose({
       layer: of, picture, key: keyOf(of, at, stored), numbers, step: at, places, ...size, colour: state.colour.value,
-      range: numbers && rangeOf(numbers, at, state.scale.value), outline: contour(mask, size.width, size.height),
+      range: rangeOf(numbers, at, scale.value), outline: contour(mask, size.width, size.height),
     });
     const frame = titled(drawn, single ? `${of.path}, channel ${of.channels[places[0]]}` : of.path, stepName(of, at));
     const last = index === of.steps.length - 1;

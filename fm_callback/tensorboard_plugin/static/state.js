@@ -8,6 +8,8 @@ import { preferred } from "./measures.js";
 export const VIEWS = ["evolution", "layer", "channel", "compare", "depth"];
 export const SCALES = { own: "each map", channel: "channel", layer: "layer", both: "both sides" };
 export const scales = computed(() => Object.entries(SCALES).filter(([key]) => key !== "both" || state.view.value === "compare"));
+// What is chosen for Compare alone is "own" elsewhere.
+export const scale = computed(() => (scales.value.some(([key]) => key === state.scale.value) ? state.scale.value : "own"));
 export const COLOURS = { gray: "gray", viridis: "viridis", diverging: "diverging" };
 
 const whole = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : null);

@@ -1,7 +1,7 @@
 // One channel through all epochs: a film strip, and the curves of its numbers under it.
 
 import { numbersOf, stepName } from "../log.js";
-import { Maps, tileSize } from "../maps.js";
+import { Maps, tileSize, useShown } from "../maps.js";
 import { format, measure } from "../measures.js";
 import { prefetch } from "../pictures.js";
 import { ProbePicture } from "../context.js";
@@ -15,6 +15,7 @@ const current = () => step.value;
 export function Channel() {
   const of = layer.value;
   const numbers = numbersOf(of).value;
+  const [shown, onShown] = useShown(of), now = shown?.step ?? step.value;
   useEffect(() => effect(() => {
     const all = layer.value.steps, shown = image.value;
     const timer = setTimeout(() => prefetch([layer.value], all.slice(0, 200), shown), 150);
@@ -30,10 +31,10 @@ export function Channel() {
         <h2><${LayerName} layer=${of} /></h2>
         <${Facts} layer=${of} />
         <p class="big">channel <b>${of.channels[at]}</b>${chosen < 0 && html` <span class="second">${note}the highest ${by.label} at ${stepName(of, of.steps.at(-1))}</span>`}</p>
-        <dl class="list">${(numbers?.fields ?? []).map((name) => html`<dt>${measure(name).label}</dt><dd>${format(numbers.get(step.value, at, name), measure(name))}</dd>`)}</dl>
+        <dl class="list">${(numbers?.fields ?? []).map((name) => html`<dt>${measure(name).label}</dt><dd>${format(numbers.get(now, at, name), measure(name))}</dd>`)}</dl>
         <p class="second">scores over ${chosen < 0 ? basis(of) : basis(of, 1)}</p>
       </div>
-      <figure><${Maps} layer=${of} at=${current} places=${[at]} columns=${1} gap=${0} ...${size} label=${`channel ${of.channels[at]}, ${stepName(of, step.value)}`} /><figcaption>${stepName(of, step.value)}</figcaption></figure>
+      <figure><${Maps} layer=${of} at=${current} places=${[at]} columns=${1} gap=${0} ...${size} label=${`channel ${of.channels[at]}, ${stepName(of, now)}`} onShown=${onShown} /><figcaption>${stepName(of, now)}</figcaption></figure>
       ${["image", "mask"].map((kind) => run.value.probe[`${kind}s`] > image.value && html`<figure><span class="beside" style=${{ width: `${size.width}px` }}><${ProbePicture} kind=${kind} at=${image.value} outlined=${kind === "image"} label=${kind === "image" ? "input" : "true mask"} /></span><figcaption>${kind === "image" ? "input" : "true mask"}</figcaption></figure>`)}
     </section>
     <${Strip} of=${of} at=${at} size=${small} by=${by} numbers=${numbers} />
@@ -69,7 +70,7 @@ function Chart({ of, numbers, at, title, names }) {
   const scores = title === "scores";
   const lines = names.map((name, index) => ({ label: measure(name).label, values: numbers.history(at, name), ink: INKS[index % INKS.length] }));
   return html`<div class="card"><h2>${title[0].toUpperCase() + title.slice(1)}</h2>
-    <${Curves} title=${title} x=${numbers.steps} lines=${lines} at=${step.value} level=${scores ? 0.5 : null} range=${scores || measure(names[0]).share ? [0, 1] : undefined}
+    <${Curves} title=${title} unit=${of.step_unit} x=${numbers.steps} lines=${lines} at=${step.value} level=${scores ? 0.5 : null} range=${scores || measure(names[0]).share ? [0, 1] : undefined}
       names=${(value) => stepName(of, value)} format=${(value) => format(value, names.length === 1 || scores ? measure(names[0]) : {})} onPick=${(index) => goTo(steps.peek().indexOf(numbers.steps[index]))} />
   </div>`;
 }

@@ -24,7 +24,7 @@ const left = computed(() => {
 
 const right = computed(() => ({ run: run.value, layer: layer.value, step: nearest(layer.value.steps, step.value) }));
 
-// What the pointer is on: {place, x, y} of the maps
+// What the pointer is on: {channel, x, y} of the maps
 const pointed = signal(null);
 
 export function Compare() {
@@ -33,12 +33,12 @@ export function Compare() {
   useEffect(() => () => (pointed.value = null), []);
   if (!l.layer || r.layer.problem) return html`<p class="message">There is nothing to compare with here.</p>`;
   const swipe = state.wipe.value === "swipe";
-  const one = useSide(l), two = useSide(r);
+  const one = useSide(l, "left"), two = useSide(r, "right");
   const columns = width < 700 ? 1 : swipe ? 2 : 3;
   const side = Math.floor((width - 16 * (columns - 1)) / columns);
-  const range = state.scale.value === "both" && one.numbers && two.numbers ? both(l, r, one, two) : null;
-  const first = board(one, range), second = board(two, range);
-  const apart = subtract(l, r, one, two, first, second);
+  const shared = state.scale.value === "both" && one.numbers && two.numbers ? both(one, two) : null;
+  const first = board(one, shared), second = board(two, shared);
+  const apart = subtract(one, two, first, second);
   const height = Math.min(Math.max(120, Math.round((side * (second?.height ?? first?.height ?? 1)) / (second?.width ?? first?.width ?? 1))), 520);
   const panel = { width: side, height, onPoint: (at) => (pointed.value = at) };
   return html`<div ref=${ref} class="compare">
@@ -47,16 +47,16 @@ export function Compare() {
       <span class="stepper zoomer" role="group" aria-label="zoom"><button aria-label="zoom out" onClick=${() => zoomBy(1 / 1.5)}>−</button><button title="show the whole picture" onClick=${unzoom}>${Math.round(100 * zoom.value.scale)} %</button><button aria-label="zoom in" onClick=${() => zoomBy(1.5)}>+</button></span>
       <button onClick=${swap}>swap sides</button>
       <span class="second hint">drag to move, Ctrl + wheel or pinch to zoom</span>
-      <${Readout} one=${one} two=${two} l=${l} r=${r} />
+      <${Readout} one=${one} two=${two} />
     </div>
     <div class="panels" style=${{ gridTemplateColumns: `repeat(${columns}, ${side}px)` }}>
       ${swipe
-        ? html`<figure><div class="sides"><${SideChoice} /><${RightName} short /></div><${Swipe} left=${first} right=${second} ...${panel} names=${[title(l), title(r)]} /><p class="told-of"><${Told} side=${one} range=${range} /><${Told} side=${two} range=${range} /></p></figure>`
-        : html`<figure><${SideChoice} /><${Panel} board=${first} trouble=${one.trouble} ...${panel} label=${`left: ${title(l)}`} /><p><${Told} side=${one} range=${range} /></p></figure>
-          <figure><${RightName} /><${Panel} board=${second} trouble=${two.trouble} ...${panel} label=${`right: ${title(r)}`} /><p><${Told} side=${two} range=${range} /></p></figure>`}
+        ? html`<figure><div class="sides"><${SideChoice} /><${RightName} short /></div><${Swipe} left=${first} right=${second} trouble=${one.trouble ?? two.trouble} ...${panel} names=${[title(l), title(r)]} /><p class="told-of"><${Told} side=${one} shared=${shared} /><${Told} side=${two} shared=${shared} /></p></figure>`
+        : html`<figure><${SideChoice} /><${Panel} board=${first} trouble=${one.trouble} ...${panel} label=${`left: ${title(l)}`} /><p><${Told} side=${one} shared=${shared} /></p></figure>
+          <figure><${RightName} /><${Panel} board=${second} trouble=${two.trouble} ...${panel} label=${`right: ${title(r)}`} /><p><${Told} side=${two} shared=${shared} /></p></figure>`}
       <figure><figcaption class="side-name"><b>right − left</b> ${apart.board && html`<span class="colour-bar"><span>${format(-apart.most)}</span><${Gradient} colour="diverging" /><span>${format(apart.most)}</span></span>`}</figcaption>
         <${Panel} board=${apart.board} trouble=${apart.trouble} ...${panel} label="difference, right minus left" />
-        <p class="second">${apart.board && `mean |difference| ${format(apart.mean)}, largest ${format(apart.most)}, in units of the layers' output`}</p>
+        <p class="second">${apart.board && `mean |difference| ${format(apart.mean)}, largest ${format(apart.most)}, in units of the layers' output${apart.board.channels.length < Math.max(first.channels.length, second.channels.length) ? `; of the ${apart.board.channels.length} channels that both sides logged` : ""}`}</p>
       </figure>
     </div>
     <${Runs} />
@@ -80,12 +80,13 @@ function SideChoice() {
 }
 
 // The chosen measure of a side, and, where one channel is shown, what its colours mean.
-function Told({ side: { of, step: at, numbers }, range }) {
-  const by = measure(field.value ?? "std");
+function Told({ side, shared }) {
+  const { of, step: at, numbers } = side, by = measure(field.value ?? "std");
   if (!numbers) return html`<span class="ghost">0.00</span>`;
   const chosen = place(of);
-  if (chosen !== null && chosen >= 0) {
-    const [low, high] = shown(state.colour.value, (range ?? rangeOf(numbers, at, state.scale.value))(chosen));
+  if (chosen === -1) return null;
+  if (chosen !== null) {
+    const [low, high] = shown(state.colour.value, rangeFor(side, shared)(chosen));
     return html`<span class="second told-of"><span>${by.label} <b>${format(numbers.get(at, chosen, by.field), by)}</b></span>
       <span class="colour-bar"><span>${format(low)}</span><${Gradient} colour=${state.colour.value} /><span>${format(high)}</span></span></span>`;
   }
@@ -106,63 +107,70 @@ function swap() {
 }
 
 // The decoded picture and the numbers of one side; the last picture stays until the next is there.
-function useSide({ run: from, layer: of, step: at }) {
-  const held = useSignal({ picture: null, of: null, step: null, trouble: null }), mask = useSignal(null);
+function useSide({ run: from, layer: of, step: at }, name) {
+  const held = useSignal({ picture: null, of: null, step: null, image: null, mask: null, trouble: null });
   const stored = Math.min(image.value, of.stored_images - 1);
-  useEffect(() => want(of, at, stored, (found) => {
-    held.value = found instanceof Error ? { ...held.peek(), trouble: found.message } : { picture: found, of, step: at, trouble: null };
-  }), [of, at, stored]);
   useEffect(() => {
     let gone = false;
-    probe(from, "mask", stored).then((found) => gone || (mask.value = found));
-    return () => (gone = true);
-  }, [from, stored]);
-  return { ...held.value, mask: state.outline.value && of.shape.length === 3 ? mask.value : null, numbers: held.value.of ? numbersOf(held.value.of).value : null };
+    const withdraw = want(of, at, stored, async (found) => {
+      const mask = await probe(from, "mask", stored);
+      if (!gone) held.value = found instanceof Error ? { ...held.peek(), trouble: found.message } : { picture: found, of, step: at, image: stored, mask, trouble: null };
+    });
+    return () => {
+      gone = true;
+      withdraw();
+    };
+  }, [from, of, at, stored]);
+  const shown = held.value, missing = place(shown.of ?? of) === -1 ? `Channel ${state.channel.value} is not logged on the ${name}.` : null;
+  return { ...shown, trouble: missing ?? shown.trouble, mask: state.outline.value && shown.of?.shape.length === 3 ? shown.mask : null, numbers: shown.of ? numbersOf(shown.of).value : null };
 }
 
+// All logged channels, or the chosen one; none where that is not logged.
 const places = (of) => {
   const at = place(of);
-  return at === null || at < 0 ? of.channels.map((_, index) => index) : [at];
+  return at === null ? of.channels.map((_, index) => index) : at < 0 ? [] : [at];
 };
 
-function board({ picture, of, step: at, numbers, mask }, range) {
-  if (!picture || !numbers) return null;
+function board(side, shared) {
+  const { picture, of, step: at, numbers, mask, image: stored } = side;
+  if (!picture || !numbers || !places(of).length) return null;
   dark.value;
-  return painted({ picture, layer: of, step: at, numbers, places: places(of), colour: state.colour.value, image: image.value, mask, range: range ?? rangeOf(numbers, at, state.scale.value) });
+  return painted({ picture, layer: of, step: at, numbers, places: places(of), colour: state.colour.value, image: stored, mask, range: rangeFor(side, shared) });
 }
 
-// One range for a channel of both sides, or for a whole layer where the channels differ.
-function both(l, r, one, two) {
-  return (at) => {
-    const a = one.numbers.range("own", one.step, Math.min(at, one.numbers.channels - 1)), b = two.numbers.range("own", two.step, Math.min(at, two.numbers.channels - 1));
-    const lows = [a[0], b[0]].filter(Number.isFinite), highs = [a[1], b[1]].filter(Number.isFinite);
+const rangeFor = ({ of, step: at, numbers }, shared) => (shared ? (index) => shared(of.channels[index]) : rangeOf(numbers, at, state.scale.value));
+
+// One range for a channel of both sides, each at its own place; its own where only one side logged it.
+function both(...sides) {
+  return (channel) => {
+    const ranges = sides.filter(({ of }) => of.channels.includes(channel)).map(({ of, step: at, numbers }) => numbers.range("own", at, of.channels.indexOf(channel)));
+    const [lows, highs] = [0, 1].map((end) => ranges.map((range) => range[end]).filter(Number.isFinite));
     return [Math.min(...lows), Math.max(...highs)];
   };
 }
 
-function subtract(l, r, one, two, first, second) {
+function subtract(one, two, first, second) {
   if (!first || !second) return { trouble: one.trouble ?? two.trouble };
   if (first.map.width !== second.map.width || first.map.height !== second.map.height) {
     return { trouble: `No difference: the maps are ${first.map.width}×${first.map.height} and ${second.map.width}×${second.map.height}.` };
   }
-  if (first.places.length !== second.places.length) return { trouble: "No difference: the layers have different numbers of channels. Choose one channel." };
-  return difference(one, two, first, second);
+  const channels = first.channels.filter((channel) => second.channels.includes(channel));
+  return channels.length ? difference(one, two, channels, first.map) : { trouble: "No difference: no channel is logged on both sides." };
 }
 
-function Readout({ one, two, l, r }) {
+function Readout({ one, two }) {
   const at = pointed.value;
   const value = ({ picture, of, numbers, step: shown }) => {
-    if (!picture || !numbers || !at) return NaN;
-    const all = places(of), index = all[at.index];
-    const [low, high] = numbers.range("own", shown, index ?? 0);
+    const index = of?.channels.indexOf(at.channel);
+    if (!numbers || index < 0) return NaN;
+    const [low, high] = numbers.range("own", shown, index);
     const width = Math.floor(picture.width / of.columns), height = Math.floor(picture.height / of.rows);
-    if (index === undefined || at.x >= width || at.y >= height) return NaN;
+    if (at.x >= width || at.y >= height) return NaN;
     return low + (picture.pixels[(Math.floor(index / of.columns) * height + at.y) * picture.width + (index % of.columns) * width + at.x] / 255) * (high - low);
   };
   if (!at) return html`<span class="readout second">point at a map for its values</span>`;
   const a = value(one), b = value(two);
-  const channel = r.layer.channels[places(r.layer)[at.index]];
-  return html`<span class="readout">channel ${channel ?? "–"} at (${at.x}, ${at.y}): left <b>${format(a)}</b>, right <b>${format(b)}</b>, right − left <b>${format(b - a)}</b></span>`;
+  return html`<span class="readout">channel ${at.channel} at (${at.x}, ${at.y}): left <b>${format(a)}</b>, right <b>${format(b)}</b>, right − left <b>${format(b - a)}</b></span>`;
 }
 
 // The same layer and step across the runs that are not hidden.
@@ -183,6 +191,7 @@ function Runs() {
 
 function RunCell({ of, shown, by }) {
   const at = nearest(shown.steps, step.value), all = places(shown), numbers = numbersOf(shown).value;
+  if (!all.length) return html`<figure style="width: 160px"><p class="second">channel ${state.channel.value} is not logged</p><figcaption>${of.name}</figcaption></figure>`;
   const size = all.length === 1 ? { columns: 1, gap: 0, ...tileSize(shown, 160) } : sheet(shown, all, 290, 44);
   const value = all.length === 1 ? numbers?.get(at, all[0], by.field) : numbers?.summary(at, by.field).highest;
   return html`<figure style=${{ width: `${Math.max(size.whole?.width ?? size.width, 160)}px` }}><${Maps} layer=${shown} at=${at} places=${all} columns=${size.columns} gap=${size.gap} width=${size.width} height=${size.height} label=${`${of.name}, ${stepName(shown, at)}`} />

@@ -1,7 +1,7 @@
 // One step, all layers from input to output: the way from edges to mask in one picture, and the profile of scores along it.
 
 import { numbersOf, stepName } from "../log.js";
-import { Maps, sheet, tileSize } from "../maps.js";
+import { Maps, sheet, tileSize, useShown } from "../maps.js";
 import { format, measure } from "../measures.js";
 import { prefetch } from "../pictures.js";
 import { ProbePicture } from "../context.js";
@@ -48,13 +48,14 @@ function share(width, count, least, gap) {
 function Station({ layer, by, cell }) {
   const [ref, near] = useNear();
   const numbers = numbersOf(layer).value, at = place(layer);
-  const now = step.value, summary = numbers?.summary(now, by.field);
+  const [shown, onShown] = useShown(layer);
   const all = state.strip.value === "all" && at === null;
-  const places = at === null ? (all ? layer.channels.map((_, index) => index) : [summary?.best ?? 0]) : at < 0 ? [] : [at];
+  const places = at === null ? (all ? layer.channels.map((_, index) => index) : [numbers?.summary(step.value, by.field).best ?? 0]) : at < 0 ? [] : [at];
   const size = all ? sheet(layer, places, cell, cell / 2) : { columns: 1, gap: 0, ...tileSize(layer, cell) };
-  const value = places.length === 1 && numbers ? numbers.get(now, places[0], by.field) : summary?.highest;
-  return html`<li ref=${ref}><button class="tile" aria-current=${layer.layer === state.layer.value ? "true" : undefined} title=${`${layer.path}${all || !places.length ? "" : `, channel ${layer.channels[places[0]]}`}, ${layer.shape.slice(0, -1).join("×") || 1}; median ${by.label} ${format(summary?.median, by)} of ${layer.channels.length} channels`} onClick=${() => openAt("layer", layer, step.peek())}>
-    <span class="frame">${near && numbers && places.length ? html`<${Maps} layer=${layer} at=${current} places=${places} ...${size} label="" />` : html`<span class="hole"></span>`}</span>
+  const now = shown ?? { step: step.value, places }, summary = numbers?.summary(now.step, by.field);
+  const value = now.places.length === 1 ? numbers?.get(now.step, now.places[0], by.field) : summary?.highest;
+  return html`<li ref=${ref}><button class="tile" aria-current=${layer.layer === state.layer.value ? "true" : undefined} title=${`${layer.path}${now.places.length === 1 ? `, channel ${layer.channels[now.places[0]]}` : ""}, ${layer.shape.slice(0, -1).join("×") || 1}; median ${by.label} ${format(summary?.median, by)} of ${layer.channels.length} channels`} onClick=${() => openAt("layer", layer, step.peek())}>
+    <span class="frame">${near && numbers && places.length ? html`<${Maps} layer=${layer} at=${current} places=${places} ...${size} label="" onShown=${onShown} />` : html`<span class="hole"></span>`}</span>
     <span class="under"><span><b class="number">${layer.number == null ? "" : `#${layer.number}`}</b> ${all ? layer.path : html`<span class="unseen">${layer.path} </span>${layer.shape.slice(0, -1).join("×") || "1"}`}</span><span class="value">${format(value, by)}</span></span>
   </button></li>`;
 }
@@ -99,7 +100,7 @@ function Profile({ layers, by }) {
   const span = (values) => (Math.min(...values) === Math.max(...values) ? `${values[0]}` : `${Math.min(...values).toLocaleString("en")} to ${Math.max(...values).toLocaleString("en")}`);
   return html`<section class="card"><h2>${by.label[0].toUpperCase() + by.label.slice(1)} by depth</h2>
     <p class="note">Layers in model order; the ${best} of ${span(counts)} channels, over ${span(cells)} cells × ${layers[0].probe_images} images. ${by.chance ? "The dotted level is chance, .5: the best of many lies above it even untrained." : ""}</p>
-    <${Curves} title="by depth" x=${x} hint="Point at a layer for its values; click to open it." lines=${lines} height=${230} level=${by.chance ?? null} range=${by.share ? [0, 1] : range} names=${(value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "")} format=${(value) => format(value, by)}
+    <${Curves} title="by depth" unit="layer" x=${x} hint="Point at a layer for its values; click to open it." lines=${lines} height=${230} level=${by.chance ?? null} range=${by.share ? [0, 1] : range} names=${(value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "")} format=${(value) => format(value, by)}
       onPick=${(index) => openAt("layer", layers[index], step.peek())} />
   </section>`;
 }

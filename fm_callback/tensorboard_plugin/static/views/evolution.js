@@ -133,7 +133,7 @@ function Cell({ layer, at, places, size }) {
   if (!places.length) return html`<p class="cannot">channel ${state.channel.value} is not logged</p>`;
   const label = () => `${layer.path}, ${stepName(layer, shown.value)}`;
   return html`<button class="cell-button" aria-label=${`open ${label()}`} onClick=${() => openAt("layer", layer, shown.peek() ?? step.peek())}>
-      <${Maps} layer=${layer} at=${at} places=${places} ...${size} label=${label()} onShown=${(step) => (shown.value = step)} />
+      <${Maps} layer=${layer} at=${at} places=${places} ...${size} label=${label()} onShown=${({ step }) => (shown.value = step)} />
     </button>
     <${Caption} layer=${layer} at=${shown.value} places=${places} />`;
 }

@@ -41,11 +41,11 @@ export function Heatmap({ layers, by: chosen }) {
   return html`<section class="card heat">
     <h2>${by.field === "mask_auroc" ? "When does a layer become a mask?" : `${by.label[0].toUpperCase() + by.label.slice(1)}, layer × ${layers[0].step_unit}`}</h2>
     <div class="tools">${!ofLayers && html`<span class="second">${by.label},</span>`}<${Choice} hideLabel label="of each layer" value=${which} options=${options} onPick=${(picked) => (state.heat.value = picked === "highest" ? null : picked)} />${ends.every(Number.isFinite) && html`<span class="colour-bar"><span>${format(ends[0], by)}</span><i class="shades"></i><span>${format(ends[1], by)}</span></span>`}</div>
-    ${tables.some((table) => !table) ? html`<p class="ghost" style="height: 230px; width: 100%">loading</p>` : html`<${Cells} layers=${layers} grid=${grid} ends=${ends} by=${by} name=${`${which} ${by.field}`} />`}
+    ${tables.some((table) => !table) ? html`<p class="ghost" style="height: 230px; width: 100%">loading</p>` : html`<${Cells} layers=${layers} grid=${grid} ends=${ends} by=${by} />`}
   </section>`;
 }
 
-function Cells({ layers, grid, ends: [low, most], by, name }) {
+function Cells({ layers, grid, ends: [low, most], by }) {
   const [ref, width] = useWidth(400);
   const canvas = useRef(null), cursor = useSignal(null);
   const all = steps.value, high = Math.min(Math.max(Math.floor(260 / layers.length), 5), 16), across = Math.max(width - 34, 50);
@@ -62,7 +62,7 @@ function Cells({ layers, grid, ends: [low, most], by, name }) {
       data.data.set([...colour, 255], 4 * index);
     });
     image.getContext("2d").putImageData(data, 0, 0);
-  }, [theme, layers, all, name]);
+  }, [theme, grid]);
 
   const find = (event) => {
     const box = canvas.current.getBoundingClientRect();

@@ -1,9 +1,9 @@
 // One layer large: all its channels at one step, the input and its mask beside them, the value under the pointer.
 
 import { numbersOf, stepName } from "../log.js";
-import { Maps, mapSize, tileSize } from "../maps.js";
+import { Maps, mapSize, ratio, tileSize, useShown } from "../maps.js";
 import { format, measure } from "../measures.js";
-import { prefetch, ready } from "../pictures.js";
+import { cellUnder, prefetch, ready } from "../pictures.js";
 import { ProbePicture } from "../context.js";
 import { field, image, layer, open, run, state, step, steps } from "../state.js";
 import { Choice, Facts, LayerName, Sparkline, basis, useNear, useWidth } from "../widgets.js";
@@ -17,6 +17,7 @@ const current = () => step.value;
 export function Layer() {
   const of = layer.value;
   const [ref, width] = useWidth(980);
+  const [shown, onShown] = useShown(of), now = shown ?? { step: step.value, image: image.value };
   useEffect(() => () => (pointed.value = null), [of]);
   useEffect(() => effect(() => {
     const all = steps.value, at = all.indexOf(step.value), shown = layer.value, of = image.value;
@@ -24,25 +25,25 @@ export function Layer() {
     return () => clearTimeout(timer);
   }), []);
   if (of.problem) return html`<p class="message">${of.problem}</p>`;
-  const places = sorted(of);
+  const places = sorted(of, now.step);
   const across = Math.max(2, Math.min(places.length, Math.floor((width + 8) / (width < 500 ? 80 : 122))));
   const most = Math.min(Math.floor((width - 8 * (across - 1)) / across), 360);
   const size = tileSize(of, most);
   return html`<div class="layer-view">
     <aside>
       <${Summary} of=${of} />
-      <${Pointed} of=${of} />
+      <${Pointed} of=${of} now=${now} />
     </aside>
     <div ref=${ref} class="tiles" style=${{ "--tile": `${size.width}px` }}>
-      ${places.map((at) => html`<${Tile} key=${at} of=${of} at=${at} size=${size} />`)}
+      ${places.map((at) => html`<${Tile} key=${at} of=${of} at=${at} size=${size} now=${now.step} onShown=${onShown} />`)}
     </div>
   </div>`;
 }
 
-function sorted(of) {
+function sorted(of, now) {
   const places = of.channels.map((_, at) => at), numbers = numbersOf(of).value, by = state.sort.value;
   if (by === "channel" || !numbers?.column.has(by)) return places;
-  const value = (at) => numbers.get(step.value, at, by);
+  const value = (at) => numbers.get(now, at, by);
   return places.sort((a, b) => (Number.isNaN(value(a)) ? 1 : Number.isNaN(value(b)) ? -1 : value(b) - value(a)) || a - b);
 }
 
@@ -74,31 +75,31 @@ function Baseline({ of, numbers, by }) {
     <tbody>${row(by.score ? "best" : "highest", "highest", "best")}${row("median", "median")}${row("lowest", "lowest", "least")}</tbody></table>`;
 }
 
-function Tile({ of, at, size }) {
+function Tile({ of, at, size, now, onShown }) {
   const [ref, near] = useNear();
   const channel = of.channels[at], numbers = numbersOf(of).value, by = measure(field.value ?? "std");
-  const value = numbers?.get(step.value, at, by.field);
+  const value = numbers?.get(now, at, by.field);
   const point = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const [height, width] = mapSize(of);
-    const x = Math.floor(((event.clientX - box.left) / box.width) * width), y = Math.floor(((event.clientY - box.top) / box.height) * height);
-    pointed.value = { place: at, x: Math.min(Math.max(x, 0), width - 1), y: Math.min(Math.max(y, 0), height - 1) };
+    const cell = (from, across, count) => Math.min(Math.max(cellUnder(Math.floor(from * ratio.value), count, across * ratio.value), 0), count - 1);
+    pointed.value = { place: at, x: cell(event.clientX - box.left, box.width, width), y: cell(event.clientY - box.top, box.height, height) };
   };
   return html`<button ref=${ref} class="tile" aria-pressed=${state.channel.value === channel} title=${`channel ${channel}: ${by.label} ${format(value, by)}`}
     onClick=${() => open("channel", { channel, layer: of.layer })} onFocus=${() => (pointed.value = { place: at, x: null, y: null })}>
     <span class="frame" style=${{ width: `${size.width}px`, height: `${size.height}px` }} onPointerMove=${point} onPointerDown=${point}>
-      ${near && html`<${Maps} layer=${of} at=${current} places=${[at]} columns=${1} gap=${0} ...${size} label="" />`}
+      ${near && html`<${Maps} layer=${of} at=${current} places=${[at]} columns=${1} gap=${0} ...${size} label="" onShown=${onShown} />`}
     </span>
     <span class="under"><span><abbr title="channel">ch</abbr> ${channel}</span><span class="value">${format(value, by)}</span></span>
   </button>`;
 }
 
 // The value of a pixel as the layer put it out: between the map's own low and high, in 255 steps.
-function Pointed({ of }) {
+function Pointed({ of, now }) {
   const numbers = numbersOf(of).value, { place: at, x, y } = pointed.value ?? {};
   if (!numbers || at === undefined || at >= of.channels.length) return html`<div class="pointed"><p class="second">Point at a map for its values.</p></div>`;
-  const now = step.value, [low, high] = numbers.range("own", now, at);
-  const picture = ready(of, now, Math.min(image.value, of.stored_images - 1));
+  const [low, high] = numbers.range("own", now.step, at);
+  const picture = ready(of, now.step, Math.min(now.image, of.stored_images - 1));
   let value = null;
   if (picture && x !== null) {
     const [height, width] = mapSize(of);
@@ -108,6 +109,6 @@ function Pointed({ of }) {
   return html`<div class="pointed" aria-live="polite">
     <p><b>channel ${of.channels[at]}</b> ${x !== null && html`<span class="second">at (${x}, ${y})</span>`}</p>
     <p>value <b>${value === null ? "–" : format(value)}</b></p>
-    <dl>${numbers.fields.map((name) => html`<dt>${measure(name).short}</dt><dd>${format(numbers.get(now, at, name), measure(name))}</dd>`)}</dl>
+    <dl>${numbers.fields.map((name) => html`<dt>${measure(name).label}</dt><dd>${format(numbers.get(now.step, at, name), measure(name))}</dd>`)}</dl>
   </div>`;
 }

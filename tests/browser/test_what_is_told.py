@@ -1,0 +1,293 @@
+"""What is told of a picture is true of that picture, also while it is on its way, and where two sides differ."""
+
+import io
+import json
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+from reading import tensorboard
+from tab import Run, Tab
+
+from fm_callback.measures import status
+
+RUNS = "/data/plugin/feature_maps/runs"
+SIZE = (8, 8, 8)
+#: Of these, 1, 3, 5 and 7 are logged in the run "a", too.
+OTHERS = (1, 20, 3, 33, 5, 9, 50, 7)
+#: What a later version might write in the place of what this one knows.
+CHANGED = {"kernel": {"size": [3, 3]}, "activation": {"name": "relu"}, "slice": [1, 2], "fields": "low", "shape": [0, 8, 8]}  # fmt: skip
+
+
+def _write(directory, layers, steps, changes=None):
+    """A run with other facts of some layers: {path: {field: value}}."""
+    run = Run(directory, layers)
+    for path, other in (changes or {}).items():
+        run._facts[path] = json.dumps({**json.loads(run._facts[path]), **other}).encode()
+    for step in steps:
+        run.write(step)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory, plugin):
+    path = tmp_path_factory.mktemp("told")
+    _write(path / "a", {"alpha": SIZE, "beta": SIZE}, range(5))
+    _write(path / "b", {"alpha": SIZE, "gamma": SIZE}, range(5))
+    _write(path / "others", {"alpha": SIZE}, range(5), {"alpha": {"channels": OTHERS, "shape": [8, 8, 64]}})
+    _write(path / "deep", {f"layer{number}": SIZE for number in range(10)}, range(5))
+    _write(path / "long", {"alpha": SIZE}, range(40))
+    _write(path / "large", {"alpha": (96, 96, 16)}, [0])
+    _write(
+        path / "later",
+        {"alpha": SIZE, **dict.fromkeys(CHANGED, SIZE)},
+        range(2),
+        {name: {name: value, "version": 2} for name, value in CHANGED.items()},
+    )
+    with tensorboard(path, True) as board:
+        board.wait_for(
+            RUNS,
+            lambda found: sorted(len(run["layers"][0]["steps"]) for run in found["runs"]) == [1, 2, 5, 5, 5, 5, 40],
+        )
+        yield board
+
+
+@pytest.fixture
+def told(page, board):
+    return Tab(page, board)
+
+
+def _map(board, run, layer, step, place, image=0):
+    """A stored map (height, width)."""
+    query = urlencode({"run": f"{run}/feature_maps", "layer": layer, "step": step, "image": image})
+    picture = np.asarray(Image.open(io.BytesIO(board.get(f"/data/plugin/feature_maps/maps?{query}"))))
+    facts = next(each for each in board.json(RUNS)["runs"] if each["run"] == f"{run}/feature_maps")["layers"]
+    rows, columns = next((each["rows"], each["columns"]) for each in facts if each["layer"] == layer)
+    height, width = picture.shape[0] // rows, picture.shape[1] // columns
+    row, column = divmod(place, columns)
+    return picture[row * height : (row + 1) * height, column * width : (column + 1) * width].astype(int)
+
+
+def _drawn(tab, selector):
+    return tab.script.evaluate(
+        "(selector) => [...document.querySelectorAll(selector)].map((each) => each.toDataURL())", selector
+    )
+
+
+def _held(page):
+    """Holds what is asked for of the step 39; returns a function that lets it go."""
+    held, kept = [], {"39"}
+
+    def hear(route):
+        if kept & set(parse_qs(urlsplit(route.request.url).query)["step"]):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/feature_maps/bundle*", hear)
+
+    def release():
+        kept.clear()
+        for route in held:
+            route.continue_()
+
+    return release
+
+
+def test_compare_shows_the_chosen_image(told):
+    view = {"view": "compare", "run": "a/feature_maps", "layer": "alpha", "channel": 0}
+    told.open(**view, image=1)
+    expected = _drawn(told, ".window canvas")
+    told.open(**view)
+    assert _drawn(told, ".window canvas")[1] != expected[1]
+    for number in (2, 1, 2):
+        told.frame.get_by_label(f"probe image {number}").click()
+        told.page.wait_for_timeout(300)
+        told.settle()
+    assert _drawn(told, ".window canvas") == expected
+
+
+def test_compared_channels_are_those_of_both_sides(told, board):
+    view = {
+        "view": "compare",
+        "run": "others/feature_maps",
+        "layer": "alpha",
+        "withRun": "a/feature_maps",
+        "withStep": 4,
+    }
+    told.open(**view)
+    assert "of the 4 channels that both sides logged" in told.frame.locator(".panels").inner_text()
+    window, readout = told.frame.locator(".window canvas").nth(2), told.frame.locator(".readout")
+    box, seen = window.bounding_box(), {}
+    for x in np.linspace(0.02, 0.98, 12):
+        for y in np.linspace(0.02, 0.98, 12):
+            window.hover(position={"x": x * box["width"], "y": y * box["height"]})
+            if readout.inner_text().startswith("channel"):
+                seen[int(readout.inner_text().split()[1])] = readout.inner_text()
+    assert sorted(seen) == [1, 3, 5, 7]
+    x, y = map(int, seen[3].split("(")[1].split(")")[0].split(","))
+    for side, run, place in (("left", "a", 3), ("right", "others", OTHERS.index(3))):
+        value = float(seen[3].split(f"{side} ")[1].split(",")[0].replace("−", "-"))
+        assert abs(value - (-5 + _map(board, run, "alpha", 4, place)[y, x] / 255 * 10)) < 0.01
+    told.open(**view, channel=20)
+    assert told.frame.locator(".panels .trouble").all_inner_texts() == ["Channel 20 is not logged on the left."] * 2
+    told.frame.get_by_text("swipe", exact=True).click()
+    assert told.frame.locator(".panels .trouble").first.inner_text() == "Channel 20 is not logged on the left."
+    # Channel 1 is dead on the left, and from -5 to 5 on the right.
+    told.open(**view, channel=1, scale="both")
+    bars = told.frame.locator(".told-of .colour-bar").all_inner_texts()
+    assert [bar.split() for bar in bars] == [["−5", "5"]] * 2
+
+
+def test_a_scale_that_only_compare_has_is_each_maps_own_elsewhere(told):
+    told.open(view="compare", run="a/feature_maps", scale="both")
+    assert told.frame.locator(".settings select").first.input_value() == "both"
+    told.press("2")
+    assert told.frame.locator(".settings select").first.input_value() == "own"
+    assert "each map's low" in told.frame.locator(".context .colour-bar").inner_text()
+    told.press("s")
+    assert "scale=channel" in told.hash()
+
+
+def test_a_film_waits_for_the_numbers_of_its_scale(told):
+    def film(**view):
+        told.open(run="deep/feature_maps", scale="layer", **view)
+        told.frame.get_by_text("Save", exact=True).click()
+        with told.page.expect_download() as download:
+            told.frame.get_by_text("Film of layer9").click()
+        picture = Image.open(download.value.path())
+        picture.seek(1)
+        return np.asarray(picture.convert("RGB"))
+
+    told.page.set_viewport_size({"width": 1280, "height": 260})
+    of_a_layer_not_seen = film()
+    assert np.array_equal(of_a_layer_not_seen, film(view="layer", layer="layer9"))
+
+
+@pytest.mark.parametrize(
+    ("view", "picture", "number"),
+    [
+        ("layer", ".tile canvas", ".tile .value"),
+        ("channel", ".now-panel .maps canvas", ".now-panel .list dd:nth-of-type(2)"),
+        ("depth", ".way .tile canvas", ".way .tile .value"),
+    ],
+)
+def test_a_number_waits_for_its_picture(told, board, view, picture, number):
+    release = _held(told.page)
+    told.page.goto(f"{board.url}/#feature_maps&p.feature_maps.run=long%2Ffeature_maps&p.feature_maps.step=0&p.feature_maps.view={view}&p.feature_maps.measure=high")  # fmt: skip
+    shown, value = told.frame.locator(picture).first, told.frame.locator(number).first
+    value.wait_for()
+    told.page.wait_for_timeout(1000)
+    assert (shown.get_attribute("data-step"), value.inner_text()) == ("0", "1")
+    told.frame.get_by_label("step", exact=True).fill("39")
+    told.page.wait_for_timeout(400)
+    assert (told.step, shown.get_attribute("data-step"), value.inner_text()) == ("epoch 39", "0", "1")
+    release()
+    told.page.wait_for_timeout(1000)
+    assert (shown.get_attribute("data-step"), value.inner_text()) == ("39", "40")
+
+
+def test_the_value_under_the_pointer_comes_with_the_picture(told):
+    release = _held(told.page)
+    told.open(view="layer", run="long/feature_maps", step=0)
+    told.frame.locator(".tile .frame").first.hover()
+    pointed, value = told.frame.locator(".pointed"), told.frame.locator(".pointed p b").nth(1)
+    before = value.inner_text()
+    told.frame.get_by_label("step", exact=True).fill("39")
+    told.page.wait_for_timeout(400)
+    assert value.inner_text() == before != "–"
+    release()
+    told.page.wait_for_timeout(1000)
+    after = pointed.inner_text()
+    assert value.inner_text() not in ("–", before)
+    told.frame.locator(".tile .frame").nth(3).hover()
+    told.frame.locator(".tile .frame").first.hover()
+    assert pointed.inner_text() == after
+
+
+def test_the_cell_under_the_pointer_is_the_one_that_is_drawn(told, board):
+    told.open(view="layer", run="large/feature_maps", layer="alpha")
+    stored, frame = _map(board, "large", "alpha", 0, 0), told.frame.locator(".tile .frame").first
+    box = frame.bounding_box()
+    drawn = "([x, y]) => document.querySelector('.tile canvas').getContext('2d').getImageData(x, y, 1, 1).data[0]"
+    assert 96 < box["width"] < 2 * 96
+    for at in range(0, int(box["width"]), 4):
+        for part in (0.1, 0.9):
+            frame.hover(position={"x": at + part, "y": at + part})
+            cell = told.frame.locator(".pointed .second").inner_text().split("(")[1].split(")")[0]
+            x, y = map(int, cell.split(","))
+            assert stored[y, x] == told.script.evaluate(drawn, [at, at]), (at, part)
+
+
+def test_a_status_is_that_of_the_measures(told):
+    rng = np.random.default_rng(0)
+    tables = rng.choice([0, 0, 1, 1e-12, np.nan, np.inf], (40, 12, 7)).astype("f4")
+    tables[..., 6] = rng.choice([0, 0, 3], (40, 12))
+    told.open(run="a/feature_maps")
+    found = told.script.evaluate(
+        """async (tables) => {
+          const { Numbers } = await import(new URL("static/numbers.js", document.baseURI));
+          const fields = ["low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite"];
+          const values = (table) => Float32Array.from(table.flat(), (value) => value === null ? NaN : Number(value));
+          return tables.map((table) => new Numbers({ fields }, [0], [12, 7], values(table)).status(0));
+        }""",
+        [[[None if np.isnan(each) else str(each).replace("inf", "Infinity") for each in row] for row in one] for one in tables],
+    )  # fmt: skip
+    expected = [[int(each) for each in status(table)] for table in tables]
+    assert len({each for row in expected for each in row}) == 4
+    assert found == expected
+
+
+def test_curves_name_the_layers_of_the_run_that_is_shown(told):
+    told.open(view="depth", run="a/feature_maps")
+    for run, layer in (("a", "beta"), ("b", "gamma"), ("a", "beta")):
+        told.frame.locator(".bar > .choice select").select_option(f"{run}/feature_maps")
+        told.settle()
+        over = told.frame.locator(".u-over").first
+        over.hover(position={"x": over.bounding_box()["width"] - 3, "y": 20})
+        legend = told.frame.locator(".u-legend .u-series").first
+        legend.get_by_text(layer).wait_for(timeout=3000)
+
+
+def test_curves_are_of_the_channel_that_is_shown_when_they_are_late(told):
+    view = {"view": "channel", "run": "a/feature_maps", "layer": "alpha"}
+    held = []
+    told.page.route("**/vendor/uplot.js", lambda route: held.append(route))
+    told.open(**view, channel=3)
+    told.press("]", "]")
+    assert "channel 5" in told.frame.locator(".big").inner_text()
+    assert told.frame.locator(".uplot").count() == 0
+    for route in held:
+        route.continue_()
+    told.page.unroute("**/vendor/uplot.js")
+    told.frame.locator(".uplot canvas").first.wait_for()
+    told.page.wait_for_timeout(500)
+    late = _drawn(told, ".uplot canvas")
+    told.open(**view, channel=5)
+    told.frame.locator(".uplot canvas").first.wait_for()
+    told.page.wait_for_timeout(500)
+    assert late == _drawn(told, ".uplot canvas")
+
+
+def test_what_a_later_format_changed_is_one_layers_problem(told):
+    for view in ("evolution", "layer", "channel", "compare", "depth"):
+        told.open(view=view, run="later/feature_maps", layer="alpha")
+        assert "This view failed" not in told.frame.locator("main").inner_text()
+        assert told.frame.locator("main canvas:not(.waiting)").count() > 0, view
+    told.open(run="later/feature_maps")
+    assert told.frame.locator(".row .cannot").count() == len(CHANGED)
+
+
+def test_the_picture_of_layers_by_epochs_grows_with_the_run(page, tmp_path):
+    run = Run(tmp_path, {"stem": SIZE, "head": SIZE}, steps=[0, 1])
+    with tensorboard(tmp_path, True) as board:
+        board.wait_for(RUNS, lambda found: found["runs"] and found["runs"][0]["layers"][0].get("steps") == [0, 1])
+        tab = Tab(page, board).open(view="depth")
+        run.write(2)
+        board.wait_for(RUNS, lambda found: found["runs"][0]["layers"][0]["steps"] == [0, 1, 2])
+        page.locator("button[title*='Last Updated'], app-header-reload button").first.click()
+        page.wait_for_timeout(2000)
+        grown = _drawn(tab, ".field canvas")
+        tab.open(view="depth")
+        page.wait_for_timeout(500)
+        assert grown == _drawn(tab, ".field canvas")
