@@ -46,7 +46,7 @@ def tables(runs: list[dict[str, Any]]) -> str:
     edge = _scores(real, "edge_auroc", median)
     settled = _first(_scores(real, "cka_last", float), SETTLED)
     became = _first(mask, MASK)
-    head = "layer | cells of the pet | mask AUROC, best | median | untrained | shuffled masks | mask IoU, best | edge AUROC, median | untrained | a mask from epoch | settled at epoch"
+    head = "layer | cells of the pet | mask AUROC, best | median | untrained | shuffled masks | mask IoU, best | edge AUROC, median | untrained | first epoch at .9 | settled at epoch"
     lines = [f"| {head} |", "|" + " --- |" * 11]
     for at, layer in enumerate(real[0]["layers"]):
         spans = [mask[:, -1, at], middle[:, -1, at], mask[:, 0, at], control[:, -1, at]]
@@ -64,6 +64,14 @@ def tables(runs: list[dict[str, Any]]) -> str:
         names = ("mean_iou", "iou_pet", "iou_background", "iou_border")
         scores = ", ".join(f"{name} {logs[f'val_{name}']:.3f}" for name in names)
         lines.append(f"- seed {run['seed']}{', shuffled masks' if run['shuffled'] else ''}: {scores}")
+    lines += ["", "Layers, with every seed, by their best channel at the end:", ""]
+    sides, others = _scores(real, "mask_auroc", _either), _scores(shuffled, "mask_auroc", _either)
+    for way, ours, theirs in (("", mask, control), (", or dark at the pet", sides, others)):
+        passed, above = (ours[:, -1] >= MASK).all(0), (ours[:, -1] > theirs[:, -1]).all(0)
+        lines += [f"- at {MASK} or more{way}: {_listed(passed)}"]
+        lines += [
+            f"- not above the shuffled control of the same seed, from #21 on{way}: {_listed(~above & (depth >= 20))}"
+        ]
     lines += ["", "Rank correlation (Spearman), one number a seed:", ""]
     pairs = {
         "depth and epoch at which a layer settled, all layers": (depth, settled),
@@ -77,6 +85,15 @@ def tables(runs: list[dict[str, Any]]) -> str:
         rhos = [spearmanr(x, y, nan_policy="omit").statistic for y in ys]
         lines.append(f"- {name}: " + ", ".join(f"{rho:+.2f}" for rho in rhos))
     return "\n".join(lines)
+
+
+def _either(scores: np.ndarray) -> float:
+    """The best score of a channel that is bright, or dark, at the pet."""
+    return float(np.nanmax(np.maximum(scores, 1 - scores)))
+
+
+def _listed(layers: np.ndarray) -> str:
+    return ", ".join(f"#{at + 1}" for at in np.flatnonzero(layers))
 
 
 def _span(values: np.ndarray) -> str:
