@@ -27,7 +27,7 @@ export function tileSize(layer, most) {
 export function columnsFor(layer, count, aspect) {
   const [height, width] = mapSize(layer), ideal = Math.sqrt((count * height * aspect) / width);
   const even = Array.from({ length: count }, (_, at) => at + 1).filter((columns) => count % columns === 0 && columns >= 0.7 * ideal && columns <= 1.7 * ideal);
-  const nearest = (best, columns) => (Math.abs(columns - ideal) < Math.abs(best - ideal) ? columns : best);
+  const off = (columns) => Math.abs(Math.log(columns / ideal)), nearest = (best, columns) => (off(columns) < off(best) + 1e-9 ? columns : best); // of two as near, the flatter
   return even.length ? even.reduce(nearest) : Math.min(count, Math.ceil(ideal));
 }
 
