@@ -105,7 +105,8 @@ def _for_variables(model: keras.Model, trace: Callable[[list[keras.Variable]], F
 
 def _with_foreign(function: Function, variables: list[keras.Variable]) -> Function:
     """Compiles a function on TensorFlow; its own variables that Keras does not know, such as a generator's state, are put back."""
-    ours = {id(variable.value) for variable in variables}
+    # A variable of a distribution strategy stands for one on each device: the graph knows those.
+    ours = {id(part) for variable in variables for part in getattr(variable.value, "values", [variable.value])}
     concrete: Any = None
     foreign: list[Any] = []
 

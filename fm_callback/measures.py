@@ -279,8 +279,9 @@ class Activations:
 def effective_rank(activations: Activations) -> float:
     """How many directions the channels of a layer use: exp(H(s / sum s)), H the entropy and s the singular values.
 
-    Of the centred cells x channels matrix, of at most `SAMPLED_CHANNELS` channels. 1 to the smaller of channels and cells - 1; NaN if nothing varies. Channels count by
-    their deviation: dead and flat ones not at all. Cells that are not finite count as the channel's low.
+    Of the centred cells x channels matrix, of at most `SAMPLED_CHANNELS` channels. 1 to the smaller of channels and cells - 1;
+    NaN if nothing varies. Channels count by their deviation: dead and flat ones not at all. Cells that are not finite count as
+    the channel's low.
 
     8-bit rounding adds 1/12 squared level to each channel's variance, which would pass for directions; it is subtracted (Sheppard's
     correction). What stays, measured on maps of known rank: up to .1 for normal values and 32 channels, .4 for values with heavy

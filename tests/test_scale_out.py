@@ -113,6 +113,15 @@ def test_mirrored_strategy_on_two_devices(where: str, tmp_path: Path) -> None:
         if where == "outside":
             model.fit(X, Y, batch_size=4, epochs=2, verbose=0, callbacks=[callback])
         result(model, directory)
+
+        from fm_callback.extractor import Capture
+        capture, samples = Capture(model, X[:1], "all", "all"), keras.ops.convert_to_tensor(X[:1])
+        capture.outputs(samples)
+        kind, written = type(model.variables[0].value.values[0]), []
+        original = kind.assign
+        kind.assign = lambda *args, **kwargs: (written.append(1), original(*args, **kwargs))[1]
+        capture.outputs(samples)
+        assert not written, "a capture writes no weights"
     """
     finish(start(code, tmp_path, where))
     check(tmp_path, [0, 1, 2])

@@ -114,11 +114,8 @@ class Log:
         def read(of: tuple[str, int]) -> bytes | None:
             try:
                 return self.maps(ctx, experiment, run, *of, image)
-            except (
-                errors.NotFoundError,
-                errors.InvalidArgumentError,
-            ):  # the fast path cannot read every tag: see `layer_tags`
-                return None
+            except (errors.NotFoundError, errors.InvalidArgumentError):
+                return None  # not there yet, or a tag that the fast path cannot read: see `layer_tags`
 
         for (layer, step), png in zip(wanted, self._pool.map(read, wanted), strict=True):
             yield layer, step, png
