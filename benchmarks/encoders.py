@@ -40,7 +40,8 @@ def main() -> None:
     for plan, layer, rows in zip(capture.plans, maps, numbers, strict=True):
         shape = grid.layout(len(plan.channels), *plan.size)
         grids.append(Image.fromarray(grid.tile_grid(layer[0], *shape)))
-        pictures.append(grid.picture(layer[0], rows, plan.channels, *shape))
+        pictures.append(Image.fromarray(grid.picture(layer[0], rows, plan.channels, *shape)))
+        pictures[-1].putpalette(grid.PALETTE)
     print(f"{len(maps)} layers, {raw / 1e6:.2f} MB of raw maps, {os.cpu_count()} cores")
     known = encoders()
     stored = compare("stored grids", known, grids, raw, options.repeats)
@@ -88,7 +89,7 @@ OURS = "fm_callback.png"
 def encoders() -> dict[str, Encoder]:
     """All that can be imported."""
     found: dict[str, Encoder] = {
-        OURS: png.encode,
+        OURS: lambda image: png.encode(np.asarray(image), grid.PALETTE if image.mode == "P" else None),
         "Pillow level 6": lambda image: pillow(image, compress_level=6),
         "Pillow level 1": lambda image: pillow(image, compress_level=1),
         "Pillow Z_RLE": lambda image: pillow(image, compress_type=zlib.Z_RLE),

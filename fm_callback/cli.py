@@ -88,7 +88,7 @@ def _render(options: argparse.Namespace) -> None:
         picture = grid.picture(layer_maps[0], layer_numbers, plan.channels, rows, columns)
         number = "" if plan.info.number is None else f"{plan.info.number:03d}_"
         path = directory / (number + re.sub(r"[^\w.#~-]+", "_", plan.info.path) + ".png")
-        path.write_bytes(png.encode(picture))
+        path.write_bytes(png.encode(picture, grid.PALETTE))
         print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plan.size))}")
 
 

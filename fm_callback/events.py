@@ -81,10 +81,8 @@ def image_value(layer: str, picture: bytes, size: tuple[int, int], description: 
 def scalar_value(measure: str, layer: str, value: float) -> Value:
     """A layer's value of a measure at a step, for TensorBoard's Scalars and Time Series tabs."""
     tag = f"{PLUGIN}/{measure}/{layer}"
-    metadata = scalar_metadata.create_summary_metadata(display_name="", description="")
-    metadata.data_class = summary_pb2.DATA_CLASS_SCALAR
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT, tensor_shape=_shape(), float_val=[value])
-    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT, tensor_shape=_NO_AXES, float_val=[value])
+    return summary_pb2.Summary.Value(tag=tag, metadata=_SCALAR, tensor=tensor)
 
 
 def text_value(tag: str, text: str) -> Value:
@@ -109,6 +107,14 @@ def _strings(blobs: Iterable[bytes]) -> tensor_pb2.TensorProto:
 
 def _shape(*sizes: int) -> tensor_shape_pb2.TensorShapeProto:
     return tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in sizes])
+
+
+_NO_AXES = _shape()
+_SCALAR = scalar_metadata.create_summary_metadata(display_name="", description="")
+_SCALAR.data_class = summary_pb2.DATA_CLASS_SCALAR
+
+#: How many values are turned into bytes at once: of all together, megabytes would be copied twice.
+_AT_ONCE = 16
 
 
 class EventFile:
@@ -162,13 +168,14 @@ class EventFile:
             OSError: if the record could not be written whole or the file is no longer there. The file then ends with
                 the last whole record, as far as the file system allows, and is closed; one without any is removed.
         """
-        record = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
+        values = list(values)
         for value in values:
             if value.tag in self._tags:
                 value.ClearField("metadata")
             self._tags.add(value.tag)
-            # Readers merge what a message has in pieces: the megabytes need not be in one message first.
-            piece = event_pb2.Event(summary=summary_pb2.Summary(value=[value]))
+        record = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
+        for at in range(0, len(values), _AT_ONCE):  # readers merge what a message has in pieces
+            piece = event_pb2.Event(summary=summary_pb2.Summary(value=values[at : at + _AT_ONCE]))
             record.append(piece.SerializeToString())
         grown = self._append(b"".join([*self._head, pack_record(*record)]))
         self._head = []

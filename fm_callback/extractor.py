@@ -324,7 +324,7 @@ def _summary(output: Any) -> tuple[Any, Any]:
     ]
     span = ops.where(high > low, high - low, 1.0)
     low = ops.where(some, low, 0.0)
-    pixels = ops.where(finite, ops.clip((values - low) / span, 0.0, 1.0) * 255.0 + 0.5, 0.0)
+    pixels = ops.where(finite, (values - low) / span * 255.0 + 0.5, 0.0)
     pixels = ops.cast(pixels, "uint8")
     while len(pixels.shape) < 4:
         pixels = ops.expand_dims(pixels, 1)

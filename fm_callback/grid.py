@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from fm_callback.format import NUMBERS
 from fm_callback.measures import Status, status
 
 #: A tile of the picture is at most this wide and high, half as much again as TensorBoard's cards show of one in a row of eight;
@@ -24,10 +25,12 @@ _GRAYS = 248
 _PAPER = _GRAYS - 1
 _INK, _FAINT, _HATCH, _ALARM = range(_GRAYS, _GRAYS + 4)
 _COLOURS = {_INK: (60, 60, 60), _FAINT: (232, 230, 226), _HATCH: (190, 184, 174), _ALARM: (205, 60, 40)}
-_PALETTE = [
-    *(round(level * 255 / (_GRAYS - 1)) for level in range(_GRAYS) for _ in range(3)),
-    *(value for index in sorted(_COLOURS) for value in _COLOURS[index]),
-]
+PALETTE = bytes(
+    [
+        *(round(level * 255 / (_GRAYS - 1)) for level in range(_GRAYS) for _ in range(3)),
+        *(value for index in sorted(_COLOURS) for value in _COLOURS[index]),
+    ]
+)
 
 
 def layout(channels: int, height: int, width: int) -> tuple[int, int]:
@@ -70,7 +73,7 @@ def tile_grid(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return cells.reshape(rows, columns, height, width).transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
 
 
-def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], rows: int, columns: int) -> Image.Image:
+def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], rows: int, columns: int) -> np.ndarray:
     """The picture for TensorBoard's Images tab: each map at its own contrast, its channel's number above it.
 
     Small maps are magnified by a whole number without smoothing; maps over 64 pixels are averaged down. A channel that
@@ -85,30 +88,22 @@ def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], ro
         columns: Columns of the grid.
 
     Returns:
-        A palette image.
+        uint8 (height, width), indices into the colours of `PALETTE`.
     """
     sheet = _sheet(*tile_size(*maps.shape[1:]), rows, columns)
     low, high = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
     tiles = _tiles(maps, low, high, sheet)
-    pixels = _frame(channels, sheet).copy()
     signal = status(numbers)
+    partly = numbers[:, NUMBERS.index("nonfinite")] > 0
     live = (signal == Status.LIVE) & (low < high)
-    marks = []
-    for at in range(len(maps)):
-        pixels[sheet.cell(at)] = tiles[at] if live[at] else _hatched(sheet.tile_height, sheet.tile_width)
-        if not live[at]:
-            marks.append((at, *_mark(Status(signal[at]), numbers[at])))
-        elif numbers[at, 6] > 0:
-            marks.append((at, f"{int(numbers[at, 6])} NaN", _ALARM))
-    canvas = _with_palette(pixels)
-    draw = ImageDraw.Draw(canvas)
-    draw.fontmode = "1"
-    for at, text, ink in marks:
-        down, right = sheet.cell(at)
-        if ink == _ALARM:
-            draw.rectangle((right.start, down.start, right.stop - 1, down.stop - 1), outline=_ALARM, width=2)
-        _write(draw, text, sheet, down, right, ink)
-    return canvas
+    for at in np.flatnonzero(~live):
+        tiles[at] = _hatched(sheet.tile_height, sheet.tile_width)
+        _write(tiles[at], *_mark(Status(signal[at]), numbers[at]), sheet)
+    for at in np.flatnonzero(live & partly):
+        _write(tiles[at], f"{int(numbers[at, NUMBERS.index('nonfinite')])} NaN", _ALARM, sheet)
+    pixels = _frame(channels, sheet).copy()
+    sheet.cells(pixels)[np.divmod(np.arange(len(maps)), columns)] = tiles
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -141,6 +136,13 @@ class _Sheet:
         top, left = self.font + 2 + row * self.pitch, _GAP + column * (self.tile_width + _GAP)
         return slice(top, top + self.tile_height), slice(left, left + self.tile_width)
 
+    def cells(self, pixels: np.ndarray) -> np.ndarray:
+        """All cells of a picture, to be written to: (rows, columns, tile height, tile width)."""
+        shape = self.rows, self.pitch, self.columns, self.tile_width + _GAP
+        top = self.font + 2
+        pitches = pixels[: self.rows * self.pitch, _GAP:].reshape(shape)
+        return pitches[:, top : top + self.tile_height, :, : self.tile_width].swapaxes(1, 2)
+
 
 @lru_cache(maxsize=64)
 def _sheet(tile_height: int, tile_width: int, rows: int, columns: int) -> _Sheet:
@@ -156,7 +158,7 @@ def _mark(signal: Status, numbers: np.ndarray) -> tuple[str, int]:
 
 
 def _tiles(maps: np.ndarray, low: np.ndarray, high: np.ndarray, sheet: _Sheet) -> np.ndarray:
-    """Maps of the size of a tile, each stretched to all grays of the palette; uint8.
+    """Maps of the size of a tile, each stretched to all grays of the palette; uint8, an array of its own.
 
     Of a probe of several images, one may use few of the levels. Smaller maps are repeated, larger ones averaged.
     """
@@ -176,11 +178,14 @@ def _tiles(maps: np.ndarray, low: np.ndarray, high: np.ndarray, sheet: _Sheet) -
 
 def _sums(maps: np.ndarray, axis: int, factor: int, size: int) -> np.ndarray:
     """Sums of `factor` neighbours along an axis; the last of them is taken again where there are too few."""
-    missing = [(0, 0)] * maps.ndim
-    missing[axis] = (0, size * factor - maps.shape[axis])
-    maps = np.moveaxis(np.pad(maps, missing, "edge"), axis, -1)
-    sums = sum(maps[..., first::factor].astype(np.float32) for first in range(factor))
-    return np.moveaxis(np.asarray(sums), -1, axis)
+    missing = size * factor - maps.shape[axis]
+    if missing:
+        maps = np.concatenate([maps, np.repeat(maps.take([-1], axis), missing, axis)], axis)
+    parts = np.moveaxis(maps, axis, 0)
+    sums = parts[::factor].astype(np.uint32)
+    for first in range(1, factor):
+        sums += parts[first::factor]
+    return np.moveaxis(sums, 0, axis)
 
 
 @lru_cache(maxsize=512)
@@ -200,15 +205,27 @@ def _hatched(height: int, width: int) -> np.ndarray:
     return np.where(diagonal == 0, _HATCH, _FAINT).astype(np.uint8)
 
 
-def _write(draw: ImageDraw.ImageDraw, text: str, sheet: _Sheet, down: slice, right: slice, ink: int) -> None:
-    """Text at the foot of a tile, on paper; left out where the tile is too small for it."""
+def _write(tile: np.ndarray, text: str, ink: int, sheet: _Sheet) -> None:
+    """Text at the foot of a tile, on paper, left out where the tile is too small for it; what alarms is framed as well."""
+    if ink == _ALARM:
+        for edge in (tile[:2], tile[-2:], tile[:, :2], tile[:, -2:]):
+            edge[:] = _ALARM
     for size in (sheet.font, 10):
-        _, _, width, height = draw.textbbox((0, 0), text, font=_font(size))
-        if width + 8 <= sheet.tile_width and height + 4 <= sheet.tile_height:
-            foot = down.stop - height - 5
-            draw.rectangle((right.start + 2, foot - 1, right.start + width + 6, down.stop - 3), fill=_PAPER)
-            _print(draw, (right.start + 4, foot), text, ink, sheet, size)
+        label = _label(text, ink, size, sheet)
+        height, width = label.shape
+        if width + 3 <= sheet.tile_width and height + 2 <= sheet.tile_height:
+            tile[-height - 2 : -2, 2 : 2 + width] = label
             return
+
+
+@lru_cache(maxsize=64)
+def _label(text: str, ink: int, size: int, sheet: _Sheet) -> np.ndarray:
+    _, _, width, height = _font(size).getbbox(text, "1")
+    canvas = Image.new("L", (math.ceil(width) + 5, math.ceil(height) + 4), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    draw.fontmode = "1"
+    _print(draw, (2, 1), text, ink, sheet, size)
+    return np.array(canvas)
 
 
 def _print(
@@ -228,10 +245,3 @@ def _print(
 @lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
-
-
-def _with_palette(pixels: np.ndarray) -> Image.Image:
-    """The same indices, seen through the picture's palette."""
-    image = Image.frombytes("P", pixels.shape[::-1], pixels.tobytes())
-    image.putpalette(_PALETTE)
-    return image

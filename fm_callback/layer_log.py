@@ -32,10 +32,11 @@ class LayerLog:
             probe_images: How many images the probe has.
             images: Whether to make the picture for TensorBoard's Images tab.
         """
-        self._plan, self._tag, self._images = plan, tag, images
+        self._tag, self._images = tag, images
         self._cells = concepts.at(*plan.size) if len(plan.shape) == 3 else _NO_CONCEPTS
         self._facts = _facts(plan, self._cells, step_unit, probe_images)
         self._content = self._facts.to_json()
+        self._description = _description(plan)
         number = "" if plan.info.number is None else f"#{plan.info.number} "
         self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells.counts.get("foreground", 0))
 
@@ -57,7 +58,8 @@ class LayerLog:
         ]
         if self._images:
             picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
-            values.append(events.image_value(self._tag, png.encode(picture), picture.size, _description(self._plan)))
+            encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
+            values.append(events.image_value(self._tag, encoded, size, self._description))
         summaries = self.history.add(step, maps, numbers, scores)
         return values + [events.scalar_value(name, self._tag, value) for name, value in summaries.items()]
 

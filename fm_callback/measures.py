@@ -19,6 +19,7 @@ Measured on random maps of 1,600 to 102,400 cells (normal, uniform, rectified, b
 on Cauchy values the error reaches .4. A range `high - low` of more than some 50 `std` tells of that.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property, lru_cache
@@ -36,10 +37,11 @@ EPSILON = 1e-9
 #: A channel is dormant up to this part of the layer's mean magnitude.
 TAU = 0.025
 
-#: Layer measures take this many cells of all images together, if there are more, and this many of the logged channels: their cost
-#: grows with the square of the channels.
+#: Layer measures take this many cells of all images together, if there are more, and this many of the logged channels. Their cost
+#: grows with the square of the channels, and for the eigenvalues of more, numpy's BLAS wakes threads of its own: they go on turning
+#: for a tenth of a second, on cores that the training needs.
 SAMPLED_CELLS = 4096
-SAMPLED_CHANNELS = 128
+SAMPLED_CHANNELS = 64
 
 _LOW, _HIGH, _MEAN_ABS, _STD, _NONFINITE = map(NUMBERS.index, ("low", "high", "mean_abs", "std", "nonfinite"))
 
@@ -134,14 +136,19 @@ def measure(maps: np.ndarray, numbers: np.ndarray, cells: Cells) -> dict[str, np
     if not cells.present:
         return scores
     code, members = cells.classes
-    joint = _histograms(maps, code)
-    counted = {name: joint[:, classes].sum(axis=1) for name, classes in members.items()}
+    by_class = _histograms(maps, code)
+    none = np.zeros_like(by_class[0])
+    counts = {name: sum((by_class[each] for each in np.flatnonzero(those)), none) for name, those in members.items()}
     if cells.foreground is not None:
-        scores["mask_auroc"] = _auroc(counted["foreground"], counted["background"])
-        scores["mask_iou"] = _iou(counted["foreground"], counted["background"])
-    for field, name in (("edge_auroc", "edges"), ("outline_auroc", "outline")):
-        if name in counted:
-            scores[field] = _auroc(*_folded(counted[name], joint.sum(axis=1) - counted[name]))
+        inside, both = counts["foreground"], counts["foreground"] + counts["background"]
+        up_to = np.cumsum(both, axis=1)
+        scores["mask_auroc"] = _auroc(inside, 2 * up_to - both, up_to[:, -1])
+        scores["mask_iou"] = _iou(inside, up_to)
+    distant = {field: counts[name] for field, name in _DISTANT.items() if name in counts}
+    if distant:
+        every = by_class.sum(axis=0)
+        ranks, cells_of_all = _ranks_of_distance(every), every.sum(axis=1)
+        scores |= {field: _auroc(inside, ranks, cells_of_all) for field, inside in distant.items()}
     signal = status(numbers)
     for field, values in scores.items():
         values[(signal != Status.LIVE) & ~np.isnan(values)] = 0.0 if field == "mask_iou" else 0.5
@@ -149,51 +156,65 @@ def measure(maps: np.ndarray, numbers: np.ndarray, cells: Cells) -> dict[str, np
     return {field: values.astype(np.float32) for field, values in scores.items()}
 
 
+#: The scores that ask how far from the median a cell is, and the concepts that they are of.
+_DISTANT = {"edge_auroc": "edges", "outline_auroc": "outline"}
+
+
 def _histograms(maps: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """How many cells of each class have each level, int64 (channels, classes, 256)."""
-    images, channels, height, width = maps.shape
-    classes = code.max() + 1
-    first = np.arange(channels)[:, None] * (classes * LEVELS)
-    joint = np.zeros(channels * classes * LEVELS, np.int64)
-    for image, offset in zip(maps.reshape(images, channels, height * width), code * LEVELS, strict=True):
+    """How many cells of each class have each level, int64 (classes, channels, 256)."""
+    images, channels = maps.shape[:2]
+    classes = int(code.max()) + 1
+    bins = classes * channels * LEVELS
+    narrow = np.min_scalar_type(bins - 1)  # most of the time goes into writing and reading the bins' indices
+    first = (np.arange(channels) * LEVELS).astype(narrow)[:, None]
+    counts = np.zeros(bins, np.int64)
+    offsets = (code * (channels * LEVELS)).astype(narrow)
+    for image, offset in zip(maps.reshape(images, channels, -1), offsets, strict=True):
         index = image + offset
         index += first
-        joint += np.bincount(index.ravel(), minlength=len(joint))
-    return joint.reshape(channels, classes, LEVELS)
+        counts += np.bincount(index.ravel(), minlength=bins)
+    return counts.reshape(classes, channels, LEVELS)
 
 
-def _auroc(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """AUROC of each channel from its two histograms, (channels, levels); float64 (channels,), NaN where one of them is empty."""
-    below = np.cumsum(outside, axis=1) - outside
-    wins = np.sum(inside * (2 * below + outside), axis=1)  # twice, so that ties are whole numbers
-    return _ratio(wins, 2 * inside.sum(axis=1) * outside.sum(axis=1))
+def _auroc(inside: np.ndarray, ranks: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """AUROC of each channel by the sum of ranks; float64 (channels,), NaN where all cells or none are inside.
 
-
-def _folded(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two histograms of |level - median| from those of the level.
-
-    Twice the distance is a whole number from 0 to 510, also where the median lies between two levels.
+    Args:
+        inside: The concept's cells at each level, (channels, levels).
+        ranks: Twice the rank of a cell at each level among all: the cells below, and half of those at it. Twice, so that ties are
+            whole numbers.
+        total: How many cells there are, (channels,).
     """
-    channels = len(inside)
-    cumulated = np.cumsum(inside + outside, axis=1)
-    total = cumulated[:, -1:]
-    middle = [np.sum(cumulated <= rank, axis=1) for rank in ((total - 1) // 2, total // 2)]
-    bins = 2 * LEVELS - 1
-    distance = np.abs(2 * np.arange(LEVELS) - (middle[0] + middle[1])[:, None])
-    index = (distance + np.arange(channels)[:, None] * bins).ravel()
-    folded = [np.bincount(index, side.ravel(), channels * bins).reshape(channels, bins) for side in (inside, outside)]
-    return folded[0], folded[1]
+    count = inside.sum(axis=1)
+    wins = np.einsum("cl,cl->c", inside, ranks) - count * count  # less those against cells of the concept itself
+    return _ratio(wins, 2 * count * (total - count))
 
 
-def _iou(foreground: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """IoU of each channel at the area-matched quantile from its two histograms; NaN where one of them is empty."""
-    object_cells = foreground.sum(axis=1)
-    above_of_object = object_cells[:, None] - np.cumsum(foreground, axis=1)
-    above = above_of_object + background.sum(axis=1)[:, None] - np.cumsum(background, axis=1)
-    threshold = np.argmax(above <= object_cells[:, None], axis=1)[:, None]
-    hit, area = (np.take_along_axis(counts, threshold, axis=1)[:, 0] for counts in (above_of_object, above))
-    empty = background.sum(axis=1) == 0
-    return _ratio(hit, np.where(empty, 0, object_cells + area - hit))
+def _ranks_of_distance(every: np.ndarray) -> np.ndarray:
+    """Twice the rank of |level - median| of a cell at each level, from the histogram of all cells; (channels, levels)."""
+    up_to = np.cumsum(every, axis=1)
+    total = up_to[:, -1:]
+    middle = [np.sum(up_to <= rank, axis=1) for rank in ((total - 1) // 2, total // 2)]
+    # Twice the distance is a whole number, in one channel always an even or always an odd one: its half tells them apart.
+    distance = np.abs(2 * np.arange(LEVELS) - (middle[0] + middle[1])[:, None]) >> 1
+    index = distance + (np.arange(len(every)) * LEVELS)[:, None]
+    folded = np.bincount(index.ravel(), every.ravel(), every.size).astype(np.int64).reshape(every.shape)
+    ranks = 2 * np.cumsum(folded, axis=1) - folded
+    return ranks.ravel()[index]
+
+
+def _iou(inside: np.ndarray, up_to: np.ndarray) -> np.ndarray:
+    """IoU of each channel at the area-matched quantile; NaN where the object or the background has no cell.
+
+    Args:
+        inside: The object's cells at each level, (channels, levels).
+        up_to: The cells of object and background up to each level, (channels, levels).
+    """
+    count, total = inside.sum(axis=1), up_to[:, -1]
+    threshold = np.sum(up_to < (total - count)[:, None], axis=1)  # no more than `count` cells are above it
+    channel = np.arange(len(inside))
+    hit, area = count - np.cumsum(inside, axis=1)[channel, threshold], total - up_to[channel, threshold]
+    return _ratio(hit, np.where(count < total, count + area - hit, 0))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -251,7 +272,7 @@ class Activations:
         span = numbers[:, _HIGH].astype(np.float64) - numbers[:, _LOW]
         return cls(levels.swapaxes(1, 2).reshape(-1, channels), np.where(np.isfinite(span), span, 0.0))
 
-    @property
+    @cached_property
     def scale(self) -> np.ndarray:
         """The value of one level of each channel, (channels,), but for one factor common to all; 0 for a channel of one value."""
         largest = self.span.max(initial=0.0)
@@ -266,6 +287,11 @@ class Activations:
     def gram(self) -> np.ndarray:
         """X'X of the centred values X, (channels, channels)."""
         return self.times(self)
+
+    @cached_property
+    def norm(self) -> float:
+        """The squared Frobenius norm of `gram`, without BLAS, which would wake its threads for a sum so long."""
+        return float(np.sum(self.gram**2))
 
     def times(self, other: "Activations") -> np.ndarray:
         """X'Y of the centred values X and Y, (channels, channels of the other), but for the two factors of `scale`.
@@ -305,11 +331,8 @@ def cka(one: Activations, other: Activations) -> float:
     count as for `effective_rank`; both must be the same cells. Source: Kornblith et al., "Similarity of Neural Network
     Representations Revisited", ICML 2019.
     """
-    # The norms without BLAS, which would wake its threads for the long sums of many channels.
-    norms = np.sqrt(np.sum(one.gram**2) * np.sum(other.gram**2))
-    if norms == 0:
-        return float("nan")
-    return float(np.sum(one.times(other) ** 2) / norms)
+    norms = math.sqrt(one.norm * other.norm)
+    return float(np.sum(one.times(other) ** 2)) / norms if norms else math.nan
 
 
 def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -320,10 +343,10 @@ def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """
     one, other = one.astype(np.float32), other.astype(np.float32)
     rows = min(2**18 // (one.shape[1] * other.shape[1]), 2**24 // (LEVELS - 1) ** 2)
-    product = np.zeros((one.shape[1], other.shape[1]))
-    for first in range(0, len(one), rows):
-        product += one[first : first + rows].T @ other[first : first + rows]
-    return product
+    whole = len(one) // rows * rows
+    blocks = [each[:whole].reshape(-1, rows, each.shape[1]) for each in (one, other)]
+    product = np.matmul(blocks[0].swapaxes(1, 2), blocks[1]).sum(axis=0, dtype=np.float64)
+    return product + one[whole:].T @ other[whole:]
 
 
 @lru_cache(maxsize=64)

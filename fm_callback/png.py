@@ -9,28 +9,29 @@ import struct
 
 import numpy as np
 from isal import isal_zlib
-from PIL import Image
 
-_COLOUR_TYPES = {"L": 0, "RGB": 2, "P": 3, "RGBA": 6}
+_GRAY, _RGB, _PALETTE, _RGBA = 0, 2, 3, 6
 _UP = 2
 
 
-def encode(image: np.ndarray | Image.Image) -> bytes:
+def encode(pixels: np.ndarray, palette: bytes | None = None) -> bytes:
     """A PNG of an 8-bit picture.
 
     Args:
-        image: uint8 (height, width) or (height, width, 3 or 4), or an image of mode L, P, RGB or RGBA.
+        pixels: uint8 (height, width) or (height, width, 3 or 4).
+        palette: Three bytes for each index that the pixels may have; without it, pixels are gray or colours.
     """
-    image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
-    pixels = np.asarray(image).reshape(image.height, -1)
-    rows = np.empty((image.height, pixels.shape[1] + 1), np.uint8)
+    height, width, *colours = pixels.shape
+    kind = {1: _GRAY, 3: _RGB, 4: _RGBA}[colours[0] if colours else 1] if palette is None else _PALETTE
+    rows = np.empty((height, 1 + pixels[0].size), np.uint8)
     rows[:, 0] = _UP
-    rows[0, 1:] = pixels[0]
-    np.subtract(pixels[1:], pixels[:-1], out=rows[1:, 1:])  # modulo 256, as the filter asks
-    head = struct.pack(">IIBBBBB", image.width, image.height, 8, _COLOUR_TYPES[image.mode], 0, 0, 0)
-    chunks = [(b"IHDR", head), (b"IDAT", isal_zlib.compress(rows, 1)), (b"IEND", b"")]
-    if image.mode == "P":
-        chunks.insert(1, (b"PLTE", bytes(image.getpalette() or ())))
+    flat = pixels.reshape(height, -1)
+    rows[0, 1:] = flat[0]
+    np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])  # modulo 256, as the filter asks
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))]
+    if palette is not None:
+        chunks.append((b"PLTE", palette))
+    chunks += [(b"IDAT", isal_zlib.compress(rows, 1)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
 
 

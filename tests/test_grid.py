@@ -65,7 +65,7 @@ def tile(picture, at, maps, columns):
 
 def test_a_small_map_is_magnified_without_smoothing_at_its_own_contrast():
     maps = np.array([[[10, 20], [30, 10]], [[0, 255], [255, 0]]], np.uint8)
-    shown, mode, _ = decoded(png.encode(grid.picture(maps, live(2), (0, 1), 1, 2)))
+    shown, mode, _ = decoded(png.encode(grid.picture(maps, live(2), (0, 1), 1, 2), grid.PALETTE))
     assert mode == "P"
     first = tile(shown, 0, maps, 2)[..., 0]
     assert set(np.unique(first[:32, :32])) == {0} and set(np.unique(first[32:, :32])) == {255}
@@ -77,7 +77,7 @@ def test_a_small_map_is_magnified_without_smoothing_at_its_own_contrast():
 def test_a_large_map_is_averaged_over_areas():
     board = np.indices((128, 128)).sum(0) % 2 * 255
     maps = np.stack([board, np.kron([[0, 255], [255, 0]], np.ones((64, 64)))]).astype(np.uint8)
-    shown, _, _ = decoded(png.encode(grid.picture(maps, live(2), (0, 1), 1, 2)))
+    shown, _, _ = decoded(png.encode(grid.picture(maps, live(2), (0, 1), 1, 2), grid.PALETTE))
     chequers = tile(shown, 0, maps, 2)[..., 0]
     assert chequers.shape == (64, 64)
     assert abs(chequers.astype(int) - 127).max() <= 2, "two by two cells, half of them white"
@@ -94,7 +94,7 @@ def test_channels_without_a_signal_are_marked_and_never_shown_as_maps():
     numbers[3] = [np.nan] * 5 + [0, 100]
     numbers[4, 6] = 7
     assert grid.status(numbers).tolist() == [Status.LIVE, Status.DEAD, Status.FLAT, Status.NONFINITE, Status.LIVE]
-    shown, _, _ = decoded(png.encode(grid.picture(maps, numbers, (0, 1, 2, 3, 4), 1, 5)))
+    shown, _, _ = decoded(png.encode(grid.picture(maps, numbers, (0, 1, 2, 3, 4), 1, 5), grid.PALETTE))
     red = (shown == [205, 60, 40]).all(-1)
     for at, (hatched, alarmed) in enumerate(
         [(False, False), (True, False), (True, False), (True, True), (False, True)]
@@ -106,7 +106,7 @@ def test_channels_without_a_signal_are_marked_and_never_shown_as_maps():
 
 def test_one_image_without_contrast_in_a_probe_that_has_it_is_marked():
     maps = np.full((1, 10, 10), 90, np.uint8)
-    shown, _, _ = decoded(png.encode(grid.picture(maps, live(1), (0,), 1, 1)))
+    shown, _, _ = decoded(png.encode(grid.picture(maps, live(1), (0,), 1, 1), grid.PALETTE))
     assert (shown == [190, 184, 174]).all(-1).any()
 
 
@@ -114,7 +114,7 @@ def test_a_grid_with_room_to_spare_has_paper_there_and_no_tile():
     maps = np.zeros((31, 10, 10), np.uint8)
     maps[:, :5] = 255
     rows, columns = grid.layout(31, 10, 10)
-    shown, _, _ = decoded(png.encode(grid.picture(maps, live(31), tuple(range(31)), rows, columns)))
+    shown, _, _ = decoded(png.encode(grid.picture(maps, live(31), tuple(range(31)), rows, columns), grid.PALETTE))
     sheet = grid._Sheet(*grid.tile_size(10, 10), rows, columns)
     assert (shown[sheet.cell(31)] == 255).all()
     assert not (shown[sheet.cell(30)] == 255).all()
@@ -124,7 +124,9 @@ def test_a_grid_with_room_to_spare_has_paper_there_and_no_tile():
 def test_unusual_maps_make_a_picture(shape):
     maps = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     rows, columns = grid.layout(*shape)
-    shown, _, size = decoded(png.encode(grid.picture(maps, live(shape[0]), tuple(range(shape[0])), rows, columns)))
+    shown, _, size = decoded(
+        png.encode(grid.picture(maps, live(shape[0]), tuple(range(shape[0])), rows, columns), grid.PALETTE)
+    )
     assert shown.shape[:2] == size[::-1] and min(size) > 0
 
 

@@ -40,7 +40,8 @@ def log_dir(tmp_path_factory):
     # TensorFlow has no such layer names, JAX and PyTorch have: this record is made by hand.
     (tag,) = layer_tags([HOSTILE])
     maps = np.zeros((1, 4, 4), np.uint8)
-    picture = png.encode(grid.picture(maps, np.zeros((1, 7), np.float32), (0,), 1, 1))  # one tile of 64 pixels
+    one_tile = grid.picture(maps, np.zeros((1, 7), np.float32), (0,), 1, 1)  # of 64 pixels
+    picture = png.encode(one_tile, grid.PALETTE)
     values = [events.maps_value(tag, [png.encode(maps[0])], b"{}"), events.image_value(tag, picture, (10, 10), "")]
     events.open_run(path / "by_hand", 0, values).write(0, values)
     return path
