@@ -6,8 +6,10 @@
 
 Fits of a few epochs in one process, one with and one without the callback, then the other way round; a fit that compiles goes before.
 "Hooks" is the time that Keras waits in the callback's methods, the end of training included, where the last step is brought
-to disk. The record before the first batch (step 0) is left out of all figures. The effect on an epoch is the median time from
-the beginning of one epoch to that of the next, with the callback less without it.
+to disk. The record before the first batch (step 0) is left out of all figures. "With / without" is the median of the ratios of
+epochs that stand at the same place in the two fits of a pair, the end of training counted to the last: on a machine whose speed
+changes from minute to minute, more and shorter pairs say more than few long ones. Their whole fits' ratios are printed beside it.
+The effect on an epoch is the median time from the beginning of one epoch to that of the next, with the callback less without it.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from driving import BORDER, PET, accelerated, device, drawn_pets, keras, sd_unet
-from timing import Spent, figure, ratio, spent
+from timing import Spent, cpu, figure, ratio, spent, wall
 from train_pets import CLASSES, EIGHT, PROBE, RECIPES, Batches, compile_model, scaled
 
 from fm_callback import FeatureMapCallback
@@ -93,7 +95,7 @@ def compare(setting: Setting, kind: str | None, folder: Path) -> None:
         )
         if ours is not None:
             taken = Spent(taken.wall - ours.step_zero.wall, taken.cpu - ours.step_zero.cpu)
-        return Fit(taken, clock.epochs())
+        return Fit(taken, clock.epochs)
 
     try:
         fit(epochs=1)
@@ -113,41 +115,56 @@ def compare(setting: Setting, kind: str | None, folder: Path) -> None:
             ends += ours.ends
             drains.append(ours.drain)
 
-    walls, cpus = [fit.taken.wall for fit in with_us], [fit.taken.cpu for fit in with_us]
-    spread = sorted(one / other.taken.wall for one, other in zip(walls, without, strict=True))
-    effects = [median(one.epochs) - median(other.epochs) for one, other in zip(with_us, without, strict=True)]
-    epoch = median(seconds for fit in without for seconds in fit.epochs)
+    walls = [fit.taken.wall for fit in with_us]
+    effects = [one.epoch - other.epoch for one, other in zip(with_us, without, strict=True)]
+    epoch = median(fit.epoch for fit in without)
     print(f"an epoch without the callback: {epoch:.3f} s; step 0: {ours.step_zero.wall:.2f} s")
+    ratios = {}
+    for name, measured in (("wall", wall), ("cpu", cpu)):
+        one, other = ([measured([fit.taken, *fit.epochs]) for fit in fits] for fits in (with_us, without))
+        fits, *epochs = zip(*(np.divide(*pair) for pair in zip(one, other, strict=True)), strict=True)
+        print(f"{name} of fits, with / without: {', '.join(f'{each:.3f}' for each in sorted(fits))}")
+        ratios[name] = sorted(each for place in epochs for each in place)
+    lowest, *_, highest = ratios["wall"]
     demo, gpu = kind is None, kind == "full" and accelerated() and BACKEND == "jax"  # what the targets are set for
     figure("hooks / wall time of fit", ratio(hooks, walls), at_most=0.02 if demo else None)
-    figure(
-        "cpu seconds, with / without", ratio(cpus, [fit.taken.cpu for fit in without]), at_most=1.03 if demo else None
-    )
-    figure(f"wall time of fit, with / without ({spread[0]:.3f} to {spread[-1]:.3f})", median(spread))
+    figure("cpu seconds, with / without", median(ratios["cpu"]), at_most=1.03 if demo else None)
+    figure(f"wall time, with / without ({lowest:.3f} to {highest:.3f})", median(ratios["wall"]))
     figure("on_epoch_end in the training thread", 1e3 * median(ends), unit=" ms", at_most=5 if gpu else None)
     figure("effect on an epoch, wall time", 1e3 * median(effects), unit=" ms", at_most=50 if gpu else None)
     figure("end of training, once a fit", 1e3 * median(drains), unit=" ms")
 
 
 class Fit(NamedTuple):
-    """What a call of `fit` took, step 0 left out, and the seconds from the beginning of an epoch to that of the next."""
+    """What a call of `fit` took, step 0 left out, and each of its epochs, the last with the end of training."""
 
     taken: Spent
-    epochs: list[float]
+    epochs: list[Spent]
+
+    @property
+    def epoch(self) -> float:
+        """Seconds of an epoch, without the first, which starts the threads that read data, and the last, where there are others."""
+        return median(wall(self.epochs[1:-1] or self.epochs))
 
 
 class Clock(keras.callbacks.Callback):
-    """When each epoch began; the last of the callbacks."""
+    """What each epoch takes, from its beginning to that of the next or the end of training; the last of the callbacks."""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.began: list[float] = []
+        self.epochs: list[Spent] = []
+        self._began: Spent | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.began.append(time.perf_counter())
+        self._next()
 
-    def epochs(self) -> list[float]:
-        """Seconds from one beginning to the next, without the first epoch: it starts the threads that read data."""
-        return np.diff(self.began).tolist()[1:]
+    def on_train_end(self, logs: Any = None) -> None:
+        self._next()
+
+    def _next(self) -> None:
+        now = Spent(time.perf_counter(), time.process_time())
+        if self._began is not None:
+            self.epochs.append(Spent(*np.subtract(now, self._began).tolist()))
+        self._began = now
 
 
 class Timed(FeatureMapCallback):
