@@ -32,6 +32,8 @@ PALETTE = bytes(
     ]
 )
 
+_MEAN, _NONFINITE = map(NUMBERS.index, ("mean", "nonfinite"))
+
 
 def layout(channels: int, height: int, width: int) -> tuple[int, int]:
     """Rows and columns of a grid of maps: about twice as wide as high, without gaps where that is possible.
@@ -94,13 +96,12 @@ def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], ro
     low, high = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
     tiles = _tiles(maps, low, high, sheet)
     signal = status(numbers)
-    partly = numbers[:, NUMBERS.index("nonfinite")] > 0
     live = (signal == Status.LIVE) & (low < high)
     for at in np.flatnonzero(~live):
         tiles[at] = _hatched(sheet.tile_height, sheet.tile_width)
         _write(tiles[at], *_mark(Status(signal[at]), numbers[at]), sheet)
-    for at in np.flatnonzero(live & partly):
-        _write(tiles[at], f"{int(numbers[at, NUMBERS.index('nonfinite')])} NaN", _ALARM, sheet)
+    for at in np.flatnonzero(live & (numbers[:, _NONFINITE] > 0)):
+        _write(tiles[at], f"{int(numbers[at, _NONFINITE])} NaN", _ALARM, sheet)
     pixels = _frame(channels, sheet).copy()
     sheet.cells(pixels)[np.divmod(np.arange(len(maps)), columns)] = tiles
     return pixels
@@ -154,7 +155,7 @@ def _mark(signal: Status, numbers: np.ndarray) -> tuple[str, int]:
         return "not finite", _ALARM
     if signal == Status.DEAD:
         return "dead (0)", _INK
-    return f"flat ({numbers[2]:.3g})" if signal == Status.FLAT else "flat here", _INK
+    return f"flat ({numbers[_MEAN]:.3g})" if signal == Status.FLAT else "flat here", _INK
 
 
 def _tiles(maps: np.ndarray, low: np.ndarray, high: np.ndarray, sheet: _Sheet) -> np.ndarray:

@@ -94,9 +94,8 @@ def check(directory: Path, expected: list[int]) -> None:
     np.testing.assert_allclose(numbers[:, 1], truth.max(0), atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a strategy of TensorFlow's")
-@pytest.mark.parametrize("where", ["inside", "outside"])
+@pytest.mark.parametrize("where", ["inside", pytest.param("outside", marks=pytest.mark.slow)])
 def test_mirrored_strategy_on_two_devices(where: str, tmp_path: Path) -> None:
     code = """
         import tensorflow as tf
@@ -127,9 +126,10 @@ def test_mirrored_strategy_on_two_devices(where: str, tmp_path: Path) -> None:
     check(tmp_path, [0, 1, 2])
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is JAX's")
-@pytest.mark.parametrize(("kind", "update_freq"), [("data", "epoch"), ("model", "2")])
+@pytest.mark.parametrize(
+    ("kind", "update_freq"), [("data", "epoch"), pytest.param("model", "2", marks=pytest.mark.slow)]
+)
 def test_keras_distribution_on_two_devices(kind: str, update_freq: str, tmp_path: Path) -> None:
     code = """
         directory, kind, update_freq = sys.argv[1:]
