@@ -20,12 +20,14 @@ class Background(Generic[Item]):
 
     Attributes:
         error: The first error, or None.
+        waited: Seconds that `submit` has waited so far.
     """
 
     def __init__(
         self, work: Callable[[Item], None], finish: Callable[[], None] = lambda: None, patience: float = 60.0
     ) -> None:
         self.error: Exception | None = None
+        self.waited = 0.0
         self._work, self._finish = work, finish
         self._patience = patience
         self._queue: queue.Queue[Item | None] = queue.Queue(maxsize=1)
@@ -36,7 +38,7 @@ class Background(Generic[Item]):
     def submit(self, item: Item) -> None:
         """Hands over an item; waits while the queue is full. After an error, or when closed, does nothing."""
         if self.error is None and self._thread.is_alive():
-            self._put(item)
+            self.waited += self._put(item)
 
     def close(self) -> None:
         """Waits until all that was submitted is done and the thread has ended.
@@ -52,13 +54,15 @@ class Background(Generic[Item]):
                 self._give_up()
         atexit.unregister(self.close)
 
-    def _put(self, item: Item | None) -> None:
+    def _put(self, item: Item | None) -> float:
         started = time.monotonic()
         try:
             self._queue.put(item, timeout=max(self._patience, 0.0))
         except queue.Full:
             self._give_up()
-        self._patience -= time.monotonic() - started
+        waited = time.monotonic() - started
+        self._patience -= waited
+        return waited
 
     def _give_up(self) -> None:
         self.error = self.error or TimeoutError("writing did not keep up: training has waited for it as long as it may")

@@ -15,7 +15,7 @@ from fm_callback.extractor import Capture, read_channels
 from fm_callback.history import aligned
 from fm_callback.layers import Choice
 from fm_callback.probe import read_masks
-from fm_callback.recorder import Recorder
+from fm_callback.recorder import Recorder, say
 
 
 class FeatureMapCallback(keras.callbacks.Callback):
@@ -104,13 +104,22 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._epochs = 0
         self._summary = "no training has ended yet"
         self._iterations = self._epoch_iterations = 0
-        if update_freq != "epoch":
+        self._directory: Path | None = None
+        self._hook()
+
+    def _hook(self) -> None:
+        if self.update_freq != "epoch":
             # Only then: a batch hook of any callback makes Keras wait for every batch's logs.
             self.on_train_batch_end = self._on_train_batch_end
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: the configuration, nothing that belongs to a training."""
-        return {**self.__dict__, "_recorder": None, "_capture": None, "_model": None, "_has_logged": False}
+        training = dict.fromkeys(("_recorder", "_capture", "_model", "_directory"))
+        return {**self.__dict__, **training, "_has_logged": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._hook()
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._close()
@@ -129,6 +138,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             "epoch" if self.update_freq == "epoch" else "batch",
             self.images,
             self._capture,
+            self._directory,
         )
         self._capture = self._recorder.capture
         self._recorder.end_with(self)
@@ -153,10 +163,14 @@ class FeatureMapCallback(keras.callbacks.Callback):
             recorder.close()
             self._recorder = None
             self._say("failed")
-            if not (self._has_logged and isinstance(error, Exception)):
-                raise
-            recorder.fail(error)  # a disk that is full by now must not end fits in a loop
-            return
+            if self._has_logged and isinstance(error, Exception):
+                recorder.fail(error)  # a disk that is full by now must not end fits in a loop
+                return
+            if isinstance(error, OSError):
+                raise OSError(
+                    error.errno, f"FeatureMapCallback can't log to {self.log_dir!r}: {error.strerror}"
+                ) from error
+            raise
         self._has_logged = True
         self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}")
 
@@ -211,6 +225,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def _close(self) -> None:
         if self._recorder is not None:
             self._recorder.close()
+            self._directory = self._recorder.directory
             self._say_cost()
             rows = self._recorder.rows
             self._summary = (
@@ -221,15 +236,16 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def _say_cost(self) -> None:
         """Once, when the first ordinary step is on disk: what each step costs, and what to do if that is much."""
         recorder = self._recorder
-        if self._said_cost or recorder is None or recorder.cost is None:
+        if self._said_cost or recorder is None or recorder.cost is None or not self._epochs:
             return
         self._said_cost = True
-        captures, records = (count / max(self._epochs, 1) for count in (recorder.captured, recorder.recorded))
-        self._say(f"FeatureMapCallback: {recorder.cost.said(captures, records, self._epoch_seconds)}")
+        totals = recorder.captured, recorder.recorded, recorder.waited
+        captures, records, waited = (total / self._epochs for total in totals)
+        self._say(f"FeatureMapCallback: {recorder.cost.said(captures, records, waited, self._epoch_seconds)}")
 
     def _say(self, text: str, end: str = "\n") -> None:
         if self.params is None or self.params.get("verbose", 1) != 0:
-            print(text, end=end, flush=True)
+            say(text, end)
 
 
 def _positive(value: Any) -> bool:

@@ -56,8 +56,8 @@ class Cells:
         """
         bits = enumerate(self.present.values())
         code = sum((cells.reshape(len(cells), -1).astype(np.intp) << bit for bit, cells in bits), np.intp(0))
-        codes, code = np.unique(code, return_inverse=True)
-        return code, {name: codes >> bit & 1 == 1 for bit, name in enumerate(self.present)}
+        codes, inverse = np.unique(code, return_inverse=True)
+        return inverse.reshape(code.shape), {name: codes >> bit & 1 == 1 for bit, name in enumerate(self.present)}
 
     @property
     def area(self) -> float:

@@ -121,11 +121,11 @@ class EventFile:
     """An event file that is being written: each step whole or absent, on disk when `write` returns.
 
     Attributes:
-        path: The file.
+        path: The file, from its first step on.
     """
 
     def __init__(self, directory: Path, first_step: int) -> None:
-        """Creates the file.
+        """Begins the file.
 
         Args:
             directory: Where; created with its parents where missing.
@@ -140,9 +140,14 @@ class EventFile:
         # Readers take files in the order of their names: a clock that was set back must not put this one before the
         # older ones.
         stamp = max([int(time.time()), *(_stamp(path) + 1 for path in event_files(directory))])
-        self.path = directory / f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{next(_files)}"
+        number = next(_files)
+        self.path = directory / f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{number}"
+        # The first step makes readers drop older ones: until it is whole, the file has a name that they pass over.
+        self._begun: Path | None = directory / f".{PLUGIN}.{os.getpid()}.{number}.part"
         try:
-            self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115
+            for left in directory.glob(f".{PLUGIN}.*.part"):  # of a process that was killed
+                left.unlink()
+            self._file = open(self._begun, "xb", buffering=0)  # noqa: SIM115
         except OSError:
             self._claim.end()
             raise
@@ -182,6 +187,11 @@ class EventFile:
         return grown
 
     def close(self) -> None:
+        """Closes the file; one without a step is removed."""
+        if self._begun is not None:
+            with contextlib.suppress(OSError):
+                self._begun.unlink()
+                self.path.parent.rmdir()
         self._claim.end()
         self._file.close()
 
@@ -192,13 +202,13 @@ class EventFile:
                 rest = rest[self._file.write(rest) or 0 :]
             if os.fstat(self._file.fileno()).st_nlink == 0:
                 raise FileNotFoundError(f"the event file is no longer there: {self.path}")
+            if self._begun is not None:
+                self._begun.rename(self.path)
+                self._begun = None
         except OSError:
             # A cut record followed by good ones would hide them all from readers.
             with contextlib.suppress(OSError):
                 self._file.truncate(self._size)
-                if not self._size:
-                    self.path.unlink()
-                    self.path.parent.rmdir()
             with contextlib.suppress(OSError):
                 self.close()
             raise
@@ -206,7 +216,7 @@ class EventFile:
         return len(data)
 
 
-def open_run(log_dir: Path, first_step: int, values: Iterable[Value]) -> EventFile:
+def open_run(log_dir: Path, first_step: int, values: Iterable[Value], last: Path | None = None) -> EventFile:
     """Opens an event file for a run in `<log_dir>/feature_maps`, or beside it where another run is there already.
 
     A run that starts after step 0 goes on in the newest directory that holds the same static facts and is not being
@@ -217,24 +227,32 @@ def open_run(log_dir: Path, first_step: int, values: Iterable[Value]) -> EventFi
         log_dir: The directory that TensorBoard watches.
         first_step: The first step of the run.
         values: The values of that step, with the static facts.
+        last: The directory that the caller wrote to before: of several that it could go on in, that one.
 
     Raises:
         OSError: if no file can be created there.
     """
     facts = _facts(values)
     used = run_directories(log_dir)
-    last = _run_number(used[-1]) if used else 0
-    new = (log_dir / (f"{PLUGIN}_{number}" if number > 1 else PLUGIN) for number in count(last + 1))
-    candidates = itertools.chain(reversed(used), new)
+    highest = _run_number(used[-1]) if used else 0
+    new = (log_dir / (f"{PLUGIN}_{number}" if number > 1 else PLUGIN) for number in count(highest + 1))
+    candidates = itertools.chain([last] if last in used else [], reversed(used), new)
     while True:
         directory = next(candidates)
         try:
             held = stored_facts(directory)
-        except OSError:  # somebody else's
-            continue
+        except OSError:
+            if directory in used:  # somebody else's
+                continue
+            raise
         if held is None or (first_step > 0 and held == facts):
-            with contextlib.suppress(BlockingIOError, FileExistsError):  # being written; or a file has the name
+            try:
                 return EventFile(directory, first_step)
+            except BlockingIOError:  # being written
+                continue
+            except FileExistsError:  # a file has the name; or nothing has, and there is no place for it
+                if not os.path.lexists(directory):
+                    raise
 
 
 def run_directories(log_dir: Path) -> list[Path]:

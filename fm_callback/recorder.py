@@ -1,6 +1,7 @@
 """From a moment of the training to a record of it: capture on the training thread, all the rest behind it."""
 
 import atexit
+import contextlib
 import hashlib
 import os
 import time
@@ -37,18 +38,20 @@ class Cost(NamedTuple):
     behind: float
     size: int
 
-    def said(self, captures: float, records: float, epoch: float) -> str:
+    def said(self, captures: float, records: float, waited: float, epoch: float) -> str:
         """The cost in words, and what to turn down if either part is more than 5 % of an epoch.
 
         Args:
             captures: How many steps an epoch the training thread captures.
             records: How many steps an epoch are recorded behind it.
+            waited: Seconds an epoch that the training thread waits for the work behind it.
             epoch: Seconds of an epoch.
         """
-        blocked, behind = (part / max(epoch, 1e-9) for part in (captures * self.blocked, records * self.behind))
+        each = self.blocked + waited / max(captures, 1e-9)
+        blocked, behind = (part / max(epoch, 1e-9) for part in (captures * each, records * self.behind))
         advice = ". For less, log fewer `layers` or `channels`, a smaller probe, fewer steps, or `images=False`"
         return (
-            f"a step costs {self.blocked * 1e3:.0f} ms in the training thread, {self.behind * 1e3:.0f} ms behind it and "
+            f"a step costs {each * 1e3:.0f} ms in the training thread, {self.behind * 1e3:.0f} ms behind it and "
             f"{self.size / 1e6:.1f} MB; of the time of an epoch that is {blocked:.1%} and {behind:.1%}"
             f"{advice if max(blocked, behind) > 0.05 else ''}"
         )
@@ -78,6 +81,7 @@ class Recorder:
         step_unit: str,
         images: bool,
         capture: Capture | None = None,
+        before: Path | None = None,
     ) -> None:
         """Checks everything that can be checked before the model runs.
 
@@ -91,6 +95,7 @@ class Recorder:
             step_unit: "epoch" or "batch".
             images: Whether to write pictures for TensorBoard's Images tab.
             capture: That of an earlier training, used again if it still fits: nothing is compiled anew then.
+            before: The directory of an earlier training, gone on with if that is possible.
 
         Raises:
             ValueError: if the samples do not fit the model, the masks do not fit the samples, a layer or channel can't
@@ -110,7 +115,7 @@ class Recorder:
             for plan, tag in zip(self.plans, layer_tags(plan.info.path for plan in self.plans), strict=True)
         ]
         _refuse_file(log_dir)
-        self._log_dir = log_dir
+        self._log_dir, self._before = log_dir, before
         self._file: events.EventFile | None = None
         self._background: Background[Moment] | None = None
         self._held: Moment | None = None
@@ -125,6 +130,11 @@ class Recorder:
     @property
     def directory(self) -> Path | None:
         return self._file.path.parent if self._file else None
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the training thread has waited for the work behind it."""
+        return self._background.waited if self._background else 0.0
 
     def take(self, step: int) -> None:
         """Captures the maps at the weights of this moment.
@@ -170,7 +180,7 @@ class Recorder:
         try:
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         except RuntimeWarning:  # where warnings are errors, they still must not stop the training
-            print(message)
+            say(message)
 
     def end_with(self, owner: object) -> None:
         """Closes when `owner` is gone: an interrupted training tells callbacks nothing, and thread and model must not stay."""
@@ -195,9 +205,9 @@ class Recorder:
 
     def _submit(self) -> None:
         if self._background is not None and self._held is not None:
-            self._last = self._held.step
-            self._background.submit(self._held)
-            self._held = None
+            moment, self._held = self._held, None  # before it is on its way: an interrupt must not send it twice
+            self._last = moment.step
+            self._background.submit(moment)
 
     def _record(self, moment: Moment) -> None:
         began = time.perf_counter()
@@ -208,12 +218,21 @@ class Recorder:
             values.append(events.text_value(TABLE_TAG, markdown(rows)))
         first = self._file is None
         if self._file is None:
-            self._file = events.open_run(self._log_dir, moment.step, values)
+            self._file = events.open_run(self._log_dir, moment.step, values, self._before)
         size = self._file.write(moment.step, values)
         self.rows = rows
         if not first:
             self.cost = self.cost or Cost(self._blocked, time.perf_counter() - began, size)
             self.recorded += 1
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Prints, and lets no trouble with it reach the training: a terminal without these letters, or one that is gone."""
+    with contextlib.suppress(OSError, ValueError):
+        try:
+            print(text, end=end, flush=True)
+        except UnicodeEncodeError:
+            print(text.encode("ascii", "backslashreplace").decode(), end=end, flush=True)
 
 
 def _probe_value(batch: Any, masks: probe.Masks | None) -> events.Value:

@@ -35,6 +35,7 @@ def test_at_most_one_item_waits():
     assert begun == [0] and submitted == [0, 1], "one in work, one in the queue, the third waits"
     gate.set()
     thread.join(10)
+    assert 0.1 < background.waited < 10
     background.close()
     assert begun == [0, 1, 2, 3]
 

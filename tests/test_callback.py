@@ -1,11 +1,13 @@
 """From `fit` to the event file: what is written when, and what is refused before the first batch."""
 
+import contextlib
 import copy
 import gc
 import io
 import json
 import pickle
 import re
+import sys
 import threading
 import warnings
 import weakref
@@ -18,7 +20,7 @@ from reading import events, facts_of, numbers, steps_of, values_at, with_tensorb
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
 from fm_callback.format import NUMBERS
-from fm_callback.recorder import Cost
+from fm_callback.recorder import Cost, say
 
 X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
@@ -433,12 +435,42 @@ def test_one_line_says_what_a_step_costs(tmp_path, capsys, options, epochs):
 def test_a_cost_of_more_than_a_twentieth_of_an_epoch_comes_with_advice():
     cost = Cost(blocked=0.002, behind=0.010, size=1_200_000)
     expected = "a step costs 2 ms in the training thread, 10 ms behind it and 1.2 MB; of the time of an epoch that is 1.0% and 5.0%"
-    assert cost.said(captures=1, records=1, epoch=0.2) == expected
-    assert cost.said(captures=1, records=1, epoch=0.19).startswith(expected[:80]) and "For less" in cost.said(
-        1, 1, 0.19
-    )
-    assert "that is 10.0% and 50.0%. For less, log fewer `layers`" in cost.said(captures=100, records=100, epoch=2)
-    assert "that is 6.0% and 3.0%. For less" in cost.said(captures=3, records=0.3, epoch=0.1)
+    assert cost.said(captures=1, records=1, waited=0, epoch=0.2) == expected
+    assert cost.said(captures=1, records=1, waited=0, epoch=0.19).startswith(expected[:80])
+    assert "For less" in cost.said(captures=1, records=1, waited=0, epoch=0.19)
+    assert "that is 10.0% and 50.0%. For less, log fewer `layers`" in cost.said(100, 100, waited=0, epoch=2)
+    assert "that is 6.0% and 3.0%. For less" in cost.said(captures=3, records=0.3, waited=0, epoch=0.1)
+    waits = cost.said(captures=100, records=100, waited=0.8, epoch=2)
+    assert waits.startswith("a step costs 10 ms in the training thread, 10 ms behind") and "50.0% and 50.0%" in waits
+
+
+def test_no_cost_is_told_of_an_epoch_that_never_ended(tmp_path, capsys):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1 and not model.interrupted:
+                model.interrupted = True
+                callback._recorder.close()  # all of the step is on disk
+                raise KeyboardInterrupt
+
+    model = segmenter()
+    model.interrupted = False
+    callback = FeatureMapCallback(X[:1], tmp_path, update_freq="batch")
+    for _ in range(2):
+        with contextlib.suppress(KeyboardInterrupt):
+            model.fit(X, Y, batch_size=4, epochs=2, verbose=2, callbacks=[callback, Interrupt()])
+    costs = re.findall(r"of the time of an epoch that is ([\d.]+)% and ([\d.]+)%", capsys.readouterr().out)
+    assert len(costs) == 1 and all(float(share) < 1000 for share in costs[0])
+
+
+def test_what_is_said_needs_no_letters_and_no_terminal(tmp_path, monkeypatch):
+    letters = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(letters, encoding="ascii"))
+    model = segmenter()
+    model.fit(X, Y, epochs=1, verbose=2, callbacks=[FeatureMapCallback(X[:1], tmp_path / "Übung")])
+    sys.stdout.flush()
+    assert b"feature maps go to" in letters.getvalue() and b"\\xdcbung" in letters.getvalue()
+    sys.stdout.close()
+    say("nobody hears this")
 
 
 def test_the_table_says_when_a_layer_became_a_mask(tmp_path):

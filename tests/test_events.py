@@ -121,7 +121,8 @@ def test_a_vanished_directory_is_an_error_not_a_silent_loss(tmp_path):
 
 def test_a_first_step_that_does_not_fit_leaves_nothing(tmp_path):
     file = writing.open_run(tmp_path, 0, values(0))
-    with no_room_in(file.path), pytest.raises(OSError):
+    (begun,) = (tmp_path / "feature_maps").iterdir()
+    with no_room_in(begun), pytest.raises(OSError):
         file.write(0, values(0))
     assert list(tmp_path.iterdir()) == []
     assert record(tmp_path, [0]) == "feature_maps"
@@ -140,9 +141,54 @@ def test_a_first_step_that_was_cut_off_by_a_kill_takes_no_directory(tmp_path):
 
 
 def test_files_of_one_process_have_different_names(tmp_path):
-    for _ in range(3):
-        writing.EventFile(tmp_path, 0).close()
+    for step in range(3):
+        file = writing.EventFile(tmp_path, step)
+        file.write(step, values(step))
+        file.close()
     assert len(os.listdir(tmp_path)) == 3
+
+
+def test_a_kill_during_the_first_step_of_a_run_that_goes_on_hides_nothing(tmp_path):
+    """A limit on the file's size ends the process in the middle of its write: the slow path would drop older steps."""
+    record(tmp_path, [0, 1, 2, 3])
+    code = """
+import resource, signal
+file = events.open_run(Path(sys.argv[1]), 2, values(2))
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+file.write(2, values(2))
+"""
+    killed = subprocess.run([sys.executable, "-c", VALUES + code, tmp_path])
+    assert killed.returncode == -signal.SIGXFSZ
+    (cut,) = set((tmp_path / "feature_maps").iterdir()) - set(event_files(tmp_path / "feature_maps"))
+    assert cut.stat().st_size == 200
+    assert on_both_paths(tmp_path) == {"feature_maps": {key: [0, 1, 2, 3] for key in ("conv/maps", "conv/numbers")}}
+    assert record(tmp_path, [2, 3, 4]) == "feature_maps"
+    assert on_both_paths(tmp_path) == {"feature_maps": {key: [0, 1, 2, 3, 4] for key in ("conv/maps", "conv/numbers")}}
+    assert not cut.exists()
+
+
+@pytest.mark.parametrize("name", ["link", "link/deeper", "n" * 250 + "/" + "n" * 250, "/".join(["n" * 250] * 20)])
+def test_a_directory_that_can_not_be_made_raises(name, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    log_dir = tmp_path / name
+    if "link" in name or len(name) > 4096:
+        with pytest.raises(OSError):
+            writing.open_run(log_dir, 0, values(0))
+    else:
+        assert record(log_dir, [0]) == "feature_maps"
+
+
+def test_of_several_runs_alike_each_goes_on_with_its_own(tmp_path):
+    record(tmp_path, [0])
+    record(tmp_path, [0])
+    for name in ("feature_maps", "feature_maps_2"):
+        file = writing.open_run(tmp_path, 1, values(1), tmp_path / name)
+        file.write(1, values(1))
+        file.close()
+        assert file.path.parent.name == name
+    assert writing.open_run(tmp_path, 1, values(1), tmp_path / "elsewhere").path.parent.name == "feature_maps_2"
 
 
 def test_one_file_is_written_in_a_directory(tmp_path):

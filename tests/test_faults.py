@@ -560,6 +560,34 @@ def test_two_callbacks_alike_get_a_directory_each(tmp_path):
     assert steps_on_both_paths(tmp_path) == {"feature_maps": steps, "feature_maps_2": steps}
 
 
+def test_two_trainings_in_loops_of_one_epoch_keep_apart(tmp_path):
+    models = [segmenter(), segmenter()]
+    callbacks = [FeatureMapCallback(X[:1], tmp_path) for _ in models]
+    for epoch in range(3):
+        for model, callback in zip(models, callbacks, strict=True):
+            fit(model, callback, initial_epoch=epoch, epochs=epoch + 1)
+    assert steps_on_both_paths(tmp_path) == {"feature_maps": [0, 1, 2, 3], "feature_maps_2": [0, 1, 2, 3]}
+
+
+def test_an_interrupt_while_a_step_is_handed_over_does_not_write_it_twice(tmp_path, monkeypatch):
+    submit = Background.submit
+
+    def interrupted(background, item):
+        submit(background, item)
+        if item.step == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Background, "submit", interrupted)
+    callback = FeatureMapCallback(X[:1], tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit(untrained(), callback, epochs=3)
+    callback._close()
+    (path,) = (tmp_path / "feature_maps").iterdir()
+    with open(path, "rb") as file:
+        assert len(list(read_records(file))) == 2 + 3, "two of the head, and the steps 0 to 2"
+    assert steps_on_both_paths(tmp_path) == {"feature_maps": [0, 1, 2]}
+
+
 def test_a_clock_that_was_set_back(tmp_path):
     """All that it leaves behind is a file of the future."""
     model = fit(untrained(), FeatureMapCallback(X[:1], tmp_path), epochs=3)
@@ -599,13 +627,14 @@ def test_copies_made_in_the_middle_of_a_training_know_nothing_of_it(tmp_path):
 
     class Copy(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            copies.extend([copy.deepcopy(callback), pickle.loads(pickle.dumps(callback))] if epoch == 1 else [])
+            ways = copy.deepcopy, copy.copy, lambda each: pickle.loads(pickle.dumps(each))
+            copies.extend(way(callback) for way in ways if epoch == 1)
 
     model, callback = untrained(), FeatureMapCallback(X[:1], tmp_path, update_freq=2)
     model.fit(X, Y, batch_size=4, epochs=2, verbose=0, callbacks=[Copy(), callback])
     for each in copies:
         fit(model, each, epochs=1)
-    assert steps_on_both_paths(tmp_path) == {"feature_maps": [0, 2, 4, 6, 8]}
+    assert steps_on_both_paths(tmp_path) == {"feature_maps": [0, 2, 4, 6, 8, 10]}
 
 
 def test_a_wrong_configuration_creates_nothing(tmp_path):
