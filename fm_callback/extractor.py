@@ -250,9 +250,9 @@ class Capture:
         maps, rows = [], []
         for entry in self.plans:
             count = len(entry.channels)
-            shape = (self._images, count, *entry.size)
+            shape = (self._images, *entry.size, count)
             length = int(np.prod(shape))
-            maps.append(pixels[:length].reshape(shape))
+            maps.append(np.ascontiguousarray(np.moveaxis(pixels[:length].reshape(shape), -1, 1)))
             rows.append(numbers[:count])
             pixels, numbers = pixels[length:], numbers[count:]
         return maps, rows
@@ -300,7 +300,7 @@ def _summarise(outputs: list[Any]) -> tuple[Any, Any]:
 
 
 def _summary(output: Any) -> tuple[Any, Any]:
-    """8-bit maps (N, channels, height, width) and numbers (channels, 7) of one layer's float32 output, channels last."""
+    """8-bit maps (N, height, width, channels) and numbers (channels, 7) of one layer's float32 output, channels last."""
     ops = keras.ops
     axes = tuple(range(len(output.shape) - 1))
     cells = float(np.prod([output.shape[axis] for axis in axes]))
@@ -330,7 +330,7 @@ def _summary(output: Any) -> tuple[Any, Any]:
         pixels = ops.expand_dims(pixels, 1)
     if len(pixels.shape) == 5:
         pixels = pixels[:, pixels.shape[1] // 2]
-    return ops.transpose(pixels, (0, 3, 1, 2)), ops.stack(numbers, axis=1)
+    return pixels, ops.stack(numbers, axis=1)
 
 
 class FeatureMapExtractor:

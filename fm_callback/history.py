@@ -81,9 +81,9 @@ class LayerHistory:
         channel = "-" if last.channel is None else str(self.channels[last.channel])
         if self.foreground < FEW:
             first = f"too few cells ({self.foreground})"
-        elif self.reached is None:
-            first = "never"
-        else:  # of a training that goes on, this process does not know the earlier steps
+        elif self.reached is None:  # of a training that goes on, this process does not know the earlier steps
+            first = f"not since {start[0]}" if start[0] > 0 else "never"
+        else:
             first = f"{self.reached} or before" if self.reached == start[0] > 0 else str(self.reached)
         others = [
             f"{getattr(self.last[measure], part):.3f}" if measure in self.last else "-"

@@ -59,7 +59,7 @@ def test_the_table_names_the_first_step_the_last_best_channel_and_the_start():
         ]
     )
     assert rows[1][:6] == ["#1 a|b", "4", "5", "0.600", "0.910", f"{(0.91 + 0.4) / 2:.3f}"]
-    assert rows[2][:4] == ["#2 c", "never", "9", "0.200"]
+    assert rows[2][:4] == ["#2 c", "not since 3", "9", "0.200"]
     assert markdown(rows).splitlines()[2].startswith("| #1 a\\|b | 4 | 5 |")
     lines = aligned(rows).splitlines()
     assert len(lines) == 4 and lines[1].startswith("------") and lines[2].index("5 ") == lines[3].index("9 ")
@@ -68,6 +68,7 @@ def test_the_table_names_the_first_step_the_last_best_channel_and_the_start():
 def test_a_training_that_goes_on_does_not_claim_a_first_step():
     rows = table([scored("#1 a", 500, (4, [0.95, 0.5]), (5, [0.95, 0.5]))])
     assert rows[0][3] == "AUROC at step 4" and rows[1][1] == "4 or before"
+    assert table([scored("#1 a", 500, (0, [0.1, 0.2]), (1, [0.3, 0.5]))])[1][1] == "never"
     assert table([scored("#1 a", 500, (0, [0.95, 0.5]))])[1][1] == "0"
 
 
