@@ -44,6 +44,22 @@ def interleaved(
     return times
 
 
+def beside(slow: Callable[[], Any], way: Callable[[], Any], turns: int, around: int) -> tuple[list[Spent], list[float]]:
+    """What a slow way takes, and its ratios by the clock to another, which takes a fiftieth of the time and less.
+
+    One short call beside a long one says little: a pair is one slow call and the median of `around` calls of the other before it and
+    as many after it.
+    """
+    taken, ratios = [], []
+    for _ in range(turns):
+        before = [spent(way).wall for _ in range(around)]
+        taken.append(spent(slow))
+        gc.collect()  # what it has left is not for the other to clear away
+        after = [spent(way).wall for _ in range(around)]
+        ratios.append(taken[-1].wall / median(before + after))
+    return taken, ratios
+
+
 def wall(times: Sequence[Spent]) -> list[float]:
     """The seconds of the clock."""
     return [each.wall for each in times]
