@@ -5,9 +5,9 @@
     python benchmarks/epoch_cost.py --quick                                  # a small model, three layers for the rivals
 
 One image of 160x160 with its mask. Ways take turns; every ratio is the median of the ratios within a turn. The two slow rivals run
-twice after that, each time with five of our steps before and five after, whose median makes the pair. What is not installed is left out with a message: matplotlib, tf-explain (with opencv-python-headless),
-TensorFlow for `tf.summary`. "Training thread" is what `on_epoch_end` takes; "all work" lasts until the step is on disk; "cpu" is
-the processor time of all threads.
+twice after that, each time with five of our steps before and five after, whose median makes the pair. What is not installed is
+left out with a message: matplotlib, tf-explain (with opencv-python-headless), TensorFlow for `tf.summary`. "Training thread" is what
+`on_epoch_end` takes; "all work" lasts until the step is on disk; "cpu" is the processor time of all threads.
 """
 
 import tempfile

@@ -166,10 +166,6 @@ class FeatureMapCallback(keras.callbacks.Callback):
             if self._has_logged and isinstance(error, Exception):
                 recorder.fail(error)  # a disk that is full by now must not end fits in a loop
                 return
-            if isinstance(error, OSError):
-                raise OSError(
-                    error.errno, f"FeatureMapCallback can't log to {self.log_dir!r}: {error.strerror}"
-                ) from error
             raise
         self._has_logged = True
         self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}")

@@ -146,7 +146,7 @@ class EventFile:
         self._begun: Path | None = directory / f".{PLUGIN}.{os.getpid()}.{number}.part"
         try:
             for left in directory.glob(f".{PLUGIN}.*.part"):  # of a process that was killed
-                left.unlink()
+                left.unlink(missing_ok=True)
             self._file = open(self._begun, "xb", buffering=0)  # noqa: SIM115
         except OSError:
             self._claim.end()

@@ -143,7 +143,12 @@ class Recorder:
         training starts, and raises. Later calls return as soon as the pass is done; they never raise.
         """
         if self._background is None:
-            self._record(Moment(step, self.capture(self._samples)))
+            moment = Moment(step, self.capture(self._samples))
+            try:
+                self._record(moment)
+            except OSError as error:  # the system's message names neither us nor, of a full disk, any place
+                message = f"FeatureMapCallback can't write to {str(self._log_dir)!r}: {error.strerror}"
+                raise OSError(error.errno, message) from error
             self._last = step
             self._background = Background(self._record, self._close_file)
             atexit.register(self.close)  # after an interrupt nobody else writes what is held

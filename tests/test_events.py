@@ -169,15 +169,11 @@ file.write(2, values(2))
     assert not cut.exists()
 
 
-@pytest.mark.parametrize("name", ["link", "link/deeper", "n" * 250 + "/" + "n" * 250, "/".join(["n" * 250] * 20)])
+@pytest.mark.parametrize("name", ["link", "link/deeper", "/".join(["n" * 250] * 20)])
 def test_a_directory_that_can_not_be_made_raises(name, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
-    log_dir = tmp_path / name
-    if "link" in name or len(name) > 4096:
-        with pytest.raises(OSError):
-            writing.open_run(log_dir, 0, values(0))
-    else:
-        assert record(log_dir, [0]) == "feature_maps"
+    with pytest.raises(OSError):
+        writing.open_run(tmp_path / name, 0, values(0))
 
 
 def test_of_several_runs_alike_each_goes_on_with_its_own(tmp_path):

@@ -352,7 +352,7 @@ def test_a_fault_that_is_there_from_the_start_raises_before_the_first_batch_and_
         log_dir = tmp_path / "disk" / "logs"
         log_dir.mkdir()
         start()
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match=re.escape(f"FeatureMapCallback can't write to '{log_dir}': ")):
             fit(model, FeatureMapCallback(X[:2], log_dir))
         assert list(log_dir.iterdir()) == []
         assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
