@@ -25,8 +25,8 @@ from urllib.request import urlopen
 import numpy as np
 from timing import figure
 
-from fm_callback import events, grid, png
 from fm_callback.format import NUMBERS, LayerFacts
+from fm_callback.write import events, grid, png
 
 RUNS, STEPS, CHANNELS = 2, 100, 32
 # The resolutions that the 51 convolutions of SD_UNet have for an input of 96x96.

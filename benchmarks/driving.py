@@ -21,7 +21,7 @@ from sd_unet import sd_unet  # noqa: E402
 from timing import Spent, spent  # noqa: E402
 
 from fm_callback import FeatureMapCallback  # noqa: E402
-from fm_callback.backends import BACKEND  # noqa: E402
+from fm_callback.capture.backends import BACKEND  # noqa: E402
 
 
 class Subject(NamedTuple):

@@ -23,8 +23,8 @@ from driving import arguments, subject
 from PIL import Image
 from timing import cpu, figure, interleaved, ratio, wall
 
-from fm_callback import grid, png
-from fm_callback.extractor import Capture
+from fm_callback.capture.extractor import Capture
+from fm_callback.write import grid, png
 
 Encoder = Callable[[Image.Image], bytes]
 
@@ -83,7 +83,7 @@ def checked(encode: Encoder, image: Image.Image) -> bytes:
     return data
 
 
-OURS = "fm_callback.png"
+OURS = "fm_callback.write.png"
 
 
 def encoders() -> dict[str, Encoder]:

@@ -20,8 +20,8 @@ from rivals import hand_written, reference, summary_image, tf_explain
 from tensorboard.compat.proto import event_pb2
 from timing import Spent, beside, cpu, figure, interleaved, ratio, wall
 
-from fm_callback.backends import BACKEND, compiled
-from fm_callback.extractor import Capture
+from fm_callback.capture.backends import BACKEND, compiled
+from fm_callback.capture.extractor import Capture
 from fm_callback.format import PLUGIN, read_records
 
 BARE = "bare forward pass"

@@ -21,8 +21,8 @@ from driving import Subject, Watched, accelerated, arguments, device, subject, w
 from rivals import reference, tf_explain
 from timing import Spent, figure, growth, in_one_arena, interleaved, ratio, wall
 
-from fm_callback.backends import BACKEND, compiled
-from fm_callback.extractor import Capture
+from fm_callback.capture.backends import BACKEND, compiled
+from fm_callback.capture.extractor import Capture
 
 ALL = "ours, all work, threads included"
 BLOCKED = "ours, training thread (on_epoch_end)"

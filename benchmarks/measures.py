@@ -20,8 +20,8 @@ from types import SimpleNamespace
 import numpy as np
 from timing import figure
 
-from fm_callback.concepts import Concepts
-from fm_callback.measures import Activations, cka, effective_rank, measure, summary
+from fm_callback.scores.concepts import Concepts
+from fm_callback.scores.measures import Activations, cka, effective_rank, measure, summary
 
 CHANNELS = 32
 

@@ -22,7 +22,7 @@ import keras
 from driving import Subject, Watched, device, drawn_pets, wait
 from timing import cpu, figure, growth, interleaved, ratio, wall
 
-from fm_callback.backends import compiled
+from fm_callback.capture.backends import compiled
 
 BASE = {"layers": 8, "channels": 32, "side": 96, "images": 1}
 LINES = {"layers": (1, 8, 51, 200), "channels": (32, 512), "side": (96, 160, 256, 512), "images": (1, 8)}

@@ -25,7 +25,7 @@ from timing import Spent, cpu, figure, ratio, spent, wall
 from train_pets import CLASSES, EIGHT, PROBE, RECIPES, Batches, compile_model, scaled
 
 from fm_callback import FeatureMapCallback
-from fm_callback.backends import BACKEND
+from fm_callback.capture.backends import BACKEND
 
 
 class Setting(NamedTuple):

@@ -43,10 +43,10 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
     from sd_unet import sd_unet
     from train_pets import Batches, compile_model, scaled
 
-    from fm_callback.concepts import Concepts, luminance
-    from fm_callback.extractor import Capture
-    from fm_callback.measures import Activations, cka, effective_rank, measure
-    from fm_callback.probe import read_masks
+    from fm_callback.capture.extractor import Capture
+    from fm_callback.capture.probe import read_masks
+    from fm_callback.scores.concepts import Concepts, luminance
+    from fm_callback.scores.measures import Activations, cka, effective_rank, measure
 
     keras.utils.set_random_seed(seed)
     labels = data["train_labels"]

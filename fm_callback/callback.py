@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from fm_callback.backends import is_chief
-from fm_callback.claim import release
-from fm_callback.extractor import Capture, read_channels
-from fm_callback.history import aligned
-from fm_callback.layers import Choice
-from fm_callback.probe import read_masks
-from fm_callback.recorder import Recorder, say
+from fm_callback.capture.backends import is_chief
+from fm_callback.capture.extractor import Capture, read_channels
+from fm_callback.capture.layers import Choice
+from fm_callback.capture.probe import read_masks
+from fm_callback.scores.history import aligned
+from fm_callback.write.claim import release
+from fm_callback.write.recorder import Recorder, say
 
 
 class FeatureMapCallback(keras.callbacks.Callback):

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 
-from fm_callback.background import Background
+from fm_callback.write.background import Background
 
 
 def test_everything_is_done_in_order_before_close_returns():
@@ -70,7 +70,7 @@ def test_patience_is_bounded_in_all_and_then_nothing_waits():
 def test_what_was_submitted_is_done_before_the_interpreter_ends():
     code = """
 import time
-from fm_callback.background import Background
+from fm_callback.write.background import Background
 background = Background(lambda item: (time.sleep(.2), print(item, flush=True)))
 background.submit("first"); background.submit("second")
 """
@@ -115,7 +115,7 @@ def test_a_thread_that_was_given_up_ends_when_it_can():
 def test_an_interrupt_while_waiting_leaves_the_rest_to_the_end_of_the_interpreter():
     code = """
 import os, signal, threading, time
-from fm_callback.background import Background
+from fm_callback.write.background import Background
 background = Background(lambda item: (time.sleep(1), print(item, flush=True)))
 background.submit("first"); background.submit("second")
 threading.Timer(.3, os.kill, (os.getpid(), signal.SIGINT)).start()

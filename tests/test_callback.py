@@ -20,7 +20,7 @@ from reading import events, facts_of, numbers, steps_of, values_at, with_tensorb
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
 from fm_callback.format import NUMBERS
-from fm_callback.recorder import Cost, say
+from fm_callback.write.recorder import Cost, say
 
 X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")

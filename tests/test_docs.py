@@ -8,7 +8,7 @@ import pytest
 
 import fm_callback
 
-MODULES = [module.name for module in pkgutil.iter_modules(fm_callback.__path__, "fm_callback.") if not module.ispkg]
+MODULES = [module.name for module in pkgutil.walk_packages(fm_callback.__path__, "fm_callback.") if not module.ispkg]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from reading import events, facts_of, on_both_paths, steps_of, with_tensorboards_own_loader
 
-from fm_callback import events as writing
-from fm_callback.claim import release
-from fm_callback.events import event_files
+from fm_callback.write import events as writing
+from fm_callback.write.claim import release
+from fm_callback.write.events import event_files
 
 
 def values(step, shape=(3, 7), facts=b'{"layer":1}'):
@@ -30,7 +30,7 @@ VALUES = """
 import sys
 from pathlib import Path
 import numpy as np
-from fm_callback import events
+from fm_callback.write import events
 def values(step):
     numbers, facts = np.full((3, 7), step, np.float32), b'{"layer":1}'
     return [events.numbers_value("conv", numbers, facts), events.maps_value("conv", [b"png"], facts)]

@@ -13,8 +13,8 @@ from test_zoo import stored
 from zoo import BACKEND, ZOO, Animal, data
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
-from fm_callback import extractor as extractor_module
-from fm_callback.extractor import Capture
+from fm_callback.capture import extractor as extractor_module
+from fm_callback.capture.extractor import Capture
 from fm_callback.format import NUMBERS
 
 

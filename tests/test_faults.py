@@ -25,8 +25,8 @@ from reading import facts_of, numbers, on_both_paths, steps_of, values_at
 from test_callback import MASKS, X, Y, fit, runs, segmenter
 
 from fm_callback import FeatureMapCallback
-from fm_callback.background import Background
 from fm_callback.format import read_records
+from fm_callback.write.background import Background
 
 EPOCHS = 6
 

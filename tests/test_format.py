@@ -85,7 +85,9 @@ def test_unique_names_are_unique_and_keep_their_order(names):
     assert all(new == old or new.startswith(f"{old}~") for new, old in zip(made, names, strict=True))
 
 
-@pytest.mark.parametrize("module", ["fm_callback", "fm_callback.format", "fm_callback.events", "fm_callback.grid"])
+@pytest.mark.parametrize(
+    "module", ["fm_callback", "fm_callback.format", "fm_callback.write.events", "fm_callback.write.grid"]
+)
 def test_the_reading_sides_imports_load_neither_keras_nor_a_backend(module):
     code = f"import sys, {module}; print([name for name in ('keras', 'tensorflow', 'jax', 'torch') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fm_callback import grid, png
-from fm_callback.grid import Status
+from fm_callback.write import grid, png
+from fm_callback.write.grid import Status
 
 
 def live(count):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fm_callback.history import LayerHistory, aligned, markdown, table
+from fm_callback.scores.history import LayerHistory, aligned, markdown, table
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from reading import on_both_paths
 
-from fm_callback import events
+from fm_callback.write import events
 
 #: 200 times: a forked process writes steps as fast as it can, and says of each when it is on disk, until it is killed.
 WRITER = """

@@ -12,10 +12,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import jaccard_score, roc_auc_score
 
-from fm_callback import FeatureMapExtractor, measures
-from fm_callback.concepts import Cells, Concepts, luminance
-from fm_callback.measures import Activations, Status, cka, dormant, effective_rank, measure, status, summary
-from fm_callback.probe import Masks
+from fm_callback import FeatureMapExtractor
+from fm_callback.capture.probe import Masks
+from fm_callback.scores import measures
+from fm_callback.scores.concepts import Cells, Concepts, luminance
+from fm_callback.scores.measures import Activations, Status, cka, dormant, effective_rank, measure, status, summary
 
 
 def stored(values):
@@ -382,7 +383,7 @@ def test_the_object_s_channel_of_a_trained_head_has_the_highest_mask_auroc():
 
 
 def test_measuring_needs_no_keras():
-    code = "import sys, fm_callback.measures, fm_callback.concepts; sys.exit('keras' in sys.modules)"
+    code = "import sys, fm_callback.scores.measures, fm_callback.scores.concepts; sys.exit('keras' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -15,8 +15,8 @@ from test_zoo import check_stored, stored
 from zoo import BACKEND, ZOO, Animal, data
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
-from fm_callback.extractor import Capture
-from fm_callback.recorder import Recorder
+from fm_callback.capture.extractor import Capture
+from fm_callback.write.recorder import Recorder
 
 NOT_ON_TORCH = pytest.mark.skipif(
     BACKEND == "torch", reason="Keras: `steps_per_execution` must be 1 with the PyTorch backend"

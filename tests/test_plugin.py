@@ -231,7 +231,7 @@ def test_only_reading(board):
 
 
 def test_the_page_is_a_closed_list_of_files(board):
-    static = resources.files("fm_callback.tensorboard_plugin") / "static"
+    static = resources.files("fm_callback") / "page"
     for file in ("index.js", "main.js", "style.css", "views/layer.js", "vendor/preact.js"):
         status, headers, body = ask(board, f"static/{file}")
         assert status == 200

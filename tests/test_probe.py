@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from fm_callback import probe
+from fm_callback.capture import probe
 
 
 def model(*shapes, names=None):

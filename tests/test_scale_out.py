@@ -14,7 +14,7 @@ import pytest
 from test_zoo import stored
 from zoo import BACKEND
 
-from fm_callback.backends import is_chief
+from fm_callback.capture.backends import is_chief
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -113,7 +113,7 @@ def test_mirrored_strategy_on_two_devices(where: str, tmp_path: Path) -> None:
             model.fit(X, Y, batch_size=4, epochs=2, verbose=0, callbacks=[callback])
         result(model, directory)
 
-        from fm_callback.extractor import Capture
+        from fm_callback.capture.extractor import Capture
         capture, samples = Capture(model, X[:1], "all", "all"), keras.ops.convert_to_tensor(X[:1])
         capture.outputs(samples)
         kind, written = type(model.variables[0].value.values[0]), []

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from reading import tensorboard
 
-from fm_callback import FeatureMapCallback, events, grid, png
+from fm_callback import FeatureMapCallback
 from fm_callback.format import layer_tags
+from fm_callback.write import events, grid, png
 
 LAYERS = ["down", "odd.name>1", "head"]
 BY_HAND = "by_hand/feature_maps"

@@ -61,7 +61,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
             "/probe": self._probe,
             "/scalars": self._scalars,
         }
-        for path, file in _static_files(resources.files(__package__) / "static", "/static"):
+        for path, file in _static_files(resources.files("fm_callback") / "page", "/static"):
             routes[path] = partial(_serve_file, file)
         return {path: _read_only(route) for path, route in routes.items()}
 

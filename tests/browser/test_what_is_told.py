@@ -10,7 +10,7 @@ from PIL import Image
 from reading import tensorboard
 from tab import Run, Tab
 
-from fm_callback.measures import status
+from fm_callback.scores.measures import status
 
 RUNS = "/data/plugin/feature_maps/runs"
 SIZE = (8, 8, 8)

@@ -17,11 +17,32 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from fm_callback.backends import BACKEND, DEFERS, compiled, deferred, owned, pure, synchronise, to_host, uncompiled
+from fm_callback.capture.backends import (
+    BACKEND,
+    DEFERS,
+    compiled,
+    deferred,
+    owned,
+    pure,
+    synchronise,
+    to_host,
+    uncompiled,
+)
+from fm_callback.capture.layers import (
+    Choice,
+    ConvLayer,
+    Found,
+    brief,
+    every_layer,
+    find,
+    inner,
+    obstacle,
+    select,
+    specs_of,
+)
+from fm_callback.capture.probe import as_batch
+from fm_callback.capture.trace import Call, recording
 from fm_callback.format import NUMBERS
-from fm_callback.layers import Choice, ConvLayer, Found, brief, every_layer, find, inner, obstacle, select, specs_of
-from fm_callback.probe import as_batch
-from fm_callback.trace import Call, recording
 
 #: What is left to do of a pass; its call gives all pixels in one buffer and all numbers in another, on the device.
 Captured: TypeAlias = Callable[[], tuple[Any, Any]]

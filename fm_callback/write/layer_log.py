@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from fm_callback import events, grid, png
-from fm_callback.concepts import Cells, Concepts
-from fm_callback.extractor import Plan
+from fm_callback.capture.extractor import Plan
 from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts
-from fm_callback.history import LayerHistory
-from fm_callback.measures import measure
+from fm_callback.scores.concepts import Cells, Concepts
+from fm_callback.scores.history import LayerHistory
+from fm_callback.scores.measures import measure
+from fm_callback.write import events, grid, png
 
 _NO_CONCEPTS = Cells(None, None, None, None)
 

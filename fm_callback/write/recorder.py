@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from fm_callback import events, probe
-from fm_callback.background import Background
-from fm_callback.concepts import Concepts, luminance
-from fm_callback.extractor import Capture, Captured
+from fm_callback.capture import probe
+from fm_callback.capture.extractor import Capture, Captured
+from fm_callback.capture.layers import Choice
 from fm_callback.format import STORED_IMAGES, TABLE_TAG, layer_tags
-from fm_callback.history import markdown, table
-from fm_callback.layer_log import LayerLog
-from fm_callback.layers import Choice
+from fm_callback.scores.concepts import Concepts, luminance
+from fm_callback.scores.history import markdown, table
+from fm_callback.write import events
+from fm_callback.write.background import Background
+from fm_callback.write.layer_log import LayerLog
 
 
 class Moment(NamedTuple):

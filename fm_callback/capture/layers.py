@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from fm_callback.backends import buffers_kept, in_the_open, inert, scope, synchronise, uncompiled
-from fm_callback.probe import as_batch
-from fm_callback.trace import Call, raised_in, recording
+from fm_callback.capture.backends import buffers_kept, in_the_open, inert, scope, synchronise, uncompiled
+from fm_callback.capture.probe import as_batch
+from fm_callback.capture.trace import Call, raised_in, recording
 
 Predicate = Callable[[keras.Layer], bool]
 Choice = int | str | Predicate | Sequence[int | str | Predicate]

@@ -21,9 +21,9 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
 
-from fm_callback import png
-from fm_callback.claim import Claim
 from fm_callback.format import MASK_PIXELS, PLUGIN, PROBE_TAG, VERSION, pack_record, read_records, to_json
+from fm_callback.write import png
+from fm_callback.write.claim import Claim
 
 #: One tag's value at one step, a protocol buffer that is made when TensorBoard's module is loaded: no type for a checker.
 Value: TypeAlias = Any

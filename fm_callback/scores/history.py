@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fm_callback.measures import Activations, Status, Summary, cka, dormant, effective_rank, status, summary
+from fm_callback.scores.measures import Activations, Status, Summary, cka, dormant, effective_rank, status, summary
 
 #: From this mask AUROC on, the table calls a channel a mask.
 MASK = 0.9

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from fm_callback.probe import Masks
+    from fm_callback.capture.probe import Masks
 
 #: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one exists.
 EDGE_SHARE = 0.1

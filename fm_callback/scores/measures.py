@@ -26,8 +26,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from fm_callback.concepts import Cells
 from fm_callback.format import NUMBERS
+from fm_callback.scores.concepts import Cells
 
 LEVELS = 256
 

@@ -1,0 +1,1 @@
+"""From maps and labels to numbers, per channel and layer. Needs numpy, and no Keras."""
