@@ -1,13 +1,96 @@
 """The probe: the samples that are shown at every step, as the model takes them, as people see them, and their masks."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
 
-from fm_callback.format import MASK_PIXELS
+from fm_callback.format2 import STORED_IMAGES, Label, ProbeFacts
+from fm_callback.scores.concepts import Concepts, Masks, luminance
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The samples that are shown at every step, with their masks; made once.
+
+    Attributes:
+        batch: The samples as the model takes them, numpy arrays with a batch axis.
+        images: The samples as people see them, (N, H, W, C); None if no input is a batch of images.
+        masks: Their labels, or None.
+    """
+
+    batch: Any
+    images: np.ndarray | None
+    masks: Masks | None
+
+    @classmethod
+    def of(cls, samples: Any, masks: Masks | None, model: keras.Model) -> "Probe":
+        """Checks samples and masks against the model and each other.
+
+        Raises:
+            ValueError: if the samples do not fit the model, or the masks do not fit the samples.
+        """
+        batch = as_batch(samples, model)
+        shown = images(batch)
+        if masks is not None:
+            if shown is None:
+                shapes = [leaf.shape for leaf in keras.tree.flatten(batch)]
+                raise ValueError(
+                    f"`masks` are given, but no input is a batch of images: `samples` have the shapes {shapes}"
+                )
+            if masks.foreground.shape != shown.shape[:3]:
+                raise ValueError(
+                    f"`masks` of shape {masks.foreground.shape} do not fit `samples`: "
+                    f"{shown.shape[0]} images of {shown.shape[1]}×{shown.shape[2]}. "
+                    "Give one label for each pixel of each sample (resize labels with nearest neighbour)"
+                )
+        return cls(batch, shown, masks)
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(keras.tree.flatten(self.batch)[0])
+
+    @cached_property
+    def tensors(self) -> Any:
+        """The batch as tensors of the backend."""
+        return keras.tree.map_structure(keras.ops.convert_to_tensor, self.batch)
+
+    @cached_property
+    def concepts(self) -> Concepts:
+        """What maps are measured against."""
+        return Concepts(None if self.images is None else luminance(self.images), self.masks)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """What the pixels of `label_pictures` stand for, in order."""
+        if self.masks is None:
+            return ()
+        ignored = () if self.masks.ignore is None else (Label("ignored", ignored=True),)
+        return (Label("background"), Label("foreground", foreground=True), *ignored)
+
+    def label_pictures(self) -> np.ndarray | None:
+        """uint8 (N, H, W), the position of each pixel's label in `labels`; None without masks."""
+        if self.masks is None:
+            return None
+        pixels = self.masks.foreground.astype(np.uint8)
+        if self.masks.ignore is not None:
+            pixels[self.masks.ignore] = 2
+        return pixels
+
+    def stored(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
+        """What the log says of the probe: its facts, uint8 pictures of the stored samples, and of their labels."""
+        labels = self.label_pictures()
+        shown, scaling = (None, None) if self.images is None else pictures(self.images[:STORED_IMAGES])
+        digest = hashlib.sha256()  # of all that is measured, not of what is stored: another probe is another run
+        for array in [*keras.tree.flatten(self.batch), *([] if labels is None else [labels])]:
+            digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+        facts = ProbeFacts(self.count, min(self.count, STORED_IMAGES), digest.hexdigest(), scaling)
+        return facts, [] if shown is None else list(shown), [] if labels is None else list(labels[:STORED_IMAGES])
 
 
 def as_batch(samples: Any, model: keras.Model) -> Any:
@@ -102,26 +185,6 @@ def _batch(array: np.ndarray, shape: tuple[int | None, ...] | None, single: bool
         f"`samples` of shape {array.shape} do not fit the model's input shape {shape}: give one sample of shape "
         f"{shape[1:]}, or a batch of them, resized and scaled as for training"
     )
-
-
-@dataclass(frozen=True)
-class Masks:
-    """The labels of the probe, reduced to what is asked of them.
-
-    Attributes:
-        foreground: bool (N, H, W), true where the object is.
-        ignore: bool (N, H, W), true where neither object nor background is to be counted; None if nothing is ignored.
-    """
-
-    foreground: np.ndarray
-    ignore: np.ndarray | None
-
-    def pictures(self) -> np.ndarray:
-        """uint8 (N, H, W) with the pixels of `MASK_PIXELS`."""
-        pixels = np.where(self.foreground, MASK_PIXELS["foreground"], MASK_PIXELS["background"]).astype(np.uint8)
-        if self.ignore is not None:
-            pixels[self.ignore] = MASK_PIXELS["ignore"]
-        return pixels
 
 
 def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterable[int] | None) -> Masks:
