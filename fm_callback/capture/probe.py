@@ -1,13 +1,12 @@
 """The probe: the samples that are shown at every step, as the model takes them, as people see them, and their masks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from fm_callback.format import MASK_PIXELS
+from fm_callback.scores.concepts import Masks as Masks
 
 
 def as_batch(samples: Any, model: keras.Model) -> Any:
@@ -102,26 +101,6 @@ def _batch(array: np.ndarray, shape: tuple[int | None, ...] | None, single: bool
         f"`samples` of shape {array.shape} do not fit the model's input shape {shape}: give one sample of shape "
         f"{shape[1:]}, or a batch of them, resized and scaled as for training"
     )
-
-
-@dataclass(frozen=True)
-class Masks:
-    """The labels of the probe, reduced to what is asked of them.
-
-    Attributes:
-        foreground: bool (N, H, W), true where the object is.
-        ignore: bool (N, H, W), true where neither object nor background is to be counted; None if nothing is ignored.
-    """
-
-    foreground: np.ndarray
-    ignore: np.ndarray | None
-
-    def pictures(self) -> np.ndarray:
-        """uint8 (N, H, W) with the pixels of `MASK_PIXELS`."""
-        pixels = np.where(self.foreground, MASK_PIXELS["foreground"], MASK_PIXELS["background"]).astype(np.uint8)
-        if self.ignore is not None:
-            pixels[self.ignore] = MASK_PIXELS["ignore"]
-        return pixels
 
 
 def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterable[int] | None) -> Masks:

@@ -2,15 +2,33 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from fm_callback.capture.probe import Masks
+from fm_callback.format import MASK_PIXELS
 
 #: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one exists.
 EDGE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The labels of the probe, reduced to what is asked of them.
+
+    Attributes:
+        foreground: bool (N, H, W), true where the object is.
+        ignore: bool (N, H, W), true where neither object nor background is to be counted; None if nothing is ignored.
+    """
+
+    foreground: np.ndarray
+    ignore: np.ndarray | None
+
+    def pictures(self) -> np.ndarray:
+        """uint8 (N, H, W) with the pixels of `MASK_PIXELS`."""
+        pixels = np.where(self.foreground, MASK_PIXELS["foreground"], MASK_PIXELS["background"]).astype(np.uint8)
+        if self.ignore is not None:
+            pixels[self.ignore] = MASK_PIXELS["ignore"]
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -82,7 +100,7 @@ class Concepts:
     Max-pooling fills coarse maps: under a cell of 16x16 pixels nearly always lies an edge. `Cells.counts` says how many are left.
     """
 
-    def __init__(self, luminance: np.ndarray | None, masks: "Masks | None") -> None:
+    def __init__(self, luminance: np.ndarray | None, masks: Masks | None) -> None:
         """Finds the edges.
 
         Args:
