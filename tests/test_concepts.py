@@ -6,8 +6,7 @@ from scipy import ndimage
 from skimage.filters import sobel
 from skimage.measure import block_reduce
 
-from fm_callback.capture.probe import Masks
-from fm_callback.scores.concepts import Cells, Concepts, luminance
+from fm_callback.scores.concepts import Cells, Concepts, Masks, luminance
 
 SIZES = [
     (160, 160, 40, 40),

@@ -13,9 +13,8 @@ from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import jaccard_score, roc_auc_score
 
 from fm_callback import FeatureMapExtractor
-from fm_callback.capture.probe import Masks
 from fm_callback.scores import measures
-from fm_callback.scores.concepts import Cells, Concepts, luminance
+from fm_callback.scores.concepts import Cells, Concepts, Masks, luminance
 from fm_callback.scores.measures import Activations, Status, cka, dormant, effective_rank, measure, status, summary
 
 

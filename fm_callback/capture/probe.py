@@ -75,12 +75,7 @@ class Probe:
 
     def label_pictures(self) -> np.ndarray | None:
         """uint8 (N, H, W), the position of each pixel's label in `labels`; None without masks."""
-        if self.masks is None:
-            return None
-        pixels = self.masks.foreground.astype(np.uint8)
-        if self.masks.ignore is not None:
-            pixels[self.masks.ignore] = 2
-        return pixels
+        return None if self.masks is None else self.masks.pictures()
 
     def stored(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
         """What the log says of the probe: its facts, uint8 pictures of the stored samples, and of their labels."""

@@ -2,15 +2,31 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from fm_callback.capture.probe import Masks
-
 #: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one exists.
 EDGE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The labels of the probe, reduced to what is asked of them.
+
+    Attributes:
+        foreground: bool (N, H, W), true where the object is.
+        ignore: bool (N, H, W), true where neither object nor background is to be counted; None if nothing is ignored.
+    """
+
+    foreground: np.ndarray
+    ignore: np.ndarray | None
+
+    def pictures(self) -> np.ndarray:
+        """uint8 (N, H, W): 0 for background, 1 for the object, 2 for what is ignored."""
+        pixels = self.foreground.astype(np.uint8)
+        if self.ignore is not None:
+            pixels[self.ignore] = 2
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,7 @@ class Concepts:
     Max-pooling fills coarse maps: under a cell of 16x16 pixels nearly always lies an edge. `Cells.counts` says how many are left.
     """
 
-    def __init__(self, luminance: np.ndarray | None, masks: "Masks | None") -> None:
+    def __init__(self, luminance: np.ndarray | None, masks: Masks | None) -> None:
         """Finds the edges.
 
         Args:
