@@ -45,8 +45,10 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
 
     from fm_callback.capture.extractor import Capture
     from fm_callback.capture.probe import read_masks
+    from fm_callback.scores.activations import Activations, cka
     from fm_callback.scores.concepts import Concepts, luminance
-    from fm_callback.scores.measures import Activations, cka, effective_rank, measure
+    from fm_callback.scores.layer_scores import LayerStep, effective_rank
+    from fm_callback.scores.measures import measure
 
     keras.utils.set_random_seed(seed)
     labels = data["train_labels"]
@@ -79,8 +81,8 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
                 scores = measure(layer_maps, layer_numbers, concepts.at(*plan.size))
                 layers.append({name: [round(float(value), 4) for value in values] for name, values in scores.items()})
             activations.append([Activations.of(*both) for both in zip(maps, numbers, strict=True)])
-            for layer, kept in zip(layers, activations[-1], strict=True):
-                layer["effective_rank"] = round(effective_rank(kept), 3)
+            for layer, layer_numbers, kept in zip(layers, numbers, activations[-1], strict=True):
+                layer["effective_rank"] = round(effective_rank(LayerStep(layer_numbers, kept)), 3)
             steps.append({"logs": logs, "layers": layers})
 
     began = time.perf_counter()

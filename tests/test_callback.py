@@ -20,15 +20,15 @@ from reading import events, facts_of, numbers, steps_of, values_at, with_tensorb
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
 from fm_callback.format import NUMBERS
+from fm_callback.scores.measures import MEASURES, summaries
 from fm_callback.write.recorder import Cost, say
 
 X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
-SCALARS = [
-    *(f"{measure}_{which}" for measure in ("mask_auroc", "mask_iou", "edge_auroc") for which in ("best", "median")),
-    *("mask_auroc_lowest", "effective_rank", "dead_or_flat", "dormant"),
-]
+#: The measures that exist with masks of which nothing is ignored, and what a step without an earlier one says of a layer.
+FIELDS = tuple(each.name for each in MEASURES if getattr(each, "concept", None) in ("foreground", "edges"))
+SCALARS = [name for name in summaries(FIELDS) if name not in ("cka_previous", "cka_first")]
 
 
 def segmenter(**compiling):
@@ -88,7 +88,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
         "slice": None, "channels": list(range(32)), "rows": 4, "columns": 8, "fields": facts["down/maps"]["fields"],
         "cells": facts["down/maps"]["cells"], "step_unit": "epoch", "probe_images": 5, "stored_images": 4,
     }  # fmt: skip
-    assert tuple(facts["down/maps"]["fields"]) == (*NUMBERS, "mask_auroc", "mask_iou", "edge_auroc")
+    assert tuple(facts["down/maps"]["fields"]) == (*NUMBERS, *FIELDS)
     cells = facts["down/maps"]["cells"]
     assert cells["foreground"] + cells["background"] == 5 * 8 * 8 and 0 < cells["edges"] < 5 * 8 * 8
     assert (

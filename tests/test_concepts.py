@@ -7,6 +7,7 @@ from skimage.filters import sobel
 from skimage.measure import block_reduce
 
 from fm_callback.scores.concepts import Cells, Concepts, Masks, luminance
+from fm_callback.scores.measures import fields
 
 SIZES = [
     (160, 160, 40, 40),
@@ -102,10 +103,10 @@ def test_luminance(generator):
 def test_what_exists():
     labels, gray = np.eye(4, dtype=int)[None], np.eye(4)[None]
     masks, border = Masks(labels == 1, None), Masks(labels == 1, labels == 2)
-    assert Concepts(None, None).at(2, 2).fields == ()
-    assert Concepts(gray, None).at(2, 2).fields == ("edge_auroc",)
-    assert Concepts(gray, masks).at(2, 2).fields == ("mask_auroc", "mask_iou", "edge_auroc")
-    assert Concepts(gray, border).at(2, 2).fields == ("mask_auroc", "mask_iou", "edge_auroc", "outline_auroc")
+    assert fields(Concepts(None, None).at(2, 2)) == ()
+    assert fields(Concepts(gray, None).at(2, 2)) == ("edge_auroc",)
+    assert fields(Concepts(gray, masks).at(2, 2)) == ("mask_auroc", "mask_iou", "edge_auroc")
+    assert fields(Concepts(gray, border).at(2, 2)) == ("mask_auroc", "mask_iou", "edge_auroc", "outline_auroc")
     assert np.isnan(Cells(None, None, None, None).area)
     made = Concepts(gray, border)
     assert made.at(4, 4) is made.at(4, 4)

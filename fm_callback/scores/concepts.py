@@ -45,13 +45,6 @@ class Cells:
     edges: np.ndarray | None
     outline: np.ndarray | None
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Names of the measures that exist with these concepts, in the order in which they are stored."""
-        pairs = (("mask", self.foreground), ("edge", self.edges), ("outline", self.outline))
-        names = {"mask": ("mask_auroc", "mask_iou"), "edge": ("edge_auroc",), "outline": ("outline_auroc",)}
-        return tuple(name for concept, cells in pairs if cells is not None for name in names[concept])
-
     @cached_property
     def present(self) -> dict[str, np.ndarray]:
         """The concepts that exist, by name."""

@@ -1,11 +1,12 @@
 """What the steps of a training say together: one summary of each layer a step, and the table of when layers became masks."""
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from fm_callback.scores.measures import Activations, Status, Summary, cka, dormant, effective_rank, status, summary
+from fm_callback.scores.activations import Activations
+from fm_callback.scores.layer_scores import LayerStep
+from fm_callback.scores.measures import Summary, measure_layer, summary
 
 #: From this mask AUROC on, the table calls a channel a mask.
 MASK = 0.9
@@ -36,6 +37,11 @@ class LayerHistory:
     _first: Activations | None = None
     _previous: Activations | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether a step was taken in."""
+        return self._previous is not None
+
     def add(self, step: int, maps: np.ndarray, numbers: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, float]:
         """Takes a step in.
 
@@ -46,34 +52,23 @@ class LayerHistory:
             scores: float32 (channels,) for each measure.
 
         Returns:
-            The step's value of each measure of the layer: best and median channel of each measure (for mask AUROC the lowest,
-            too: the best detector of the background), effective rank, linear CKA against the step before and against step 0 (not in
-            a training that goes on), the share of channels that are dead or flat, and of dormant ones. Those that are not defined
-            are left out, but NaN at the first step of a training that goes on.
+            The step's value of each name of `measures.summaries`, NaN where it is not defined. Step 0, to which later ones
+            are compared, is unknown in a training that goes on.
         """
-        values: dict[str, float] = {}
-        for measure, channel_scores in scores.items():
-            self.last[measure] = found = summary(channel_scores)
-            values |= {f"{measure}_best": found.best, f"{measure}_median": found.median}
-            if measure == "mask_auroc":
-                values["mask_auroc_lowest"] = found.lowest
-                self.start = self.start or (step, found.best)
-                if self.reached is None and found.best >= MASK:
-                    self.reached = step
+        self.last |= {name: summary(channel_scores) for name, channel_scores in scores.items()}
+        if "mask_auroc" in scores:
+            best = self.last["mask_auroc"].best
+            self.start = self.start or (step, best)
+            if self.reached is None and best >= MASK:
+                self.reached = step
         now = Activations.of(maps, numbers)
-        values["effective_rank"] = effective_rank(now)
-        values["cka_previous"] = math.nan if self._previous is None else cka(self._previous, now)
-        values["cka_first"] = math.nan if self._first is None else cka(self._first, now)
-        # What a crashed training has logged from this step on is dropped by TensorBoard's fast reading path only where
-        # there is a value in its place.
-        goes_on = self._previous is None and step > 0
+        values = measure_layer(
+            LayerStep(numbers, now, self._previous, self._first), {name: self.last[name] for name in scores}
+        )
         if step == 0:  # a training that goes on has another first step: one curve, one reference
             self._first = now
         self._previous = now
-        signal = status(numbers)
-        values["dead_or_flat"] = float(np.mean((signal == Status.DEAD) | (signal == Status.FLAT)))
-        values["dormant"] = float(np.mean(dormant(numbers)))
-        return {measure: value for measure, value in values.items() if goes_on or not math.isnan(value)}
+        return values
 
     def row(self, start: tuple[int, float]) -> list[str]:
         """The layer's line of the table; see `table`."""

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fm_callback.format import NUMBERS
-from fm_callback.scores.measures import Status, status
+from fm_callback.scores.status import Status, status
 
 #: A tile of the picture is at most this wide and high, half as much again as TensorBoard's cards show of one in a row of eight;
 #: smaller maps are magnified by whole numbers up to it.

@@ -1,12 +1,14 @@
 """One layer's part of a record: what is written of its maps and numbers at a step."""
 
+import math
+
 import numpy as np
 
 from fm_callback.capture.extractor import Plan
 from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
-from fm_callback.scores.measures import measure
+from fm_callback.scores.measures import fields, measure
 from fm_callback.write import events, grid, png
 
 _NO_CONCEPTS = Cells(None, None, None, None)
@@ -51,17 +53,21 @@ class LayerLog:
         facts = self._facts
         pngs = [png.encode(grid.tile_grid(image, facts.rows, facts.columns)) for image in maps[:STORED_IMAGES]]
         scores = measure(maps, numbers, self._cells)
-        fields = np.column_stack([numbers, *(scores[name] for name in self._cells.fields)])
+        table = np.column_stack([numbers, *scores.values()])
         values = [
             events.maps_value(self._tag, pngs, self._content),
-            events.numbers_value(self._tag, fields, self._content),
+            events.numbers_value(self._tag, table, self._content),
         ]
         if self._images:
             picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
             encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
             values.append(events.image_value(self._tag, encoded, size, self._description))
+        # What is not defined is no point of a curve. But what a crashed training has logged from this step on is dropped by
+        # TensorBoard's fast reading path only where there is a value in its place: NaN at the first step of one that goes on.
+        goes_on = step > 0 and not self.history.begun
         summaries = self.history.add(step, maps, numbers, scores)
-        return values + [events.scalar_value(name, self._tag, value) for name, value in summaries.items()]
+        defined = {name: value for name, value in summaries.items() if goes_on or not math.isnan(value)}
+        return values + [events.scalar_value(name, self._tag, value) for name, value in defined.items()]
 
 
 def _facts(plan: Plan, cells: Cells, step_unit: str, probe_images: int) -> LayerFacts:
@@ -77,7 +83,7 @@ def _facts(plan: Plan, cells: Cells, step_unit: str, probe_images: int) -> Layer
         channels=plan.channels,
         rows=rows,
         columns=columns,
-        fields=NUMBERS + cells.fields,
+        fields=NUMBERS + fields(cells),
         cells=cells.counts,
         step_unit=step_unit,
         probe_images=probe_images,

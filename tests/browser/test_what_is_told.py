@@ -10,7 +10,7 @@ from PIL import Image
 from reading import tensorboard
 from tab import Run, Tab
 
-from fm_callback.scores.measures import status
+from fm_callback.scores.status import status
 
 RUNS = "/data/plugin/feature_maps/runs"
 SIZE = (8, 8, 8)
