@@ -9,13 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from fm_callback import __version__
 from fm_callback.capture.backends import is_chief
-from fm_callback.capture.extractor import Capture, read_channels
+from fm_callback.capture.capture import Capture
 from fm_callback.capture.layers import Choice
-from fm_callback.capture.probe import read_masks
+from fm_callback.capture.plan import read_channels
+from fm_callback.capture.probe import Probe, read_masks
 from fm_callback.scores.history import aligned
-from fm_callback.write.claim import release
-from fm_callback.write.recorder import Recorder, say
+from fm_callback.write.cost import foretold
+from fm_callback.write.recorder import Recorder
+from fm_callback.write.say import say
 
 
 class FeatureMapCallback(keras.callbacks.Callback):
@@ -123,25 +126,23 @@ class FeatureMapCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._close()
-        release()
         self._started = self._said_cost = False
         self._epochs = 0
         if not is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
+        probe = Probe.of(self.samples, self.masks, self.model)
+        chosen = self.model, probe.batch, self.layers, self.channels
+        if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
+            self._capture = Capture(*chosen)
         self._recorder = Recorder(
-            self.model,
-            self.samples,
-            self.masks,
-            self.layers,
-            self.channels,
-            Path(self.log_dir),
-            "epoch" if self.update_freq == "epoch" else "batch",
-            self.images,
             self._capture,
-            self._directory,
+            probe,
+            Path(self.log_dir),
+            step_unit="epoch" if self.update_freq == "epoch" else "batch",
+            images=self.images,
+            model=_about(self.model),
+            before=self._directory,
         )
-        self._capture = self._recorder.capture
-        self._recorder.end_with(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._recorder is None:
@@ -150,15 +151,16 @@ class FeatureMapCallback(keras.callbacks.Callback):
             self._iterations = self._epoch_iterations = self._optimizer_iterations()
         if not self._started:  # Keras tells callbacks no initial epoch: it is the first that begins
             self._started = True
-            self._start(self._recorder, epoch if self.update_freq == "epoch" else self._iterations)
+            self._start(self._recorder, epoch)
         self._say_cost()
         self._epoch_began = time.perf_counter()
 
-    def _start(self, recorder: Recorder, step: int) -> None:
-        self._say(f"FeatureMapCallback: compiling one pass through {len(recorder.plans)} layers ...", end=" ")
+    def _start(self, recorder: Recorder, epoch: int) -> None:
+        step = epoch if self.update_freq == "epoch" else self._iterations
+        self._say(f"FeatureMapCallback: compiling one pass through {recorder.layers} layers ...", end=" ")
         began = time.perf_counter()
         try:
-            recorder.take(step)
+            recorder.start(step, self)
         except BaseException as error:
             recorder.close()
             self._recorder = None
@@ -168,18 +170,36 @@ class FeatureMapCallback(keras.callbacks.Callback):
                 return
             raise
         self._has_logged = True
-        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}")
+        planned = self._planned(epoch)
+        size = f", {foretold(recorder.size, *planned)}" if planned else ""
+        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}")
+
+    def _planned(self, first_epoch: int) -> tuple[int, int] | None:
+        """How many steps are planned, and epochs; None where that is not known: by a predicate, or for batches without a count."""
+        params = self.params or {}
+        epochs = (params.get("epochs") or 0) - first_epoch
+        if callable(self.every) or epochs <= 0:
+            return None
+        if self.update_freq == "epoch":
+            last = first_epoch + epochs
+            return 1 + last // self.every - first_epoch // self.every + (last % self.every > 0), epochs
+        if not params.get("steps"):
+            return None
+        return 1 + epochs * params["steps"] // (self._frequency * self.every), epochs
+
+    @property
+    def _frequency(self) -> int:
+        """How many batches lie between two steps that may be taken."""
+        return 1 if self.update_freq == "batch" else int(self.update_freq)
 
     def _on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._recorder is None:
             return
         # Counted, not read: on JAX a look at the optimizer brings the whole state back into the model.
         before, self._iterations = self._iterations, max(self._iterations, self._epoch_iterations + batch + 1)
-        frequency = 1 if self.update_freq == "batch" else int(self.update_freq)
-        if self._iterations // frequency > before // frequency and self._due(
-            self._recorder, self._iterations, self._iterations // frequency
-        ):
-            self._recorder.take(self._optimizer_iterations())
+        ordinal = self._iterations // self._frequency
+        if ordinal > before // self._frequency and self._due(self._recorder, self._iterations, ordinal):
+            self._recorder.record(self._optimizer_iterations())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._recorder is None:
@@ -187,11 +207,11 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._epoch_seconds = time.perf_counter() - self._epoch_began
         self._epochs += 1
         if self.update_freq != "epoch":
-            self._recorder.hold(self._optimizer_iterations())
+            self._recorder.keep(self._optimizer_iterations())
         elif self._due(self._recorder, epoch + 1, epoch + 1):
-            self._recorder.take(epoch + 1)
+            self._recorder.record(epoch + 1)
         else:
-            self._recorder.hold(epoch + 1)
+            self._recorder.keep(epoch + 1)
 
     def on_train_end(self, logs: Any = None) -> None:
         self._close()
@@ -232,16 +252,26 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def _say_cost(self) -> None:
         """Once, when the first ordinary step is on disk: what each step costs, and what to do if that is much."""
         recorder = self._recorder
-        if self._said_cost or recorder is None or recorder.cost is None or not self._epochs:
+        if self._said_cost or recorder is None:
             return
-        self._said_cost = True
-        totals = recorder.captured, recorder.recorded, recorder.waited
-        captures, records, waited = (total / self._epochs for total in totals)
-        self._say(f"FeatureMapCallback: {recorder.cost.said(captures, records, waited, self._epoch_seconds)}")
+        if told := recorder.cost.told(self._epochs, recorder.waited, self._epoch_seconds):
+            self._said_cost = True
+            self._say(f"FeatureMapCallback: {told}")
 
     def _say(self, text: str, end: str = "\n") -> None:
         if self.params is None or self.params.get("verbose", 1) != 0:
             say(text, end)
+
+
+def _about(model: keras.Model) -> dict[str, Any]:
+    """What the log says of a model."""
+    about = {
+        "name": model.name,
+        "class": type(model).__name__,
+        "backend": keras.backend.backend(),
+        "versions": {"keras": keras.__version__, "fm_callback": __version__},
+    }
+    return {**about, "parameters": model.count_params()} if model.built else about
 
 
 def _positive(value: Any) -> bool:

@@ -299,6 +299,10 @@ class RunFacts:
             stored.get("format", VERSION),
         )
 
+    def starting_at(self, step: int) -> "RunFacts":
+        """The same with another first step."""
+        return dataclasses.replace(self, first_step=step)
+
     def same_run(self, other: "RunFacts") -> bool:
         """Whether a training with these facts may go on in a run with the other's: all that tells how to read a step is alike."""
 

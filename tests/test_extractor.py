@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from test_zoo import stored
+from support.decoding import stored
 from zoo import BACKEND, ZOO, Animal, data
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
@@ -128,7 +128,7 @@ def test_low_rank_adaptation_between_two_fits(tmp_path: Path) -> None:
     steps = stored(tmp_path / "feature_maps")
     assert list(steps) == [0, 1, 2, 3, 4, 5]
     for step, truth in truths.items():
-        (_, _, numbers), *_ = steps[step].values()
+        (_, _, numbers, _), *_ = steps[step].values()
         np.testing.assert_allclose(numbers[:, 0], truth.reshape(-1, 4).min(0), atol=1e-5)
         np.testing.assert_allclose(numbers[:, 1], truth.reshape(-1, 4).max(0), atol=1e-5)
 
@@ -172,7 +172,7 @@ def test_low_rank_adaptation_in_the_middle_of_a_fit(tmp_path: Path) -> None:
     steps = stored(tmp_path / "feature_maps")
     assert list(steps) == [0, *truths]
     for step, truth in truths.items():
-        (_, _, numbers), *_ = steps[step].values()
+        (_, _, numbers, _), *_ = steps[step].values()
         np.testing.assert_allclose(numbers[:, 0], truth.min(0), atol=1e-5)
         np.testing.assert_allclose(numbers[:, 1], truth.max(0), atol=1e-5)
 

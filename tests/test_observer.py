@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from test_zoo import check_stored, stored
+from support.decoding import stored
+from test_zoo import check_stored
 from zoo import BACKEND, ZOO, Animal, data
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor

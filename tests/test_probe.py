@@ -160,7 +160,7 @@ TRIMAP = np.array([[0, 0, 1, 2], [0, 2, 1, 1]])
 def test_labels_become_foreground_and_ignore():
     masks = probe.read_masks(TRIMAP, foreground=0, ignore=2)
     assert masks.foreground.tolist() == [(TRIMAP == 0).tolist()] and masks.ignore.tolist() == [(TRIMAP == 2).tolist()]
-    assert masks.pictures().tolist() == [[[255, 255, 0, 128], [255, 128, 0, 0]]]
+    assert masks.pictures().tolist() == [[[1, 1, 0, 2], [1, 2, 0, 0]]]
     both = probe.read_masks(np.stack([TRIMAP, TRIMAP])[..., None], foreground=[0, 1], ignore=None)
     assert both.foreground.shape == (2, 2, 4) and both.foreground.sum() == 12 and both.ignore is None
     assert probe.read_masks(TRIMAP == 0, 1, None).foreground.sum() == 3

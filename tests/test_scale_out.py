@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_zoo import stored
+from support.decoding import stored
 from zoo import BACKEND
 
 from fm_callback.capture.backends import is_chief
@@ -89,7 +89,7 @@ def check(directory: Path, expected: list[int]) -> None:
     steps = stored(directory / "feature_maps")
     assert list(steps) == expected
     truth = np.load(directory / "truth.npz")["map"].reshape(-1, 4)
-    _, _, numbers = next(entry for entry in steps[expected[-1]].values() if entry[0].path == "a")
+    _, _, numbers, _ = next(entry for entry in steps[expected[-1]].values() if entry[0].path == "a")
     np.testing.assert_allclose(numbers[:, 0], truth.min(0), atol=1e-5)
     np.testing.assert_allclose(numbers[:, 1], truth.max(0), atol=1e-5)
 

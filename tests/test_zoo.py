@@ -1,6 +1,5 @@
-"""Every model of the zoo through all three doors, on the backend of the day: names, arrays, and the event file of a `fit`."""
+"""Every model of the zoo through all three doors, on the backend of the day: names, arrays, and the log of a `fit`."""
 
-import io
 import os
 import warnings
 from pathlib import Path
@@ -8,63 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from PIL import Image
-from tensorboard.compat.proto import event_pb2
+from support.decoding import decoded, stored
 from zoo import BACKEND, CANNOT, NOTES, ZOO, Animal
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
-from fm_callback.format import NUMBERS, LayerFacts, read_records
+from fm_callback.format2 import NUMBERS
 
 #: Where to write a JSON of what each model did, for the table in docs/backends.md (see tests/zoo_table.py).
 REPORT = os.environ.get("ZOO_REPORT")
-
-
-def stored(directory: Path) -> dict[int, dict[str, tuple[LayerFacts, list[np.ndarray], np.ndarray]]]:
-    """Step -> layer's tag -> static facts, grids of pixels, numbers: what the event files of a directory hold."""
-    steps, facts = {}, {}
-    for path in sorted(directory.glob("events.out.tfevents.*")):
-        with open(path, "rb") as file:
-            for record in read_records(file):
-                event = event_pb2.Event.FromString(record)
-                found = {}
-                for value in event.summary.value:
-                    name, _, part = value.tag.rpartition("/")
-                    if part not in ("maps", "numbers") or value.tag.startswith("feature_maps/"):
-                        continue
-                    if value.metadata.plugin_data.content:
-                        facts[name] = LayerFacts.from_json(value.metadata.plugin_data.content)
-                    found.setdefault(name, {})[part] = value.tensor
-                if found:
-                    steps[event.step] = {
-                        name: (
-                            facts[name],
-                            [pixels(png) for png in parts["maps"].string_val],
-                            numbers(parts["numbers"]),
-                        )
-                        for name, parts in found.items()
-                    }
-    return steps
-
-
-def pixels(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)))
-
-
-def numbers(tensor: object) -> np.ndarray:
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    return np.frombuffer(tensor.tensor_content, "<f4").reshape(shape)
-
-
-def decoded(entry: tuple[LayerFacts, list[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The stored maps as values: float (images, height, width, channels)."""
-    facts, grids, table = entry
-    low, high = table[:, 0], table[:, 1]
-    maps = []
-    for grid in grids:
-        height, width = grid.shape[0] // facts.rows, grid.shape[1] // facts.columns
-        tiles = grid.reshape(facts.rows, height, facts.columns, width).transpose(0, 2, 1, 3).reshape(-1, height, width)
-        maps.append(tiles[: len(facts.channels)].transpose(1, 2, 0) / 255.0 * (high - low) + low)
-    return np.stack(maps)
 
 
 def picture_of(truth: np.ndarray) -> np.ndarray:
@@ -80,9 +30,9 @@ def rounding(animal: Animal, truth: np.ndarray) -> float:
 
 
 def check_stored(animal: Animal, step: dict[str, tuple], truths: dict[str, np.ndarray]) -> None:
-    assert {facts.path for facts, _, _ in step.values()} == truths.keys()
+    assert {facts.path for facts, *_ in step.values()} == truths.keys()
     for entry in step.values():
-        facts, _, table = entry
+        facts, _, table, _ = entry
         truth = truths[facts.path]
         near = rounding(animal, truth)
         flat = truth.reshape(-1, truth.shape[-1]).astype("float64")

@@ -39,18 +39,23 @@ class AppendFile:
             # A cut record followed by good ones would hide them from TensorBoard's readers.
             with contextlib.suppress(OSError):
                 self._file.truncate(self._size)
-            self.close()
+            with contextlib.suppress(OSError):
+                self.close()
             raise
         self._size += len(piece)
         return len(piece)
 
     def close(self) -> None:
-        """Closes the file."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        """Closes the file.
+
+        Raises:
+            OSError: if the system says only now that something was not written.
+        """
+        self._file.close()
 
     def remove(self) -> None:
         """Closes the file and deletes it."""
-        self.close()
+        with contextlib.suppress(OSError):
+            self.close()
         with contextlib.suppress(OSError):
             self.path.unlink()

@@ -54,7 +54,9 @@ class LayerRecord:
         # TensorBoard's fast reading path only where there is a value in its place: NaN at the first step of one that goes on.
         goes_on = step > 0 and not self.history.begun
         found = self.history.add(step, maps, numbers, scores)
-        stored = LayerStep(pngs, np.column_stack([numbers, *scores.values()]), np.array(list(found.values()), np.float32))
+        stored = LayerStep(
+            pngs, np.column_stack([numbers, *scores.values()]), np.array(list(found.values()), np.float32)
+        )
         copies = []
         if self._images:
             picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)

@@ -83,23 +83,31 @@ class RunFiles:
                 self._copies = AppendFile(self._copies_path)
             grown += self._copies.append(self._events.step(step, copies))
         except OSError:
-            self.close()
+            with contextlib.suppress(OSError):
+                self.close()
             raise
         self._begun = True
         return grown
 
     def close(self) -> None:
-        """Closes the files; without a step, they are removed."""
+        """Closes the files; without a step, they are removed.
+
+        Raises:
+            OSError: if the system says only now that something was not written.
+        """
         files = [file for file in (self._log, self._copies) if file is not None]
-        for file in files:
+        try:
             if self._begun:
-                file.close()
-            else:
+                with contextlib.ExitStack() as closing:
+                    for file in files:
+                        closing.callback(file.close)
+                return
+            for file in files:
                 file.remove()
-        if not self._begun:
             with contextlib.suppress(OSError):
                 self.directory.rmdir()
-        self._claim.end()
+        finally:
+            self._claim.end()
 
 
 def open_run(log_dir: Path, facts: RunFacts, last: Path | None = None) -> RunFiles:
