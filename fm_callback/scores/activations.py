@@ -103,5 +103,5 @@ def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _picked(cells: int, count: int) -> np.ndarray:
-    """Which cells of a map are sampled: all, or `count` drawn by a fixed seed; an even stride would sample few columns."""
+    """Which cells of a map are sampled: all, or `count` by a fixed seed; an even stride would sample few columns."""
     return np.arange(cells) if cells <= count else np.sort(np.random.default_rng(0).choice(cells, count, replace=False))

@@ -47,7 +47,9 @@ class Levels:
     @cached_property
     def by_class(self) -> np.ndarray:
         """The cells of each class of `Cells.classes`, int64 (classes, channels, 256)."""
-        return _histograms(self.maps, self.cells.classes[0])
+        images, _, height, width = self.maps.shape
+        code = np.broadcast_to(self.cells.classes[0], (images, height * width))  # without a concept, one class
+        return _histograms(self.maps, code)
 
     @cached_property
     def concepts(self) -> dict[str, np.ndarray]:
@@ -81,13 +83,13 @@ def mask_auroc(levels: Levels) -> np.ndarray:
     """P(a_fg > a_bg) + P(a_fg = a_bg) / 2 for a foreground and a background cell: the Mann-Whitney U over n_fg n_bg.
 
     0 to 1, chance .5 whatever the object's share. 1: every object cell is brighter than all background; 0: the inverse.
-    Cells that are mostly ignored are left out. Ties count half. NaN where the map's size leaves no cell of the object, or
-    none of the background.
+    Cells that are mostly ignored are left out. Ties count half. NaN where the map's size leaves no cell of the object,
+    or none of the background.
 
-    8 bits: only pairs at the same level are in doubt, and each counts 1/2 instead of 0, 1/2 or 1. With P_fg(v) and P_bg(v)
-    the shares of foreground and background cells at level v, |error| <= 1/2 sum_v P_fg(v) P_bg(v). That is .002 for values
-    spread evenly and .005 for a normal distribution whose extremes lie at 4.5 standard deviations. The error itself is
-    smaller, as order within a level hardly depends on the concept.
+    8 bits: only pairs at the same level are in doubt, and each counts 1/2 instead of 0, 1/2 or 1. With P_fg(v) and
+    P_bg(v) the shares of foreground and background cells at level v, |error| <= 1/2 sum_v P_fg(v) P_bg(v). That is .002
+    for values spread evenly and .005 for a normal distribution whose extremes lie at 4.5 standard deviations. The error
+    itself is smaller, as order within a level hardly depends on the concept.
 
     Source: Mann & Whitney, "On a test of whether one of two random variables is stochastically larger than the other",
     Annals of Mathematical Statistics 18, 1947.
@@ -99,10 +101,10 @@ def mask_auroc(levels: Levels) -> np.ndarray:
 def mask_iou(levels: Levels) -> np.ndarray:
     """|M and L| / |M or L|, L the foreground cells and M = {A > T}, as many of the highest cells as the object has.
 
-    T is the smallest value with no more than n_fg cells above it: the (1 - q) quantile at q = `Cells.area`. 0 to 1; chance
-    is q / (2 - q), that of a random map of as large an area. Cells that are mostly ignored are left out. Ties: cells at T
-    are never in M, so M may be smaller than L, and is empty for a map of one value, or of two of which the upper has too
-    many cells. NaN where the map's size leaves no cell of the object, or none of the background.
+    T is the smallest value with no more than n_fg cells above it: the (1 - q) quantile at q = `Cells.area`. 0 to 1;
+    chance is q / (2 - q), that of a random map of as large an area. Cells that are mostly ignored are left out. Ties:
+    cells at T are never in M, so M may be smaller than L, and is empty for a map of one value, or of two of which the
+    upper has too many cells. NaN where the map's size leaves no cell of the object, or none of the background.
 
     8 bits: the cells above the stored quantile are above the true one too; missing are at most those at its level. So
     |error| <= (|L| - |M|) / |M or L|, in cells.
@@ -121,8 +123,8 @@ def mask_iou(levels: Levels) -> np.ndarray:
 def edge_auroc(levels: Levels) -> np.ndarray:
     """The AUROC of |A - median(A)| at edge cells against all others: edges are found whether bright or dark.
 
-    The median is the mean of the two middle values. 0 to 1, chance .5. Ties count half. NaN where no cell has an edge in
-    it, or each has one.
+    The median is the mean of the two middle values. 0 to 1, chance .5. Ties count half. NaN where no cell has an edge
+    in it, or each has one.
 
     8 bits: a level is off by at most 1/2, and so is the median's. On one side of the median order is kept; two cells on
     opposite sides (the median's own level is on both) are in doubt if their distances differ by at most 2 levels. So
@@ -136,8 +138,8 @@ def edge_auroc(levels: Levels) -> np.ndarray:
 def outline_auroc(levels: Levels) -> np.ndarray:
     """The AUROC of |A - median(A)| at cells with an ignored pixel in them, the object's outline, against all others.
 
-    As `edge_auroc` in all: 0 to 1, chance .5. Ties count half. NaN where no cell has an ignored pixel in it, or each has
-    one. 8 bits: the same bound. Source: the definition is ours, no accepted one exists.
+    As `edge_auroc` in all: 0 to 1, chance .5. Ties count half. NaN where no cell has an ignored pixel in it, or each
+    has one. 8 bits: the same bound. Source: the definition is ours, no accepted one exists.
     """
     return _auroc(levels.concepts["outline"], levels.distance_ranks, levels.every.sum(axis=1))
 
@@ -163,8 +165,8 @@ def _auroc(inside: np.ndarray, ranks: np.ndarray, total: np.ndarray) -> np.ndarr
 
     Args:
         inside: The concept's cells at each level, (channels, levels).
-        ranks: Twice the rank of a cell at each level among all: the cells below, and half of those at it. Twice, so that
-            ties are whole numbers.
+        ranks: Twice the rank of a cell at each level among all: the cells below, and half of those at it. Twice, so
+            that ties are whole numbers.
         total: How many cells there are, (channels,).
     """
     count = inside.sum(axis=1)
@@ -173,11 +175,11 @@ def _auroc(inside: np.ndarray, ranks: np.ndarray, total: np.ndarray) -> np.ndarr
 
 
 def _ranks_of_distance(every: np.ndarray) -> np.ndarray:
-    """Twice the rank of |level - median| of a cell at each level, from the histogram of all cells; (channels, levels)."""
+    """Twice the rank of |level - median| of a cell at each level, (channels, levels), from how many have it."""
     up_to = np.cumsum(every, axis=1)
     total = up_to[:, -1:]
     middle = [np.sum(up_to <= rank, axis=1) for rank in ((total - 1) // 2, total // 2)]
-    # Twice the distance is a whole number, in one channel always an even or always an odd one: its half tells them apart.
+    # Twice the distance is a whole number, in one channel always an even or always an odd one: half tells them apart.
     distance = np.abs(2 * np.arange(LEVELS) - (middle[0] + middle[1])[:, None]) >> 1
     index = distance + (np.arange(len(every)) * LEVELS)[:, None]
     folded = np.bincount(index.ravel(), every.ravel(), every.size).astype(np.int64).reshape(every.shape)

@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-#: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one exists.
+#: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one
+#: exists.
 EDGE_SHARE = 0.1
 
 
@@ -58,10 +59,11 @@ class Cells:
 
     @cached_property
     def classes(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Each cell's class, a combination of concepts that occurs, so that one count of cells by class serves every measure.
+        """Each cell's class, a combination of concepts that occurs: one count of cells by class serves every measure.
 
         Returns:
-            The classes, numbered from 0, intp (images, height * width); and for each concept which classes are part of it.
+            The classes, numbered from 0, intp (images, height * width); and for each concept which classes are part of
+            it.
         """
         bits = enumerate(self.present.values())
         code = sum((cells.reshape(len(cells), -1).astype(np.intp) << bit for bit, cells in bits), np.intp(0))
@@ -78,17 +80,19 @@ class Cells:
 class Concepts:
     """The concepts of one probe, made once, at any size of map.
 
-    A map is taken to cover the whole picture, whatever the padding of the convolutions before it. Cell (i, j) of a map of h by w
-    covers the rectangle from (i H/h, j W/w) to ((i+1) H/h, (j+1) W/w) of the picture's H by W pixels; pixels are split where the
-    ratio is no whole number, or the map larger than the picture. The areas are integers here, so that ties are ties.
+    A map is taken to cover the whole picture, whatever the padding of the convolutions before it. Cell (i, j) of a map
+    of h by w covers the rectangle from (i H/h, j W/w) to ((i+1) H/h, (j+1) W/w) of the picture's H by W pixels; pixels
+    are split where the ratio is no whole number, or the map larger than the picture. The areas are integers here, so
+    that ties are ties.
 
-    - **Mask**: area average. A cell is foreground if its foreground share exceeds its background share, else background; a cell
-      of which more than half is ignored is neither.
-    - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated) is among the top 10 % of its own
-      image and not 0; ties with the last of them count. A cell is an edge if any pixel of it is (max-pooling).
+    - **Mask**: area average. A cell is foreground if its foreground share exceeds its background share, else
+      background; a cell of which more than half is ignored is neither.
+    - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated) is among the top 10 % of
+      its own image and not 0; ties with the last of them count. A cell is an edge if any pixel of it is (max-pooling).
     - **Outline**: a cell is outline if any pixel of it has an ignored label (max-pooling).
 
-    Max-pooling fills coarse maps: under a cell of 16x16 pixels nearly always lies an edge. `Cells.counts` says how many are left.
+    Max-pooling fills coarse maps: under a cell of 16x16 pixels nearly always lies an edge. `Cells.counts` says how many
+    are left.
     """
 
     def __init__(self, luminance: np.ndarray | None, masks: Masks | None) -> None:
@@ -142,7 +146,10 @@ def _areas(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _overlaps(pixels: int, cells: int) -> np.ndarray:
-    """How much of each pixel lies in each cell along one axis, (cells, pixels); a pixel is `cells` long, a cell `pixels`."""
+    """How much of each pixel lies in each cell along one axis, (cells, pixels).
+
+    A pixel is `cells` long, a cell `pixels`.
+    """
     cell, pixel = np.arange(cells)[:, None] * pixels, np.arange(pixels) * cells
     overlap = np.minimum(cell + pixels, pixel + cells) - np.maximum(cell, pixel)
     return np.maximum(overlap, 0).astype(np.float64)

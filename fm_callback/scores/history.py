@@ -1,4 +1,4 @@
-"""What the steps of a training say together: one summary of each layer a step, and the table of when layers became masks."""
+"""What the steps of a training say together: a summary of each layer a step, the table of when layers became masks."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,8 @@ from fm_callback.scores.measures import Summary, measure_layer, summary
 #: From this mask AUROC on, the table calls a channel a mask.
 MASK = 0.9
 
-#: On fewer cells of the object some channel of an untrained network looks like a mask: the table says so instead of a step.
+#: On fewer cells of the object some channel of an untrained network looks like a mask: the table says so instead of a
+#: step.
 FEW = 30
 
 
@@ -52,8 +53,8 @@ class LayerHistory:
             scores: float32 (channels,) for each measure.
 
         Returns:
-            The step's value of each name of `measures.summaries`, NaN where it is not defined. Step 0, to which later ones
-            are compared, is unknown in a training that goes on.
+            The step's value of each name of `measures.summaries`, NaN where it is not defined. Step 0, to which later
+            ones are compared, is unknown in a training that goes on.
         """
         self.last |= {name: summary(channel_scores) for name, channel_scores in scores.items()}
         if "mask_auroc" in scores:
@@ -87,7 +88,7 @@ class LayerHistory:
         return [self.name, first, channel, f"{start[1]:.3f}", *others]
 
 
-# Two words each: TensorBoard breaks narrow columns anywhere, and a heading that is wider than its numbers keeps them whole.
+# Two words each: TensorBoard breaks narrow columns anywhere, and a heading wider than its numbers keeps them whole.
 _COLUMNS = {
     "best AUROC": ("mask_auroc", "best"),
     "median AUROC": ("mask_auroc", "median"),
@@ -100,8 +101,8 @@ _COLUMNS = {
 def table(histories: list[LayerHistory]) -> list[list[str]] | None:
     """When each layer became a mask: a head and a row a layer; None where no layer has a mask AUROC.
 
-    Columns: the layer; the first step at which its highest channel's mask AUROC is .9 or more, if enough cells say so; at
-    the last step, the best channel and its mask AUROC beside that of the first step of this process, the median
+    Columns: the layer; the first step at which its highest channel's mask AUROC is .9 or more, if enough cells say so;
+    at the last step, the best channel and its mask AUROC beside that of the first step of this process, the median
     channel's and the lowest (near 0 a channel shows the mask just as well, as its dark side), the best mask IoU, the
     median edge AUROC. The best of many channels is above chance by chance: the first step, if that is the untrained
     network, says by how much.

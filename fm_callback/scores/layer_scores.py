@@ -76,7 +76,7 @@ def dead_or_flat(layer: LayerStep) -> float:
 def dormant(layer: LayerStep) -> float:
     """The share of the logged channels that hardly do anything beside the others: `status.is_dormant`, with its source.
 
-    0 to 1, no chance level, never NaN: a channel that is not finite is not dormant. Exact, whatever the 8 bits: from the
-    numbers.
+    0 to 1, no chance level, never NaN: a channel that is not finite is not dormant. Exact, whatever the 8 bits: from
+    the numbers.
     """
     return float(np.mean(is_dormant(layer.numbers)))

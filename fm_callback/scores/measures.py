@@ -1,6 +1,6 @@
 """The measures: one table of what is known of each channel and each layer at a step, and what people are told of it.
 
-What exists with given concepts, what is stored, which summaries of a layer become scalars, and the words of the page all
+What exists with given concepts, what is stored of a channel, what is known of a layer, and the words of the page all
 follow from `MEASURES`. So a new measure is
 
 1. one function, in `channel_scores` (of `Levels`, a score a channel) or in `layer_scores` (of `LayerStep`, one number),
@@ -52,14 +52,14 @@ class ChannelMeasure(Measure):
     """A score of each channel, and its summaries of a layer.
 
     Attributes:
-        concept: The concept of `Cells` without which it does not exist.
+        concept: The concept of `Cells` without which it does not exist; None if it needs none.
         flat: What a dead or flat channel scores, which shows nothing: exactly chance, where there is such a number.
         function: Computes it, float64 (channels,), NaN where it is not defined. What is said of dead, flat and
             non-finite channels is left to `measure`.
         parts: Its summaries of a layer, attributes of `Summary`.
     """
 
-    concept: str
+    concept: str | None
     flat: float
     function: Callable[[Levels], np.ndarray]
     parts: tuple[str, ...] = ("best", "median")
@@ -203,7 +203,7 @@ _PARTS = {
 
 def fields(cells: Cells) -> tuple[str, ...]:
     """Names of the channel measures that exist with these concepts, in the order in which they are stored."""
-    return tuple(each.name for each in _of_channels() if each.concept in cells.present)
+    return tuple(each.name for each in _of_channels() if each.concept is None or each.concept in cells.present)
 
 
 def summaries(fields: Iterable[str]) -> tuple[str, ...]:
@@ -221,8 +221,8 @@ def described() -> dict[str, dict[str, Any]]:
     """What people are told of each measure and summary, by name, in the table's order; content for JSON.
 
     Returns:
-        For each name `label`, `short`, `kind`, `chance` (a number or None) and `says`, as in `Measure`, but with its chance
-        said; and for a summary of a layer `of`, the channel measure, and `part`, which of its summaries; else None.
+        For each name `label`, `short`, `kind`, `chance` (a number or None) and `says`, as in `Measure`, but with its
+        chance said; and, None but for a summary of a layer, `of`, the channel measure, and `part`, which summary it is.
     """
     result: dict[str, dict[str, Any]] = {}
     for each in MEASURES:
@@ -256,8 +256,9 @@ def measure(maps: np.ndarray, numbers: np.ndarray, cells: Cells) -> dict[str, np
     levels, signal = Levels(maps, cells), status(numbers)
     flat, unknown = signal != Status.LIVE, signal == Status.NONFINITE
     scores: dict[str, np.ndarray] = {}
+    existing = fields(cells)
     for each in _of_channels():
-        if each.concept in cells.present:
+        if each.name in existing:
             values = each.function(levels)
             values = np.where(flat & ~np.isnan(values), each.flat, values)
             scores[each.name] = np.where(unknown, np.nan, values).astype(np.float32)

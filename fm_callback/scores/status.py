@@ -52,7 +52,8 @@ def is_dormant(numbers: np.ndarray) -> np.ndarray:
     """Whether each channel is dormant: mean |A_k| <= .025 mean_j(mean |A_j|).
 
     Over the layer's logged channels with finite values; where all of them are zero, all are dormant. One without any
-    finite value is not. Source: Sokar et al., "The Dormant Neuron Phenomenon in Deep Reinforcement Learning", ICML 2023.
+    finite value is not. Source: Sokar et al., "The Dormant Neuron Phenomenon in Deep Reinforcement Learning", ICML
+    2023.
 
     Args:
         numbers: float32 (channels, at least 7) in the order of `format.NUMBERS`.

@@ -62,8 +62,8 @@ class LayerLog:
             picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
             encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
             values.append(events.image_value(self._tag, encoded, size, self._description))
-        # What is not defined is no point of a curve. But what a crashed training has logged from this step on is dropped by
-        # TensorBoard's fast reading path only where there is a value in its place: NaN at the first step of one that goes on.
+        # What is not defined is no point of a curve. But what a crashed training has logged from this step on is dropped
+        # by TensorBoard's fast reading path only where there is a value in its place: the first step has NaN there.
         goes_on = step > 0 and not self.history.begun
         summaries = self.history.add(step, maps, numbers, scores)
         defined = {name: value for name, value in summaries.items() if goes_on or not math.isnan(value)}
