@@ -105,7 +105,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     np.testing.assert_array_equal(pictures["pictures"], (X[:4] * 255 + 0.5).astype(np.uint8))
     np.testing.assert_array_equal(pictures["labels"], MASKS[:4])
     assert [label["name"] for label in run["labels"]] == ["background", "foreground"]
-    assert run["model"]["name"] == "segmenter" and run["model"]["parameters"] == 2098
+    assert run["model"]["name"] == "segmenter" and run["model"]["parameters"] == 1120 + 966 + 7
     assert {*NUMBERS, "mask_auroc", "mask_auroc_best", "effective_rank"} <= run["measures"].keys()
 
 

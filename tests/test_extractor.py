@@ -15,7 +15,7 @@ from zoo import BACKEND, ZOO, Animal, data
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
 from fm_callback.capture import extractor as extractor_module
 from fm_callback.capture.extractor import Capture
-from fm_callback.format import NUMBERS
+from fm_callback.format2 import NUMBERS
 
 
 class Counting(keras.layers.Conv2D):

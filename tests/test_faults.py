@@ -103,7 +103,7 @@ def steps_everywhere(log_dir):
     copies = on_both_paths(log_dir)
     assert copies.keys() == found.keys()
     for run, tags in copies.items():
-        assert {tuple(steps) for tag, steps in tags.items() if "/effective_rank/" in tag} == {tuple(found[run])}, run
+        assert {tuple(steps) for tag, steps in tags.items() if "/dead_or_flat/" in tag} == {tuple(found[run])}, run
     return found
 
 
@@ -139,11 +139,11 @@ def mounted(directory, *arguments):
 
 @contextlib.contextmanager
 def full_disk(directory):
-    """Room for half of a step when three have been written, or for 4 kB."""
+    """Room for half of a step of our log when three have been written, or for 4 kB."""
     filler = directory / "filler"
 
     def fill():
-        room = max(4096, sum(path.stat().st_size for path in directory.glob("feature_maps/*")) // 6)
+        room = max(4096, sum(path.stat().st_size for path in directory.glob("feature_maps/*.fmlog")) // 6)
         with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(4096))

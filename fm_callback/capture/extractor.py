@@ -42,7 +42,7 @@ from fm_callback.capture.layers import (
 )
 from fm_callback.capture.probe import as_batch
 from fm_callback.capture.trace import Call, recording
-from fm_callback.format import NUMBERS
+from fm_callback.format2 import NUMBERS
 
 #: What is left to do of a pass; its call gives all pixels in one buffer and all numbers in another, on the device.
 Captured: TypeAlias = Callable[[], tuple[Any, Any]]

@@ -15,6 +15,7 @@ from fm_callback.scores.history import markdown, table
 from fm_callback.scores.measures import described
 from fm_callback.write import event_copies, png
 from fm_callback.write.background import Background
+from fm_callback.write.claim import release
 from fm_callback.write.cost import Cost
 from fm_callback.write.layer_record import LayerRecord
 from fm_callback.write.run_files import RunFiles, open_run, refuse_file
@@ -66,6 +67,7 @@ class Recorder:
             ValueError: if the log directory is no directory.
         """
         refuse_file(log_dir)
+        release()  # here, where no callback of this training has begun to write
         self._capture, self._probe, self._log_dir, self._before = capture, probe, log_dir, before
         paths = [plan.info.path for plan in capture.plans]
         self._layers = [

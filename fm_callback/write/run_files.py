@@ -12,7 +12,7 @@ from pathlib import Path
 from fm_callback import tfrecord
 from fm_callback.format2 import PLUGIN, SUFFIX, DamagedError, RunFacts, read_head, run_directory_name, run_number
 from fm_callback.write.append_file import AppendFile
-from fm_callback.write.claim import Claim, release
+from fm_callback.write.claim import Claim
 from fm_callback.write.event_copies import EventRecords, Value
 
 _count = itertools.count()
@@ -124,7 +124,6 @@ def open_run(log_dir: Path, facts: RunFacts, last: Path | None = None) -> RunFil
     Raises:
         OSError: if no file can be created there.
     """
-    release()
     used = run_directories(log_dir)
     highest = run_number(used[-1].name) if used else 0
     new = (log_dir / run_directory_name(number) for number in itertools.count(highest + 1))

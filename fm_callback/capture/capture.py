@@ -1,0 +1,1 @@
+from fm_callback.capture.extractor import Capture, Captured
