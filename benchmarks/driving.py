@@ -73,7 +73,7 @@ class Watched:
     Attributes:
         blocked: What the training thread waited for, each time: `on_epoch_end` alone, while the thread behind is idle.
         behind: What followed until the step was on disk.
-        file: The event file.
+        file: The file that is written last, TensorBoard's copies.
     """
 
     def __init__(self, subject: Subject, layers: Any = "all", channels: int | str = 32) -> None:
@@ -105,13 +105,18 @@ class Watched:
         self.callback.on_train_end()
         shutil.rmtree(self.directory)
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.file.parent.iterdir())
+
     def step(self) -> None:
         """The end of an epoch, until its step is on disk."""
         self.blocked.append(spent(lambda: self.callback.on_epoch_end(len(self.blocked))))
         self.behind.append(spent(self._drain))
 
     def _drain(self) -> None:
-        """Waits until the event file holds one whole record more."""
+        """Waits until the file that is written last holds one whole record more."""
         deadline = time.monotonic() + 60
         with open(self.file, "rb") as file:
             while time.monotonic() < deadline:

@@ -20,9 +20,10 @@ from rivals import hand_written, reference, summary_image, tf_explain
 from tensorboard.compat.proto import event_pb2
 from timing import Spent, beside, cpu, figure, interleaved, ratio, wall
 
+from fm_callback import tfrecord
 from fm_callback.capture.backends import BACKEND, compiled
 from fm_callback.capture.extractor import Capture
-from fm_callback.format import PLUGIN, read_records
+from fm_callback.format2 import PREFIX, from_json, head_length, read_head
 
 BARE = "bare forward pass"
 ALL = "ours, until the step is on disk"
@@ -64,7 +65,7 @@ def main() -> None:
         for name, way in slow.items():
             if way is not None:
                 times[name], pairs[name] = beside(way, ours.step, turns=2, around=5)
-        maps, copies, rest = sizes(ours.file)
+        maps, copies, rest = sizes(ours.file.parent)
     table(times)
     print(f"bytes of a step: maps {maps:,}, Images copy {copies:,}, the rest {rest:,}; raw maps {raw:,}")
 
@@ -90,17 +91,23 @@ def main() -> None:
     figure("a step / raw", (maps + copies + rest) / raw)
 
 
-def sizes(file: Path) -> tuple[int, int, int]:
-    """Bytes of the last step: maps, pictures for the Images tab, all the rest of the record."""
-    with open(file, "rb") as stream:
-        *_, record = read_records(stream)
-    maps = copies = 0
-    for value in event_pb2.Event.FromString(record).summary.value:
-        if value.tag.endswith("/maps"):
-            maps += value.ByteSize()
-        elif value.tag.startswith(f"{PLUGIN}/") and value.tensor.string_val:
-            copies += value.ByteSize()
-    return maps, copies, len(record) - maps - copies
+def sizes(directory: Path) -> tuple[int, int, int]:
+    """Bytes of the last step: maps, pictures for the Images tab, all the rest of the two records."""
+    log, events = (last_record(next(directory.glob(pattern))) for pattern in ("*.fmlog", "events.*"))
+    head = read_head(log)
+    blobs = log[PREFIX + head_length(log) :]
+    offset, length, _ = head["layers"]
+    maps = sum(reference[1] for layer in from_json(blobs[offset : offset + length]) for reference in layer["maps"])
+    values = event_pb2.Event.FromString(events).summary.value
+    copies = sum(value.ByteSize() for value in values if value.tag.count("/") and value.tensor.string_val)
+    return maps, copies, len(log) + len(events) - maps - copies
+
+
+def last_record(path: Path) -> bytes:
+    """The data of a file's last record."""
+    with open(path, "rb") as file:
+        *_, record = tfrecord.records(file)
+    return record
 
 
 def table(times: dict[str, list[Spent]]) -> None:

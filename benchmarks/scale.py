@@ -69,9 +69,9 @@ def cost(setting: dict[str, int], repeats: int) -> tuple[float, float, float, fl
     tensor = keras.ops.convert_to_tensor(subject.images)
     forward = compiled(subject.model, lambda inputs: subject.model(inputs, training=False))
     with Watched(subject, layers=["map*"], channels="all") as ours:
-        before = ours.file.stat().st_size
+        before = ours.size
         times = interleaved({"bare": lambda: wait(forward(tensor)), "ours": ours.step}, repeats)
-        grown = (ours.file.stat().st_size - before) / (repeats + 1)
+        grown = (ours.size - before) / (repeats + 1)
         blocked, behind = ours.blocked[-repeats:], ours.behind[-repeats:]
     keras.backend.clear_session()
     gc.collect()
