@@ -1,1 +1,0 @@
-from fm_callback.capture.extractor import Capture, Captured
