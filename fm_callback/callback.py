@@ -9,10 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from fm_callback.capture.backends import is_chief
-from fm_callback.capture.extractor import Capture, read_channels
-from fm_callback.capture.layers import Choice
+from fm_callback.capture.backends import backend
+from fm_callback.capture.capture import Capture
+from fm_callback.capture.plan import read_channels
 from fm_callback.capture.probe import read_masks
+from fm_callback.capture.select import Choice
 from fm_callback.scores.history import aligned
 from fm_callback.write.claim import release
 from fm_callback.write.recorder import Recorder, say
@@ -126,7 +127,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         release()
         self._started = self._said_cost = False
         self._epochs = 0
-        if not is_chief():  # of several processes one writes; the others do nothing and wait for nothing
+        if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
         self._recorder = Recorder(
             self.model,

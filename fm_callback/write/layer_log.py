@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fm_callback.capture.extractor import Plan
+from fm_callback.capture.plan import Plan
 from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
@@ -33,7 +33,7 @@ class LayerLog:
             images: Whether to make the picture for TensorBoard's Images tab.
         """
         self._tag, self._images = tag, images
-        self._cells = concepts.at(*plan.size) if len(plan.shape) == 3 else _NO_CONCEPTS
+        self._cells = concepts.at(*plan.size) if plan.planar else _NO_CONCEPTS
         self._facts = _facts(plan, self._cells, step_unit, probe_images)
         self._content = self._facts.to_json()
         self._description = _description(plan)

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from fm_callback.capture import probe
-from fm_callback.capture.extractor import Capture, Captured
-from fm_callback.capture.layers import Choice
+from fm_callback.capture.capture import Capture, Captured
+from fm_callback.capture.select import Choice
 from fm_callback.format import STORED_IMAGES, TABLE_TAG, layer_tags
 from fm_callback.scores.concepts import Concepts, luminance
 from fm_callback.scores.history import markdown, table
