@@ -21,7 +21,7 @@ from sd_unet import sd_unet  # noqa: E402
 from timing import Spent, spent  # noqa: E402
 
 from fm_callback import FeatureMapCallback  # noqa: E402
-from fm_callback.capture.backends import BACKEND  # noqa: E402
+from fm_callback.capture.backends import backend  # noqa: E402
 
 
 class Subject(NamedTuple):
@@ -133,18 +133,18 @@ class Watched:
 
 def wait(tensors: Any) -> None:
     """Until the device is done."""
-    if BACKEND == "jax":
+    if backend.name == "jax":
         for tensor in keras.tree.flatten(tensors):
             tensor.block_until_ready()
-    elif BACKEND == "torch" and sys.modules["torch"].cuda.is_available():
+    elif backend.name == "torch" and sys.modules["torch"].cuda.is_available():
         sys.modules["torch"].cuda.synchronize()
-    elif BACKEND == "tensorflow" and sys.modules["tensorflow"].config.list_physical_devices("GPU"):
+    elif backend.name == "tensorflow" and sys.modules["tensorflow"].config.list_physical_devices("GPU"):
         sys.modules["tensorflow"].test.experimental.sync_devices()
 
 
 def device() -> str:
     """The backend, and where its tensors live."""
-    return f"{BACKEND} on {getattr(keras.ops.zeros(()), 'device', 'an unknown device')}"
+    return f"{backend.name} on {getattr(keras.ops.zeros(()), 'device', 'an unknown device')}"
 
 
 def accelerated() -> bool:

@@ -23,7 +23,7 @@ from driving import arguments, subject
 from PIL import Image
 from timing import cpu, figure, interleaved, ratio, wall
 
-from fm_callback.capture.extractor import Capture
+from fm_callback.capture.capture import Capture
 from fm_callback.write import grid, png
 
 Encoder = Callable[[Image.Image], bytes]

@@ -21,8 +21,8 @@ from tensorboard.compat.proto import event_pb2
 from timing import Spent, beside, cpu, figure, interleaved, ratio, wall
 
 from fm_callback import tfrecord
-from fm_callback.capture.backends import BACKEND, compiled
-from fm_callback.capture.extractor import Capture
+from fm_callback.capture.backends import backend
+from fm_callback.capture.capture import Capture
 from fm_callback.format2 import PREFIX, from_json, head_length, read_head
 
 BARE = "bare forward pass"
@@ -43,7 +43,7 @@ def main() -> None:
     raw = sum(len(plan.channels) * plan.size[0] * plan.size[1] for plan in capture.plans)
     names = [plan.info.path for plan in capture.plans][: 3 if options.quick else None]
     tensor = keras.ops.convert_to_tensor(batch)
-    forward = compiled(model, lambda inputs: model(inputs, training=False))
+    forward = backend.compile(model, lambda inputs: model(inputs, training=False))
     print(f"{device()}, {len(capture.plans)} layers, {raw / 1e6:.2f} MB of raw maps, medians of {options.repeats}")
 
     with Watched(watched) as ours, tempfile.TemporaryDirectory() as name:
@@ -69,7 +69,7 @@ def main() -> None:
     table(times)
     print(f"bytes of a step: maps {maps:,}, Images copy {copies:,}, the rest {rest:,}; raw maps {raw:,}")
 
-    judged = BACKEND == "tensorflow" and not accelerated() and not options.quick  # what the targets are set for
+    judged = backend.name == "tensorflow" and not accelerated() and not options.quick  # what the targets are set for
 
     def against(one: str, other: str, **target: float) -> None:
         if one in times:

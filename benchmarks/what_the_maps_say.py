@@ -43,7 +43,7 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
     from sd_unet import sd_unet
     from train_pets import Batches, compile_model, scaled
 
-    from fm_callback.capture.extractor import Capture
+    from fm_callback.capture.capture import Capture
     from fm_callback.capture.probe import read_masks
     from fm_callback.scores.activations import Activations, cka
     from fm_callback.scores.concepts import Concepts, luminance

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fm_callback.callback import FeatureMapCallback as FeatureMapCallback
     from fm_callback.capture.extractor import FeatureMapExtractor as FeatureMapExtractor
+    from fm_callback.capture.find import conv_layers as conv_layers
     from fm_callback.capture.layers import ConvLayer as ConvLayer
-    from fm_callback.capture.layers import conv_layers as conv_layers
 
 _HOMES = {
     "FeatureMapCallback": "callback",
     "FeatureMapExtractor": "capture.extractor",
     "ConvLayer": "capture.layers",
-    "conv_layers": "capture.layers",
+    "conv_layers": "capture.find",
 }
 
 __all__ = ["ConvLayer", "FeatureMapCallback", "FeatureMapExtractor", "conv_layers"]

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from fm_callback import __version__
-from fm_callback.capture.backends import is_chief
+from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
-from fm_callback.capture.layers import Choice
 from fm_callback.capture.plan import read_channels
 from fm_callback.capture.probe import Probe, read_masks
+from fm_callback.capture.select import Choice
 from fm_callback.scores.history import aligned
 from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
@@ -128,7 +128,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._close()
         self._started = self._said_cost = False
         self._epochs = 0
-        if not is_chief():  # of several processes one writes; the others do nothing and wait for nothing
+        if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
         probe = Probe.of(self.samples, self.masks, self.model)
         chosen = self.model, probe.batch, self.layers, self.channels

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 if TYPE_CHECKING:
     import keras
 
-    from fm_callback.capture.layers import Choice
+    from fm_callback.capture.select import Choice
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _layers(options: argparse.Namespace) -> None:
-    from fm_callback.capture.layers import conv_layers
+    from fm_callback.capture.find import conv_layers
 
     print(conv_layers(_load(options.model)))
 
@@ -67,7 +67,7 @@ def _layers(options: argparse.Namespace) -> None:
 def _render(options: argparse.Namespace) -> None:
     import keras
 
-    from fm_callback.capture.extractor import Capture
+    from fm_callback.capture.capture import Capture
     from fm_callback.write import grid, png
 
     choice, channels = _choice(options.layers), _count(options.channels)

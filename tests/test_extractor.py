@@ -1,5 +1,6 @@
 """One compiled pass: traced once, and what it makes of values on the device."""
 
+import inspect
 import logging
 import warnings
 from pathlib import Path
@@ -13,8 +14,8 @@ from support.decoding import stored
 from zoo import BACKEND, ZOO, Animal, data
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
-from fm_callback.capture import extractor as extractor_module
-from fm_callback.capture.extractor import Capture
+from fm_callback.capture import summary
+from fm_callback.capture.capture import Capture
 from fm_callback.format2 import NUMBERS
 
 
@@ -60,8 +61,8 @@ def summaries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     runs: list[int] = []
     if BACKEND == "jax":  # it remembers traces of functions by the shapes that other tests have given them
         __import__("jax").clear_caches()
-    original = extractor_module._summary
-    monkeypatch.setattr(extractor_module, "_summary", lambda output: (runs.append(1), original(output))[1])
+    original = summary._summary
+    monkeypatch.setattr(summary, "_summary", lambda output: (runs.append(1), original(output))[1])
     return runs
 
 
@@ -417,6 +418,15 @@ def test_the_warning_says_which_layer_can_not_be_traced_and_why() -> None:
         FeatureMapExtractor(Hesitates())(data(2, 4, 4, 3))
     (warning,) = [each for each in caught if each.category is RuntimeWarning]
     assert f"can't be compiled (layer 'block/inside': {reasons[BACKEND]}): its" in str(warning.message)
+    assert warning.filename == __file__, "it points at the user's line"
+
+
+def test_a_warning_points_at_the_line_of_fit(tmp_path: Path) -> None:
+    animal = ZOO["several_tensors_from_a_layer"]()
+    with pytest.warns(RuntimeWarning, match="layers left out") as caught:
+        animal.fit(FeatureMapCallback(animal.samples, tmp_path, layers="all", images=False))
+    (warning,) = [each for each in caught if "layers left out" in str(each.message)]
+    assert warning.filename == inspect.getfile(Animal), "where the test's training calls `model.fit`"
 
 
 class FailsInGraph(keras.layers.Layer):

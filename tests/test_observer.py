@@ -16,7 +16,7 @@ from test_zoo import check_stored
 from zoo import BACKEND, ZOO, Animal, data
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
-from fm_callback.capture.extractor import Capture
+from fm_callback.capture.capture import Capture
 from fm_callback.write.recorder import Recorder
 
 NOT_ON_TORCH = pytest.mark.skipif(

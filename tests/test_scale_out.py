@@ -14,7 +14,7 @@ import pytest
 from support.decoding import stored
 from zoo import BACKEND
 
-from fm_callback.capture.backends import is_chief
+from fm_callback.capture.backends import backend
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -113,7 +113,7 @@ def test_mirrored_strategy_on_two_devices(where: str, tmp_path: Path) -> None:
             model.fit(X, Y, batch_size=4, epochs=2, verbose=0, callbacks=[callback])
         result(model, directory)
 
-        from fm_callback.capture.extractor import Capture
+        from fm_callback.capture.capture import Capture
         capture, samples = Capture(model, X[:1], "all", "all"), keras.ops.convert_to_tensor(X[:1])
         capture.outputs(samples)
         kind, written = type(model.variables[0].value.values[0]), []
@@ -227,12 +227,12 @@ def test_the_chief_of_a_cluster(task: Any, cluster: Any, chief: bool, monkeypatc
     if task:
         config = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
         monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    assert is_chief() is chief
+    assert backend.is_chief() is chief
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="RANK is torch's")
 def test_the_first_rank_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
-    assert not is_chief()
+    assert not backend.is_chief()
     monkeypatch.setenv("RANK", "0")
-    assert is_chief()
+    assert backend.is_chief()

@@ -1,9 +1,10 @@
 """Watching one call of a model: which layers ran, under which path, and what they returned.
 
-`keras.Layer.__call__` is replaced for the time of one call, for this thread only. Whatever the model is made of, nested models,
-subclasses, lists of layers, shared layers, its layers go through it, and nothing of the model is touched.
+`keras.Layer.__call__` is replaced for the time of one call, for this thread only. Whatever the model is made of, nested
+models, subclasses, lists of layers, shared layers, its layers go through it, and nothing of the model is touched.
 """
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,8 +17,8 @@ import keras
 class Call(NamedTuple):
     """One call of a layer: the layer, its path in the model, and the output.
 
-    The path is the names of the layers around it and its own, joined by "/"; a second call of the layer is marked "#2", paths that
-    are equal all the same "~2".
+    The path is the names of the layers around it and its own, joined by "/"; a second call of the layer is marked "#2",
+    paths that are equal all the same "~2".
     """
 
     layer: keras.Layer
@@ -33,10 +34,11 @@ _one_at_a_time = threading.RLock()
 
 @contextmanager
 def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[None]:
-    """Reports each call of a layer inside `model` on this thread while the context lasts, as soon as the call has ended.
+    """Reports each call of a layer inside `model` on this thread, while the context lasts, when the call has ended.
 
-    Rematerialisation is off meanwhile: it would hide what is inside a layer in a trace of its own. So is Keras's rewording of
-    errors, which fails at some of JAX's: an error that leaves the model is the one that was raised, with a note of the layer.
+    Rematerialisation is off meanwhile: it would hide what is inside a layer in a trace of its own. So is Keras's
+    rewording of errors, which fails at some of JAX's: an error that leaves the model is the one that was raised, with a
+    note of the layer.
 
     Args:
         model: The outermost model; its own name is not part of the paths, its own call is not reported.
@@ -57,7 +59,7 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
             visit(Call(layer, path(calls[id(layer)]), output))
             return output
         except Exception as error:
-            if raised_in(error) is None:
+            if _raised_in(error) is None:
                 error.add_note(_IN_LAYER + "/".join(names))
             raise
         finally:
@@ -90,7 +92,14 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
             keras.Layer.__call__, keras.Layer.rematerialized_call = original_call, original_remat
 
 
-def raised_in(error: BaseException) -> str | None:
-    """The path of the innermost layer that an error left while `recording`; None if it left none but the model itself."""
+def on_one_line(error: Exception) -> str:
+    """An error that left a model while `recording`: the layer that raised it, its kind and its first sentence."""
+    layer = _raised_in(error)
+    sentence = re.split(r"(?<=[.!?])\s", " ".join(str(error).split()), maxsplit=1)[0]
+    return ("" if layer is None else f"layer {layer!r}: ") + f"{type(error).__name__}: {sentence}"
+
+
+def _raised_in(error: BaseException) -> str | None:
+    """The path of the innermost layer that an error left while `recording`; None if only the model itself did."""
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_IN_LAYER)]
     return notes[0].removeprefix(_IN_LAYER) if notes else None

@@ -1,0 +1,89 @@
+"""TensorFlow: graphs by `tf.function`. The training thread waits for the pass."""
+
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from fm_callback.capture.backends import Backend, Function, traced_per_variables
+
+
+class TensorFlow(Backend):
+    """Keras on TensorFlow."""
+
+    name = "tensorflow"
+
+    def compile(self, model: keras.Model, function: Function) -> Function:
+        return traced_per_variables(model, lambda variables: _graph(self.stateless(function), variables))
+
+    def compile_pure(self, function: Function) -> Function:
+        return tf.function(function, autograph=False)
+
+    @contextmanager
+    def inline_functions(self) -> Iterator[None]:
+        """On this thread, functions that the model compiles on its own run as parts of the one around them.
+
+        Otherwise they would keep the trace, and training would meet it again: layers in evaluation mode, and as
+        constants the variables that were not there yet. And what is inside them could not be seen.
+        """
+        kind, thread = type(tf.function(lambda: None)), threading.get_ident()
+
+        def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+            python = function.python_function
+            if threading.get_ident() != thread or (getattr(python, "__module__", None) or "").startswith("tensorflow."):
+                return original(function, *args, **kwargs)
+            return python(*args, **kwargs)
+
+        with _one_at_a_time:
+            original, kind.__call__ = kind.__call__, call
+            try:
+                yield
+            finally:
+                kind.__call__ = original
+
+    def scope(self, tensor: Any) -> object | None:
+        if isinstance(tensor, tf.__internal__.EagerTensor):
+            return None
+        # A vectorised map has no graph of its own: it first writes one turn into the graph around it, under this name.
+        turn = re.search(r"(?:^|/)loop_body(_\d+)?/", tensor.name)
+        return turn[0] if turn else tensor.graph
+
+    def is_chief(self) -> bool:
+        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        kind, index = task.get("type", "chief"), int(task.get("index", 0))
+        return kind in ("chief", "master") or (
+            kind == "worker" and index == 0 and not {"chief", "master"} & cluster.keys()
+        )
+
+
+# Contexts of two threads that end in another order than they began would leave one of the replacements behind.
+_one_at_a_time = threading.RLock()
+
+
+def _graph(function: Function, variables: list[keras.Variable]) -> Function:
+    """Compiles a function; its variables that Keras does not know, such as a generator's state, are put back."""
+    # A variable of a distribution strategy stands for one on each device: the graph knows those.
+    ours = {id(part) for variable in variables for part in getattr(variable.value, "values", [variable.value])}
+    concrete: Any = None
+    foreign: list[Any] = []
+
+    def run(inputs: Any) -> Any:
+        nonlocal concrete, foreign
+        if concrete is None:
+            concrete = tf.function(function, autograph=False).get_concrete_function(inputs)
+            foreign = [variable for variable in concrete.graph.variables if id(variable) not in ours]
+        before = [variable.read_value() for variable in foreign]
+        try:
+            return concrete(inputs)
+        finally:
+            for variable, value in zip(foreign, before, strict=True):
+                variable.assign(value)
+
+    return run

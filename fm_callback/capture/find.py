@@ -1,0 +1,170 @@
+"""Finding the layers of a model: one trace of it without data shows every call of every layer."""
+
+from typing import Any, NamedTuple
+
+import keras
+
+from fm_callback.capture.backends import backend
+from fm_callback.capture.layers import ConvLayer, ConvLayers, conv_numbers, describe, is_conv
+from fm_callback.capture.probe import as_batch
+from fm_callback.capture.trace import Call, on_one_line, recording
+
+
+class Found(NamedTuple):
+    """A layer's call in a model: what it is, the layer itself, and why it can't be captured (None if it can)."""
+
+    info: ConvLayer
+    layer: keras.Layer
+    obstacle: str | None
+
+
+class Findings(NamedTuple):
+    """The calls of a model's layers; and why the model could not be traced and had to run, None if it could."""
+
+    found: list[Found]
+    untraceable: str | None
+
+
+def conv_layers(model: keras.Model, samples: Any = None) -> ConvLayers:
+    """Lists the convolution layers of a model, nested ones included, in the order of their numbers.
+
+    Numbers go depth-first over `model.layers`, entering a nested model where it stands; convolutions that only a pass
+    through the model finds, such as those inside custom layers, follow in the order in which they run.
+
+    Example:
+        >>> import keras
+        >>> from fm_callback import conv_layers
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 3, name="stem")])
+        >>> print(conv_layers(model))
+        #  layer  kind    kernel   bias  output
+        -  -----  ------  -------  ----  -------
+        1  stem   Conv2D  3×3×3×8  8     30×30×8
+
+    Args:
+        model: Any Keras 3 model.
+        samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs. Needed only for a
+            model that has not seen data yet, such as an unbuilt subclass.
+
+    Returns:
+        A list of `ConvLayer`, one for each call of each convolution; printing it shows a table.
+
+    Raises:
+        ValueError: if the model does not know its input shape and no samples are given, or they do not fit it.
+    """
+    batch = None if samples is None else as_batch(samples, model)
+    specs = input_specs(model) if batch is None else specs_of(batch)
+    return ConvLayers(found.info for found in find(model, specs, batch).found if found.info.number is not None)
+
+
+def input_specs(model: keras.Model) -> Any:
+    """The symbolic inputs of a model that knows them.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    try:
+        inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    except (AttributeError, ValueError, TypeError):
+        raise ValueError(
+            f"model {model.name!r} ({type(model).__name__}) does not know the shape of its inputs yet, so its layers "
+            "can only be found by a pass through it: give `samples`, one batch of its inputs"
+        ) from None
+    if isinstance(inputs, list) and len(inputs) == 1:
+        inputs = inputs[0]
+    return keras.tree.map_structure(lambda tensor: keras.KerasTensor(tensor.shape, tensor.dtype), inputs)
+
+
+def specs_of(samples: Any) -> Any:
+    """Symbolic inputs like a structure of batches, of any batch size."""
+    return keras.tree.map_structure(
+        lambda batch: keras.KerasTensor((None, *batch.shape[1:]), str(batch.dtype)), samples
+    )
+
+
+def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
+    """Every call of every layer: convolutions in the order of their numbers, then the others in the order of execution.
+
+    The model is traced without data; only where that is impossible, and samples are given, does it run once.
+
+    Raises:
+        ValueError: if the model can't be traced and there are no samples, or it can't take them.
+    """
+    backend.synchronise(model)
+    tracer = _Tracer(name="fm_callback_trace")
+    tracer.model = model
+    untraceable = None
+    try:
+        if not model.built:  # a layer that is built while we watch would be seen twice
+            if isinstance(model, keras.Sequential):  # torch would take the batch size of its trial runs for the model's
+                model.build(keras.tree.flatten(specs)[0].shape)
+            with backend.keep_buffers(model), backend.inline_functions():
+                tracer.compute_output_spec(specs)
+        with backend.keep_buffers(model), backend.inert(), backend.inline_functions():
+            outputs = tracer.compute_output_spec(specs)
+            if tracer.variables_grew:
+                outputs = tracer.compute_output_spec(specs)
+    except Exception as error:
+        untraceable = on_one_line(tracer.error or error)
+        if samples is None:
+            raise ValueError(
+                f"model {model.name!r} can't be traced without data ({untraceable}); give `samples`, one batch of its "
+                "inputs"
+            ) from error
+        outputs = backend.eager(model, tracer.call)(keras.tree.map_structure(keras.ops.convert_to_tensor, samples))
+    traced = iter(outputs)
+    numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls])
+    found = []
+    for call, shape, why in tracer.calls:
+        size = _known_shape(next(traced)) if why is None else shape
+        found.append(Found(describe(call.layer, call.path, numbers.get(id(call.layer)), size), call.layer, why))
+    found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
+    return Findings(found, untraceable)
+
+
+class _Tracer(keras.Operation):
+    """Calls a model in evaluation mode and returns what its layers returned, so that Keras can infer their shapes."""
+
+    model: keras.Model
+    error: Exception | None = None  # as it was: Keras words it anew, and fails at that for some of JAX's
+
+    def call(self, inputs: Any) -> list[Any]:
+        before = len(self.model.variables)
+        like = keras.tree.flatten(inputs)[0]
+        self.calls: list[tuple[Call, tuple[int | None, ...], str | None]] = []
+        outputs: list[Any] = []
+
+        def visit(call: Call) -> None:
+            if keras.ops.is_tensor(call.output) or is_conv(call.layer):
+                why = obstacle(call.output, like)
+                self.calls.append((call._replace(output=None), _known_shape(call.output), why))
+                if why is None:
+                    outputs.append(call.output)
+
+        try:
+            with recording(self.model, visit):
+                self.model(inputs, training=False)
+        except Exception as error:
+            self.error = error
+            raise
+        self.variables_grew = len(self.model.variables) > before
+        return outputs
+
+
+def obstacle(output: Any, like: Any) -> str | None:
+    """Why a layer's output can't leave the traced function that has `like` among its inputs; None if it can."""
+    if not keras.ops.is_tensor(output):
+        return f"it returns a {type(output).__name__}, not one tensor"
+    if backend.scope(output) not in (None, backend.scope(like)):
+        return "it runs inside a loop, a branch, a vectorised map or a function that is compiled on its own"
+    sizes, batch = _known_shape(output), _known_shape(like)
+    if sizes[:1] != batch[:1]:
+        return f"the first axis of its output {sizes} is not that of the samples {batch}"
+    if None in sizes and None not in batch:
+        return f"the size of its output {sizes} is known only when it runs"
+    return None
+
+
+def _known_shape(tensor: Any) -> tuple[int | None, ...]:
+    """A tensor's shape; empty where TensorFlow does not know how many axes there are, and for what is no tensor."""
+    shape = getattr(tensor, "shape", ())
+    return () if getattr(shape, "rank", 0) is None else tuple(shape)
