@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import errno
 import fcntl
 import functools
 import os
@@ -372,6 +373,32 @@ def no_handle_is_free():
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def is_open(path):
+    """Whether this process has a file open."""
+    handles = [handle for handle in Path("/proc/self/fd").iterdir() if handle.exists()]
+    return any(handle.samefile(path) for handle in handles)
+
+
+@pytest.mark.parametrize("renames", ["only what is closed", "nothing"])
+def test_a_system_that_renames_and_removes(renames, tmp_path, unharmed, monkeypatch):
+    """As Windows does with open files, and mounted buckets with any."""
+    for name in ("rename", "replace", "unlink", "remove"):
+
+        def refusing(path, *rest, real=getattr(os, name), renaming=name in ("rename", "replace"), **options):
+            if os.path.lexists(path) and is_open(path):
+                raise PermissionError(errno.EACCES, "The file is in use")
+            if renaming and renames == "nothing":
+                raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+            return real(path, *rest, **options)
+
+        monkeypatch.setattr(os, name, refusing)
+    result, given, model = train(tmp_path)
+    assert result == unharmed and given == []
+    train(tmp_path, model=model, initial_epoch=EPOCHS, epochs=EPOCHS + 1)
+    assert steps_everywhere(tmp_path) == {"feature_maps": list(range(EPOCHS + 2))}
+    assert {path.suffix for path in (tmp_path / "feature_maps").iterdir() if "tfevents" not in path.name} == {".fmlog"}
 
 
 def test_no_file_handle_is_needed_in_training(tmp_path, unharmed):
