@@ -384,16 +384,17 @@ def is_open(path):
 @pytest.mark.parametrize("renames", ["only what is closed", "nothing"])
 def test_a_system_that_renames_and_removes(renames, tmp_path, unharmed, monkeypatch):
     """As Windows does with open files, and mounted buckets with any."""
+
+    def refusing(real, renaming, path, *rest, **options):
+        if os.path.lexists(path) and is_open(path):
+            raise PermissionError(errno.EACCES, "The file is in use")
+        if renaming and renames == "nothing":
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return real(path, *rest, **options)
+
     for name in ("rename", "replace", "unlink", "remove"):
-
-        def refusing(path, *rest, real=getattr(os, name), renaming=name in ("rename", "replace"), **options):
-            if os.path.lexists(path) and is_open(path):
-                raise PermissionError(errno.EACCES, "The file is in use")
-            if renaming and renames == "nothing":
-                raise OSError(errno.EOPNOTSUPP, "Operation not supported")
-            return real(path, *rest, **options)
-
-        monkeypatch.setattr(os, name, refusing)
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, functools.partial(refusing, real, name in ("rename", "replace")))
     result, given, model = train(tmp_path)
     assert result == unharmed and given == []
     train(tmp_path, model=model, initial_epoch=EPOCHS, epochs=EPOCHS + 1)
