@@ -74,9 +74,9 @@ NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 #: PNGs are kept for the first images of the probe only; numbers are taken over all of them.
 STORED_IMAGES = 4
 
-#: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no picture of more
-#: pixels, and no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
-MOST_HEAD, MOST_OBJECTS, MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**24, 2**20, 2**28, 48 * 2**20, 2**53
+#: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture of
+#: more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
+MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**24, 2**20, 10_000, 2**28, 48 * 2**20, 2**53
 
 _PREFIX = struct.Struct("<4sI4s")
 PREFIX = _PREFIX.size
@@ -285,6 +285,8 @@ class RunFacts:
             and isinstance(stored["layers"], list)
         ):
             raise DamagedError("the run record is not what it must be")
+        if len(stored["layers"]) > MOST_LAYERS:
+            raise DamagedError("the run record holds more layers than any model has")
         newer = stored.get("format", VERSION) > VERSION
         names: list[str] = []
         layers: list[LayerFacts | Problem] = []

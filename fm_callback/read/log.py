@@ -82,7 +82,7 @@ class Log(Mapping[str, Run]):
         self._lock = threading.Lock()
         self._all: dict[str, Run] = {}
         self._runs: dict[str, Run] = {}
-        self.problems: tuple[str, ...] = ()
+        self.problems: tuple[str, ...] = ("the log directory is still being read",)
 
     def refresh(self) -> bool:
         """Looks for new runs and steps; returns whether anything is new."""
@@ -99,7 +99,9 @@ class Log(Mapping[str, Run]):
                         runs.append((_run_name(walk.top, directory, path, prefix), run))
                 problems += _of_links(walk.outside)
                 if not os.path.isdir(walk.top):
-                    problems.append(f"there is no directory {path}")
+                    problems.append(
+                        f"there is no directory {path}" + ("; only local ones are read" if "://" in path else "")
+                    )
             runs.sort(key=lambda each: each[0])
             found = dict(zip(format.unique(name for name, _ in runs), (run for _, run in runs), strict=True))
             for name, run in found.items():

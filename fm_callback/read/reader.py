@@ -58,6 +58,10 @@ class Reader:
             return None
         return values if summaries else values.reshape(len(facts.channels), len(facts.fields))
 
+    def is_whole(self, at: int) -> bool:
+        """Whether a step's record can be read, apart from its blobs."""
+        return self._step(at) is not None
+
     def images(self, at: int, layer: int) -> int:
         """Of how many images a layer's maps are stored at a step.
 
