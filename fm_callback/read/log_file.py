@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 import google_crc32c
 import numpy as np
 
-from fm_callback.format2 import MOST_BLOB, MOST_HEAD, MOST_STEP, DamagedError, LayerFacts, RunFacts, from_json
+from fm_callback.format2 import MOST_BLOB, MOST_HEAD, MOST_STEP, PREFIX, DamagedError, LayerFacts, RunFacts, from_json
 from fm_callback.read.scan import Record, Scan, Stretch, head_at, is_sound, open_file, read_at, record_at, scan
 from fm_callback.tfrecord import AFTER, BEFORE, length_of
 
@@ -92,6 +92,7 @@ class LogFile:
         self._first: Record | None = None
         self._scan = Scan(0)
         self._seen: tuple[int, ...] = ()
+        self._beginning = b""
 
     @property
     def name(self) -> str:
@@ -125,9 +126,11 @@ class LogFile:
             return False
         with open_file(self.path) as file:
             seen = _signature(os.fstat(file.fileno()))
-            if self._seen and (seen[:2] != self.identity or seen[2] < self.size):
+            beginning = read_at(file, 0, BEFORE + PREFIX)  # with the checksum of the run record's head
+            same = seen[:2] == self.identity and seen[2] >= self.size and beginning.startswith(self._beginning)
+            if self._seen and not same:
                 raise ReplacedError(f"{self.name} was replaced")
-            self._seen, self.size = seen, seen[2]
+            self._seen, self.size, self._beginning = seen, seen[2], beginning
             return self._look(file)
 
     def open(self) -> BinaryIO:

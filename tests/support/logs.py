@@ -60,23 +60,23 @@ class RunLog:
         images: int = 2,
         layer: Mapping[str, Any] | None = None,
         lacking: Sequence[str] = (),
+        facts: Mapping[str, Any] | None = None,
         name: str = format.PLUGIN,
-        **facts: Any,
     ) -> None:
         self.directory = Path(directory) / name
         self.directory.mkdir(parents=True, exist_ok=True)
         self.layers = dict(layers)
         self._fields, self._summaries = (*NUMBERS, *fields), tuple(summaries)
         self._masks, self._images = masks, images
-        self._layer, self._lacking, self._facts = layer or {}, lacking, facts
+        self._layer, self._lacking, self._facts = layer or {}, lacking, dict(facts or {})
         self.start(0)
         for step in steps:
             self.write(step)
 
-    def start(self, first_step: int, **facts: Any) -> None:
-        """Begins another file, as a training does that goes on from a step."""
+    def start(self, first_step: int, facts: Mapping[str, Any] | None = None) -> None:
+        """Begins another file, as a training does that goes on from a step; other facts may be overridden from here on."""
         count = len(list(self.directory.glob(f"*{format.SUFFIX}")))
-        self._facts = {**self._facts, **facts}
+        self._facts |= facts or {}
         self.path = self.directory / f"{int(BEGAN) + count}.host.{4711 + count}.{count}{format.SUFFIX}"
         self.path.write_bytes(self.run_record(first_step))
 
