@@ -482,7 +482,7 @@ def test_whole_steps_behind_a_cut_one_are_read(sound, tmp_path, more):
 
 
 def test_a_damaged_last_step_does_not_count_until_it_is_whole(sound, tmp_path):
-    written, content, starts, all_of_it = sound
+    written, content, _, all_of_it = sound
     path = tmp_path / "feature_maps" / written.path.name
     path.parent.mkdir()
     changed = bytearray(content)
@@ -501,7 +501,7 @@ def test_a_damaged_last_step_does_not_count_until_it_is_whole(sound, tmp_path):
 
 
 def test_zeros_at_the_end_are_told(sound, tmp_path):
-    written, content, starts, all_of_it = sound
+    written, content, _, all_of_it = sound
     path = tmp_path / "feature_maps" / written.path.name
     path.parent.mkdir()
     path.write_bytes(content + bytes(5000))
@@ -762,8 +762,7 @@ content = open(source, "rb").read()
 with open(path, "ab", buffering=0) as file:
     for at in range(0, len(content), 97):
         file.write(content[at : at + 97])
-        if at % (97 * 8) == 0:
-            time.sleep(0.0005)
+        time.sleep(0.0005)
 """
 
 
@@ -773,10 +772,11 @@ def test_a_growing_log_is_never_read_in_half(tmp_path):
     path = tmp_path / "logs" / "feature_maps" / whole.path.name
     path.parent.mkdir(parents=True)
     path.touch()
-    log, seen = Log(tmp_path / "logs"), []
+    log, seen, looks = Log(tmp_path / "logs"), [], 0
     writer = subprocess.Popen([sys.executable, "-c", WRITER, path, whole.path])
     try:
-        for _ in range(1000):
+        while writer.poll() is None or looks < 1000:
+            looks += 1
             log.refresh()
             for run in log.values():
                 assert run.steps == tuple(range(len(run.steps)))
@@ -787,7 +787,7 @@ def test_a_growing_log_is_never_read_in_half(tmp_path):
         writer.wait(60)
     log.refresh()
     assert everything(log[0]) == expected
-    assert seen == sorted(seen) and len(set(seen)) > 5, "it was read while it grew"
+    assert seen == sorted(seen) and len(set(seen)) > 20, "it was read while it grew"
 
 
 def test_who_reads_while_others_refresh_reads_one_state(tmp_path):
