@@ -119,7 +119,8 @@ def log_directories(logdir: str | None, spec: str | None) -> dict[str, str | Non
     found: dict[str, str | None] = {}
     for part in spec.split(","):
         name, colon, path = part.partition(":")
-        named = colon and not part.startswith("/") and "://" not in part and not os.path.splitdrive(part)[0]
+        address = re.match(r"[a-zA-Z][0-9a-zA-Z.]*://", part)
+        named = colon and not (part.startswith("/") or address or os.path.splitdrive(part)[0])
         found[path if named else part] = name or None if named else None
     return {path: name for path, name in found.items() if path}
 
