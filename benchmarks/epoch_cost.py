@@ -23,7 +23,7 @@ from timing import Spent, beside, cpu, figure, interleaved, ratio, wall
 from fm_callback import tfrecord
 from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
-from fm_callback.format2 import PREFIX, from_json, head_length, read_head
+from fm_callback.format import PREFIX, from_json, head_length, read_head
 
 BARE = "bare forward pass"
 ALL = "ours, until the step is on disk"

@@ -31,7 +31,7 @@ from urllib.request import urlopen
 import numpy as np
 from timing import figure
 
-from fm_callback.format2 import NUMBERS, LayerFacts, LayerStep, ProbeFacts, RunFacts, run_record, step_record, to_grid
+from fm_callback.format import NUMBERS, LayerFacts, LayerStep, ProbeFacts, RunFacts, run_record, step_record, to_grid
 from fm_callback.scores.measures import described, summaries
 from fm_callback.write import event_copies, grid, png
 from fm_callback.write.run_files import open_run

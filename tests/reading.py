@@ -137,28 +137,23 @@ class Board:
 
 @contextlib.contextmanager
 def tensorboard(logdir: Path, fast: bool, *options: str) -> Iterator[Board]:
-    """The real server on a log directory, on its fast (data server) or slow (Python) reading path."""
+    """The real server on a log directory, on its fast (data server) or slow (Python) reading path.
+
+    It answers, but may not have read anything yet.
+    """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "tensorboard.main",
-        "--logdir",
-        str(logdir),
-        "--port",
-        str(port),
-        "--reload_interval",
-        "1",
-    ]
+    command = [sys.executable, "-m", "tensorboard.main", "--port", str(port), "--reload_interval", "1"]
+    if not any(option.startswith("--logdir_spec=") for option in options):
+        command += ["--logdir", str(logdir)]
     command += ["--load_fast", "true" if fast else "false", *options]
     prefix = next((option.split("=", 1)[1] for option in options if option.startswith("--path_prefix=")), "")
     board = Board(f"http://localhost:{port}{prefix}")
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads fills up and stops the server
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         try:
-            board.wait_for("/data/runs", bool)
+            board.wait_for("/data/environment", bool)
             yield board
         finally:
             process.terminate()

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from fm_callback.format2 import NUMBERS, LayerFacts, layer_tags
+from fm_callback.format import NUMBERS, LayerFacts, layer_tags
 from fm_callback.write import events, grid, png
 
 GROUP, ENTRY = "tensorboard_plugins", "feature_maps = fm_callback.tensorboard_plugin.loader:FeatureMapsLoader"

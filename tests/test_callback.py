@@ -19,7 +19,7 @@ from reading import events, values_at, with_tensorboards_own_loader
 from support.decoding import all_steps, decoded, probe_pictures, run_facts, stored
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 from fm_callback.scores.measures import MEASURES, summaries
 from fm_callback.write.cost import Cost, foretold
 from fm_callback.write.say import say

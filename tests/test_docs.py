@@ -6,6 +6,7 @@ import pkgutil
 
 import keras
 import pytest
+from support.logs import RunLog
 
 import fm_callback
 
@@ -17,7 +18,9 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings(name):
+def test_examples_in_docstrings(name, tmp_path, monkeypatch):
+    RunLog(tmp_path / "logs", {"stem": (8, 8, 4)}, steps=[0, 1, 2])  # the log of which the reader's examples tell
+    monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 

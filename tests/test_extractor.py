@@ -16,7 +16,7 @@ from zoo import BACKEND, ZOO, Animal, data
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
 from fm_callback.capture import summary
 from fm_callback.capture.capture import Capture
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 
 
 class Counting(keras.layers.Conv2D):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
-from fm_callback import format2 as fmt
+from fm_callback import format as fmt
 from fm_callback import tfrecord
 from fm_callback.write.event_copies import tags
 

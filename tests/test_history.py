@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 from fm_callback.scores.history import LayerHistory, aligned, markdown, table
 from fm_callback.scores.measures import summaries
 

@@ -10,7 +10,7 @@ import numpy as np
 from reading import on_both_paths
 from support.decoding import stored
 
-from fm_callback.format2 import LayerFacts, LayerStep, RunFacts, run_record, step_record
+from fm_callback.format import LayerFacts, LayerStep, RunFacts, run_record, step_record
 from fm_callback.write import event_copies, png
 from fm_callback.write.run_files import open_run
 

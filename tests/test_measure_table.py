@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 from fm_callback.scores import measures
 from fm_callback.scores.activations import Activations
 from fm_callback.scores.concepts import Cells

@@ -16,7 +16,7 @@ import pytest
 from reading import events, on_both_paths, with_tensorboards_own_loader
 from support.decoding import all_steps, run_facts, stored
 
-from fm_callback.format2 import LayerFacts, LayerStep, RunFacts, run_record, step_record
+from fm_callback.format import LayerFacts, LayerStep, RunFacts, run_record, step_record
 from fm_callback.write import event_copies, png
 from fm_callback.write.claim import release
 from fm_callback.write.run_files import RunFiles, event_files, log_files, open_run

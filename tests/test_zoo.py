@@ -11,7 +11,7 @@ from support.decoding import decoded, stored
 from zoo import BACKEND, CANNOT, NOTES, ZOO, Animal
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 
 #: Where to write a JSON of what each model did, for the table in docs/backends.md (see tests/zoo_table.py).
 REPORT = os.environ.get("ZOO_REPORT")

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fm_callback.format2 import STORED_IMAGES, Label, ProbeFacts
+from fm_callback.format import STORED_IMAGES, Label, ProbeFacts
 from fm_callback.scores.concepts import Concepts, Masks, luminance
 
 

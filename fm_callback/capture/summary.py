@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 
 
 def summarise(outputs: list[Any]) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 
 #: Layer measures take this many cells of all images together, if there are more, and this many of the logged channels.
 #: Their cost grows with the square of the channels, and for the eigenvalues of more, numpy's BLAS wakes threads of its

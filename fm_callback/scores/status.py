@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 
 #: Up to this part of the layer's largest magnitude, a channel's magnitude or deviation is as good as zero.
 EPSILON = 1e-9

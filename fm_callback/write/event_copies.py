@@ -15,7 +15,7 @@ from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
 
 from fm_callback import tfrecord
-from fm_callback.format2 import PLUGIN, TABLE_TAG, unique
+from fm_callback.format import PLUGIN, TABLE_TAG, unique
 
 #: One tag's value at one step, a protocol buffer that is made when TensorBoard's module is loaded: no type for a checker.
 Value: TypeAlias = Any

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fm_callback.format2 import NUMBERS
+from fm_callback.format import NUMBERS
 from fm_callback.scores.status import Status, status
 
 #: A tile of the picture is at most this wide and high, half as much again as TensorBoard's cards show of one in a row of eight;

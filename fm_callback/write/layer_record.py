@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fm_callback.capture.plan import Plan
-from fm_callback.format2 import NUMBERS, STORED_IMAGES, LayerFacts, LayerStep, to_grid
+from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts, LayerStep, to_grid
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
 from fm_callback.scores.measures import fields, measure, summaries

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fm_callback import format2
+from fm_callback import format
 from fm_callback.capture.capture import Capture, Captured
 from fm_callback.capture.probe import Probe
-from fm_callback.format2 import RunFacts, unique
+from fm_callback.format import RunFacts, unique
 from fm_callback.scores.history import markdown, table
 from fm_callback.scores.measures import described
 from fm_callback.write import event_copies, png
@@ -200,11 +200,11 @@ class Recorder:
             copies += of_tensorboard
         if (rows := table([layer.history for layer in self._layers])) is not None:
             copies.append(event_copies.table_value(markdown(rows)))
-        record, head = format2.step_record(moment.step, time.time(), stored), b""
+        record, head = format.step_record(moment.step, time.time(), stored), b""
         if self._files is None:
             facts = self._facts.starting_at(moment.step)
             self._files = open_run(self._log_dir, facts, self._before)
-            head = format2.run_record(facts, *self._pictures)
+            head = format.run_record(facts, *self._pictures)
         size = self._files.write(moment.step, record, copies, head)
         self.rows = rows
         return size - len(head)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fm_callback import tfrecord
-from fm_callback.format2 import PLUGIN, SUFFIX, DamagedError, RunFacts, read_head, run_directory_name, run_number
+from fm_callback.format import PLUGIN, SUFFIX, DamagedError, RunFacts, read_head, run_directory_name, run_number
 from fm_callback.write.append_file import AppendFile
 from fm_callback.write.claim import Claim
 from fm_callback.write.event_copies import EventRecords, Value
