@@ -23,7 +23,7 @@ from tensorboard.data.server_ingester import ServerBinary, SubprocessServerDataI
 from tensorboard.util import tensor_util
 from tensorboard.util.grpc_util import ChannelCredsType
 
-from fm_callback.format import read_records
+from fm_callback import tfrecord
 
 
 def events(directory: Path) -> list[Any]:
@@ -31,7 +31,7 @@ def events(directory: Path) -> list[Any]:
     found = []
     for path in sorted(directory.glob("events.out.tfevents.*")):
         with open(path, "rb") as file:
-            found += [event_pb2.Event.FromString(record) for record in read_records(file)]
+            found += [event_pb2.Event.FromString(record) for record in tfrecord.records(file)]
     return found
 
 

@@ -1,7 +1,6 @@
 """From a moment of the training to a record of it: capture on the training thread, all the rest behind it."""
 
 import time
-import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from fm_callback import format
 from fm_callback.capture.capture import Capture, Captured
 from fm_callback.capture.probe import Probe
+from fm_callback.capture.warn import warn
 from fm_callback.format import RunFacts, unique
 from fm_callback.scores.history import markdown, table
 from fm_callback.scores.measures import described
@@ -156,7 +156,7 @@ class Recorder:
             f"{type(error).__name__}: {error}. Training goes on; what was logged before stays readable."
         )
         try:
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            warn(message)
         except RuntimeWarning:  # where warnings are errors, they still must not stop the training
             say(message)
 
