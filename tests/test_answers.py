@@ -12,24 +12,25 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from support.logs import BEGAN, HOSTILE, LABELS, MEASURES, RunLog
+from support.logs import BEGAN, HOSTILE, LABELS, RunLog
 
 from fm_callback import format, tfrecord
 from fm_callback.format import Blobs, LayerStep
 from fm_callback.read import answers
 from fm_callback.read.answers import Answers, BadQuestionError, NothingThereError
 from fm_callback.read.log import Log
+from fm_callback.scores.measures import described
 
 LAYERS = {"stem": (8, 8, 4), "block/deep": (4, 4, 16), HOSTILE: (3, 5, 3)}
 SMALL = {"a": (2, 2, 2), "b": (1, 3, 4)}
 RUN = "seed0/feature_maps"
 
 
-def asked(path, **options):
+def asked(path):
     """Answers over a log directory as it is now."""
     log = Log(path)
     log.refresh()
-    return Answers(log, **options)
+    return Answers(log)
 
 
 def strictly(content):
@@ -59,9 +60,7 @@ def found(written, tmp_path):
 def test_runs_say_all_that_is_the_same_at_every_step(found):
     answer = strictly(found.runs()[0])
     assert (answer["format"], answer["problems"]) == (2, [])
-    assert answer["measures"] == MEASURES | {
-        "effective_rank": {"label": "effective rank", "short": "rank", "kind": "value", "says": "width"}
-    }
+    assert answer["measures"] == described()
     (run,) = answer["runs"]
     (version,) = [part.pop("v") for part in run["steps"]]
     assert re.fullmatch("[0-9a-f]+", version)
@@ -140,16 +139,14 @@ def test_layers_that_cannot_be_shown_are_named_with_the_reason(tmp_path):
     assert (heads, rest) == ({"steps": [0], "layers": [], "more": False}, b"")
 
 
-def test_the_servers_own_words_win(tmp_path):
-    RunLog(
-        tmp_path,
-        SMALL,
-        steps=[0],
-        facts={"measures": {"low": {"label": "lies", "says": 5, "chance": math.nan, "x": 1}}},
-    )
-    assert strictly(asked(tmp_path).runs()[0])["measures"] == {"low": {"label": "lies"}}
-    words = {"low": {"label": "lowest value"}, "high": {"label": "highest value"}}
-    assert strictly(asked(tmp_path, words=words).runs()[0])["measures"] == words
+def test_the_servers_own_words_win_and_those_of_a_newer_version_are_passed_on(tmp_path):
+    told = {
+        "low": {"label": "lies"},
+        "novelty": {"label": "how new", "kind": "score", "says": 5, "chance": math.nan, "x": 1},
+    }
+    RunLog(tmp_path, SMALL, steps=[0], facts={"measures": told})
+    measures = strictly(asked(tmp_path).runs()[0])["measures"]
+    assert measures == described() | {"novelty": {"label": "how new", "kind": "score"}}
 
 
 def test_numbers_are_the_history_of_each_layer(written, found):
@@ -311,7 +308,7 @@ def test_more_than_an_answer_holds_is_left_out_and_told(tmp_path, monkeypatch):
     monkeypatch.setattr(answers, "MOST", 2500)
     content, _ = asked(tmp_path).runs()
     answer = strictly(content)
-    assert len(content) < 4000 and 0 < len(answer["runs"]) < 3 and "is left out" in answer["problems"][0]
+    assert len(content) < 4000 + len(json.dumps(described())) and 0 < len(answer["runs"]) < 3 and "is left out" in answer["problems"][0]
 
 
 def test_hundreds_of_runs_are_answered_at_once(tmp_path):

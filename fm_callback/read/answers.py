@@ -30,6 +30,7 @@ from fm_callback.read.reader import Reader
 from fm_callback.read.run import Run
 from fm_callback.read.snapshot import Snapshot
 from fm_callback.read.unknown import UnknownError
+from fm_callback.scores.measures import described
 
 #: Bytes of an answer, about.
 MOST = 48 * 2**20
@@ -66,15 +67,10 @@ class _Told:
 class Answers:
     """Answers questions about a log, as it is after its last `refresh`."""
 
-    def __init__(self, log: Log, words: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        """Makes the answers.
-
-        Args:
-            log: The log.
-            words: What measures are called, whatever a log says of them.
-        """
+    def __init__(self, log: Log) -> None:
+        """Makes the answers."""
         self._log = log
-        self._words = dict(words or {})
+        self._words = described()  # what we know ourselves is called as it is here, whatever a log says
         self._told: dict[str, _Told] = {}
         self._runs: tuple[tuple[Any, ...], bytes, str] = ((), b"", "")
 
