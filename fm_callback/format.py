@@ -149,21 +149,22 @@ class LayerFacts:
 
     def _sound(self) -> bool:
         lists = (self.shape, self.map, self.channels, self.fields, self.summaries)
+        if not _all(tuple, *lists, *_given(self.kernel)) or 4 * len(self.channels) * len(self.fields) > MOST_BLOB:
+            return False
         texts = (self.name, self.path, self.kind, *self.fields, *self.summaries, *_given(self.activation))
         counts = (*self.shape, *self.map, *self.channels, self.rows, self.columns, *(self.kernel or ()))
+        counts += (*_given(self.slice), *self.cells.values())
         return (
-            _all(tuple, *lists, *_given(self.kernel))
-            and _all(str, *texts)
-            and _all(int, *counts, *_given(self.number), *_given(self.slice), *self.cells.values())
+            _all(str, *texts)
+            and _all(int, *counts, *_given(self.number))
             and isinstance(self.planar, bool)
-            and all(0 <= count < 2**31 for count in (*counts, *self.cells.values(), *_given(self.slice)))
+            and all(0 <= count < 2**31 for count in counts)
             and (self.number is None or 0 < self.number < 2**31)
             and len(self.map) == 2
             and len(self.shape) > 0
             and all((*self.shape, *self.map))
             and self.rows * self.columns >= len(self.channels) > 0
             and self.rows * self.columns * self.map[0] * self.map[1] <= MOST_PIXELS
-            and 4 * len(self.channels) * len(self.fields) <= MOST_BLOB
             and all(len(set(names)) == len(names) for names in (self.channels, self.fields, self.summaries))
         )
 

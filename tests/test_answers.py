@@ -308,7 +308,11 @@ def test_more_than_an_answer_holds_is_left_out_and_told(tmp_path, monkeypatch):
     monkeypatch.setattr(answers, "MOST", 2500)
     content, _ = asked(tmp_path).runs()
     answer = strictly(content)
-    assert len(content) < 4000 + len(json.dumps(described())) and 0 < len(answer["runs"]) < 3 and "is left out" in answer["problems"][0]
+    assert (
+        len(content) < 4000 + len(json.dumps(described()))
+        and 0 < len(answer["runs"]) < 3
+        and "is left out" in answer["problems"][0]
+    )
 
 
 def test_hundreds_of_runs_are_answered_at_once(tmp_path):

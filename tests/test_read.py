@@ -346,6 +346,8 @@ def test_facts_of_a_layer_that_are_not_understood_cost_that_layer(tmp_path, chan
     run = open_log(tmp_path)[0]
     assert run.layers == () and len(run.problems) == 1
     assert "layer 'stem' can't be shown" in run.problems[0]
+    with pytest.raises(KeyError, match=r"can't be shown|has no layer"):
+        run["stem"]
 
 
 @pytest.mark.parametrize(
@@ -709,6 +711,11 @@ def test_a_file_that_becomes_a_link_is_not_read(tmp_path):
     written.path.symlink_to(secret.path)
     with pytest.raises(OSError):
         run["a"].maps(0)
+    run.refresh()
+    assert run.steps == ()
+    written.path.unlink()
+    written.directory.rmdir()
+    written.directory.symlink_to(secret.directory)
     run.refresh()
     assert run.steps == ()
 

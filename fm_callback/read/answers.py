@@ -201,7 +201,12 @@ class Answers:
         if known and known.of[0] is now and known.of[1:] == (problems, run):
             return known
         rest = _json(
-            {"run": name, "name": run.display_name, **_run_facts(now, now.facts), "problems": problems[:_MOST_PROBLEMS]}
+            {
+                "run": name,
+                "name": format.display_name(name),
+                **_run_facts(now, now.facts),
+                "problems": problems[:_MOST_PROBLEMS],
+            }
         )
         if known and known.facts is now.facts:
             return _Told((now, problems, run), known.facts, known.layout, known.layers, known.measures, rest)

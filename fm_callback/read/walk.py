@@ -80,9 +80,9 @@ class Walk:
 
 
 def logs_in(directory: str) -> tuple[str, ...]:
-    """Names of the logs in a directory; none if it can't be read."""
+    """Names of the logs in a directory, by its real path; none if it can't be read, or a link has its place."""
     try:
-        return _entries(directory)[1]
+        return _entries(directory)[1] if os.path.realpath(directory) == directory else ()
     except OSError:
         return ()
 
