@@ -126,10 +126,7 @@ def write_log(folder: Path, size: Size) -> int:
             stored.append(LayerStep([grids[side][turn]], numbers[turn], scalars))
             if size.images:
                 values.append(event_copies.image_value(layer.name, *copies[side][turn], "a picture"))
-            values += [
-                event_copies.scalar_value(name, layer.name, float(value))
-                for name, value in zip(layer.summaries, scalars, strict=True)
-            ]
+            values += [event_copies.scalar_value(name, layer.name, 0.5) for name in event_copies.CURVES]
         head = run_record(facts) if step == 0 else b""
         files.write(step, step_record(step, 1e9 + step, stored), values, head)
     files.close()
@@ -177,7 +174,7 @@ def tensorboard(folder: Path, size: Size, flags: list[str]) -> Iterator[tuple["s
         stderr=subprocess.DEVNULL,
     )
     home = f"http://localhost:{PORT}/data/plugin"
-    tag = f"feature_maps/dormant/{_facts(len(size.sides), 6).name}"
+    tag = f"feature_maps/dead_or_flat/{_facts(len(size.sides), 6).name}"
     last = urlencode({"run": f"seed{size.runs - 1}/feature_maps", "tag": tag})
 
     def everything_is_read() -> bool:

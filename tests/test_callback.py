@@ -22,14 +22,14 @@ from fm_callback import FeatureMapCallback, FeatureMapExtractor
 from fm_callback.format import NUMBERS
 from fm_callback.scores.measures import MEASURES, summaries
 from fm_callback.write.cost import Cost, foretold
+from fm_callback.write.event_copies import CURVES
 from fm_callback.write.say import say
 
 X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
-#: The measures that exist with masks of which nothing is ignored, and what a step without an earlier one says of a layer.
+#: The measures that exist with masks of which nothing is ignored.
 FIELDS = tuple(each.name for each in MEASURES if getattr(each, "concept", None) in ("foreground", "edges"))
-SCALARS = [name for name in summaries(FIELDS) if name not in ("cka_previous", "cka_first")]
 
 
 def segmenter(**compiling):
@@ -68,11 +68,10 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     assert runs(tmp_path) == ["feature_maps"]
     layers = ["down", "up", "head"]
     tags = {f"feature_maps/{layer}" for layer in layers}
-    tags |= {f"feature_maps/{measure}/{layer}" for measure in SCALARS for layer in layers} | {"mask_table"}
-    later = {f"feature_maps/{measure}/{layer}" for measure in ("cka_previous", "cka_first") for layer in layers}
+    tags |= {f"feature_maps/{measure}/{layer}" for measure in CURVES for layer in layers} | {"mask_table"}
     expected = {(step, tag) for step in range(3) for tag in tags}
     found = with_tensorboards_own_loader(tmp_path / "feature_maps")
-    assert sorted(found) == sorted(expected | {(step, tag) for step in (1, 2) for tag in later}), "each once"
+    assert sorted(found) == sorted(expected), "each once"
     assert all_steps(tmp_path / "feature_maps") == [0, 1, 2], "one record a step"
     assert [list(step) for step in stored(tmp_path / "feature_maps").values()] == [layers] * 3
 
@@ -95,7 +94,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
         "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"],
     }  # fmt: skip
     assert tuple(facts["down"]["fields"]) == (*NUMBERS, "mask_auroc", "mask_iou", "edge_auroc")
-    assert set(facts["down"]["summaries"]) == {*SCALARS, "cka_previous", "cka_first"}
+    assert tuple(facts["down"]["summaries"]) == summaries(FIELDS)
     cells = facts["down"]["cells"]
     assert cells["foreground"] + cells["background"] == 5 * 8 * 8 and 0 < cells["edges"] < 5 * 8 * 8
     assert facts["head"]["activation"] == "sigmoid" and facts["head"]["rows"] == facts["head"]["columns"] == 1
@@ -148,8 +147,11 @@ def test_initial_epoch_is_the_first_step_and_resuming_keeps_each_step_once_for_r
     fit(model, FeatureMapCallback(X[:1], tmp_path), epochs=4, initial_epoch=2)
     assert runs(tmp_path) == ["feature_maps"]
     assert all_steps(tmp_path / "feature_maps") == [0, 1, 2, 2, 3, 4]
-    tags = {tag for step, tag in with_tensorboards_own_loader(tmp_path / "feature_maps") if step > 2}
-    assert "feature_maps/cka_previous/up" in tags and "feature_maps/cka_first/up" not in tags, "another reference"
+    summaries = {step: entry["up"].summaries for step, entry in stored(tmp_path / "feature_maps").items()}
+    assert [np.isnan(each["cka_previous"]) for each in summaries.values()] == [True, False, True, False, False]
+    assert [np.isnan(each["cka_first"]) for each in summaries.values()] == [True, False, True, True, True], (
+        "another reference"
+    )
     starts = [event.step for event in events(tmp_path / "feature_maps") if event.session_log.status]
     assert starts == [0, 2], "readers drop the first step 2"
 
@@ -209,7 +211,7 @@ def test_the_last_step_is_what_the_epoch_left_not_what_early_stopping_put_back(t
 def test_images_false_writes_none(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, images=False), epochs=1)
     found = {tag for _, tag in with_tensorboards_own_loader(tmp_path / "feature_maps")}
-    assert "feature_maps/effective_rank/down" in found and not found & {
+    assert "feature_maps/dead_or_flat/down" in found and not found & {
         f"feature_maps/{layer}" for layer in ("down", "up", "head")
     }
 

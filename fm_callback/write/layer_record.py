@@ -62,8 +62,13 @@ class LayerRecord:
             picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
             encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
             copies.append(event_copies.image_value(self._tag, encoded, size, self._description))
-        defined = {name: value for name, value in found.items() if goes_on or not math.isnan(value)}
-        return stored, copies + [event_copies.scalar_value(name, self._tag, value) for name, value in defined.items()]
+        curves = {name: found[name] for name in event_copies.CURVES if name in found}
+        copies += [
+            event_copies.scalar_value(name, self._tag, value)
+            for name, value in curves.items()
+            if goes_on or not math.isnan(value)
+        ]
+        return stored, copies
 
 
 def _facts(plan: Plan, name: str, cells: Cells) -> LayerFacts:
