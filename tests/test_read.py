@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zlib
 
 import numpy as np
@@ -383,7 +384,7 @@ def test_other_facts_that_are_not_understood_cost_no_step(tmp_path, changed):
 )
 def test_facts_without_which_nothing_can_be_read_are_told(tmp_path, changed):
     RunLog(tmp_path, SMALL, steps=[0], facts=changed)
-    with pytest.raises(OSError, match="no log of feature maps with a whole step"):
+    with pytest.raises(OSError, match="no log of feature maps with a whole step; feature_maps: the file can't be read"):
         open_log(tmp_path)
 
 
@@ -500,6 +501,25 @@ def test_a_damaged_last_step_does_not_count_until_it_is_whole(sound, tmp_path):
         file.write(written.step_record(4))
     log.refresh()
     assert log[0].steps == (0, 1, 2, 4) and "between step 2 and step 4" in log[0].problems[0]
+
+
+@pytest.mark.parametrize("more", [1, 11, 12, 100])
+def test_a_damaged_last_step_is_told_also_with_a_beginning_behind_it(sound, tmp_path, more):
+    written, content, _, all_of_it = sound
+    path = tmp_path / "feature_maps" / written.path.name
+    path.parent.mkdir()
+    changed = bytearray(content)
+    changed[-100] ^= 1
+    behind = written.step_record(4)
+    path.write_bytes(changed + behind[:more])
+    log = open_log(tmp_path)
+    assert log[0].steps == (0, 1, 2) and len(check(path.parent)) == 1
+    path.write_bytes(changed + behind)
+    log.refresh()
+    for run in (log[0], open_log(tmp_path)[0]):
+        found = everything(run)
+        assert {step: found[step] for step in (0, 1, 2)} == {step: all_of_it[step] for step in (0, 1, 2)}
+        assert 4 in found and (3 not in found or None in found[3])
 
 
 def test_zeros_at_the_end_are_told(sound, tmp_path):
@@ -758,6 +778,11 @@ def test_a_walk_lists_only_what_was_changed(tmp_path, monkeypatch):
     listed.clear()
     walk()
     assert len(listed) == 2, "what was changed just now is not trusted"
+    listed.clear()
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    walk()
+    assert len(listed) == 6, "after a while nothing is"
 
 
 # While it grows

@@ -195,7 +195,9 @@ class Answers:
         except (UnknownError, DamagedError) as error:
             raise NothingThereError(str(error)) from error
         except OSError as error:
-            raise NothingThereError(f"run {name[:200]!r} is no longer what it was: {error.strerror}") from error
+            raise NothingThereError(
+                f"run {name[:200]!r} is no longer what it was: {error.strerror or error}"
+            ) from error
 
     def _tell(self, name: str, run: Run) -> _Told | None:
         now, problems = run.snapshot, run.problems

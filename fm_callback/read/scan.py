@@ -83,11 +83,11 @@ def open_file(path: str) -> BinaryIO:
     flags = os.O_RDONLY
     for flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY", "O_CLOEXEC"):  # as far as the platform has them
         flags |= getattr(os, flag, 0)
-    file = os.fdopen(os.open(path, flags), "rb", buffering=4096)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    file = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
         raise OSError(f"{path} is no regular file")
-    return file
+    return os.fdopen(file, "rb", buffering=4096)
 
 
 def read_at(file: BinaryIO, start: int, length: int) -> bytes:
@@ -147,6 +147,7 @@ def scan(file: BinaryIO, size: int, start: int = 0, searched: int = 0) -> Scan:
                 result.found.append(record)
                 start = record.end
                 continue
+            doubtful = False
             if sound != start and isinstance(before := result.found[-1], Record):
                 # The record in front may have been cut off, by a disk that was full for a moment: then others lie inside it.
                 effort.spend(before.length)
@@ -154,12 +155,13 @@ def scan(file: BinaryIO, size: int, start: int = 0, searched: int = 0) -> Scan:
                     sound = start
                 else:
                     result.found.pop()
-                    start = before.start
+                    start, doubtful = before.start, True
             if start != result.end:
                 result.searched = 0
             result.end = start
             found, result.searched = _find(file, max(start + 1, result.searched), size, effort.spend)
             if found is None:
+                result.doubtful = doubtful
                 break
             result.found.append(Stretch(start, found))
             start = sound = found
