@@ -2,8 +2,8 @@
 
     python benchmarks/dashboard.py
 
-Prints the time until the first row is painted after the tab is opened, the median time until a new step of ten visible layers is
-on the screen once its pictures are fetched, and the time for 1,000 pictures with six requests in flight.
+Prints the time until the first row is painted after the tab is opened, the median time until a new step of ten visible
+layers is on the screen once its pictures are fetched, and the time for 1,000 pictures with six requests in flight.
 The browser figures need playwright and Debian's chromium.
 """
 

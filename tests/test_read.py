@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,20 @@ def test_a_table_becomes_pandas_or_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "pandas")
     pandas = pytest.importorskip("pandas")
     assert isinstance(table.to_pandas(), pandas.DataFrame)
+
+
+def test_a_log_of_this_format_stays_readable(tmp_path):
+    """The log in `tests/data` was written when the format was made, and is never written again."""
+    run = open_log(Path(__file__).parent / "data" / "format2")["feature_maps"]
+    again = RunLog(tmp_path, SMALL)  # the same, by what is the code now
+    assert run.steps == (0, 1, 2) and run.problems == () and run.labels == LABELS and run.facts.format == 2
+    np.testing.assert_array_equal(np.stack(run.probe.images), again.pictures())
+    np.testing.assert_array_equal(np.stack(run.probe.labels), again.labels())
+    for layer in run.layers:
+        for step in run.steps:
+            np.testing.assert_array_equal(layer.pixels(step), np.moveaxis(again.maps(step, layer.name), 1, -1))
+        np.testing.assert_array_equal(layer.numbers("std")[2], again.numbers(2, layer.name)[:, 4])
+        np.testing.assert_array_equal(layer.summaries("effective_rank")[1], again.summaries(1, layer.name)[1])
 
 
 @pytest.mark.parametrize("below", ["", "feature_maps"])

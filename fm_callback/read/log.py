@@ -4,8 +4,8 @@
     run = log["feature_maps"]                 what was logged by one training, and by those that went on with it
     layer = run["dec2"]                       maps and numbers of a layer
 
-What is known of a run is one snapshot that is never changed: `refresh` puts another in its place, so that whoever reads in
-another thread goes on with what was there when he began.
+What is known of a run is one snapshot that is never changed: `refresh` puts another in its place, so that whoever reads
+in another thread goes on with what was there at first.
 """
 
 import os

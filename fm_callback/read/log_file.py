@@ -1,7 +1,7 @@
 """One `.fmlog` file: the whole steps in it, and what is stored of one.
 
-Opening a file reads the framing and the head of each record, and the data of the last one for their checksum. What is new
-is read by `refresh`; a record that is being written does not count before it is whole.
+Opening a file reads the framing and the head of each record, and the data of the last one for their checksum. What is
+new is read by `refresh`; a record that is being written does not count before it is whole.
 """
 
 import os
@@ -48,8 +48,8 @@ class StoredStep(NamedTuple):
 
     Attributes:
         start: Where they begin in the file.
-        references: int64 (blobs, 3), offset, length and checksum: of each layer its numbers, its summaries and its maps;
-            -1 for what is not there, or can't be.
+        references: int64 (blobs, 3), offset, length and checksum: of each layer its numbers, its summaries and its
+            maps; -1 for what is not there, or can't be.
         first: int64 (layers + 1,), the position of each layer's first reference.
     """
 

@@ -1,8 +1,8 @@
 """The records of a file: where each lies, by its framing and its head, and the way on behind damage.
 
-A record is found without its data being read. Where there should be one and is none, the next is looked for: `MAGIC`, with framing
-in front of it and a head behind it whose checksums are right. If there is one, what lies between is damaged; if there is none, it is
-the unfinished end of a file that is being written, or was when the training was killed.
+A record is found without its data being read. Where there should be one and is none, the next is looked for: `MAGIC`,
+with framing in front of it and a head behind it whose checksums are right. If there is one, what lies between is damaged;
+if there is none, it is the unfinished end of a file that is being written, or was when the training was killed.
 """
 
 import os
@@ -59,8 +59,8 @@ class Scan:
     """What was found from a position on.
 
     Attributes:
-        found: Records and damage, in the order of the file. The last record's data are as its checksum says, and so are those of
-            a record that a damaged stretch follows.
+        found: Records and damage, in the order of the file. The last record's data are as its checksum says, and so are
+            those of a record that a damaged stretch follows.
         end: Where the next record is expected.
         searched: Up to where nothing was found behind `end`.
         doubtful: Whether a record begins at `end` that is long enough and whose checksum is wrong.
@@ -149,7 +149,7 @@ def scan(file: BinaryIO, size: int, start: int = 0, searched: int = 0) -> Scan:
                 continue
             doubtful = False
             if sound != start and isinstance(before := result.found[-1], Record):
-                # The record in front may have been cut off, by a disk that was full for a moment: then others lie inside it.
+                # The record in front may have been cut off, by a disk that was full for a moment: others lie in it then.
                 effort.spend(before.length)
                 if is_sound(file, before):
                     sound = start

@@ -1,6 +1,7 @@
 """Which directories below a log directory hold logs of feature maps.
 
-No link is followed: what it leads to inside the log directory is found where it is, and what is outside is nobody's business here.
+No link is followed: what it leads to inside the log directory is found where it is, and what is outside is nobody's
+business here.
 """
 
 import os
@@ -10,8 +11,8 @@ from typing import NamedTuple
 
 from fm_callback.format2 import SUFFIX
 
-#: A directory that was changed so few seconds before it was listed is listed again: its time of change is not finer than that
-#: on every file system.
+#: A directory that was changed so few seconds before it was listed is listed again: its time of change is not finer than
+#: that on every file system.
 _FRESH = 3.0
 #: And so is one after so many seconds: some that are mounted from elsewhere have no time of change.
 _STALE = 30.0
