@@ -74,8 +74,8 @@ NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 #: PNGs are kept for the first images of the probe only; numbers are taken over all of them.
 STORED_IMAGES = 4
 
-#: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture of
-#: more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
+#: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture
+#: of more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
 MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**24, 2**20, 10_000, 2**28, 48 * 2**20, 2**53
 
 _PREFIX = struct.Struct("<4sI4s")

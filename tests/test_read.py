@@ -7,7 +7,9 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +134,24 @@ def test_a_table_becomes_pandas_or_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "pandas")
     pandas = pytest.importorskip("pandas")
     assert isinstance(table.to_pandas(), pandas.DataFrame)
+
+
+def test_a_log_of_this_format_stays_readable():
+    """Two trainings, the second gone on with from step 2, wrote it when the format was made; it is never written again."""
+    folder = Path(__file__).parent / "data" / "format2"
+    run, truth = open_log(folder)["feature_maps"], np.load(folder / "truth.npz")
+    assert run.steps == (0, 1, 2, 3, 4) and run.problems == () and run.facts.format == 2 and run.step_unit == "epoch"
+    assert [each.name for each in run.labels] == ["background", "foreground", "ignored"]
+    assert (run.probe.count, run.probe.stored, run.probe.scaling, run.model["name"]) == (2, 2, "[0, 1]", "small")
+    assert [picture.shape for picture in run.probe.images] == [(12, 12, 3)] * 2
+    np.testing.assert_array_equal(run.probe.labels[0][:, 5], [0, 0, 2, 1, 1, 1, 1, 1, 0, 0, 0, 0])
+    assert [each.name for each in run.layers] == list(truth) == ["down", "up"]
+    for layer in run.layers:
+        low, high = layer.numbers("low")[-1], layer.numbers("high")[-1]
+        assert (np.abs(layer.maps() - truth[layer.name]) <= (high - low) / 510 * 1.001 + 1e-6).all()
+        np.testing.assert_allclose(layer.numbers("mean")[-1], truth[layer.name].mean((0, 1, 2)), rtol=1e-5)
+        assert np.isnan(layer.summaries("cka_previous")[[0, 2]]).all(), "each training's first step"
+        assert layer.numbers("mask_auroc").shape == (5, len(layer.channels))
 
 
 @pytest.mark.parametrize("below", ["", "feature_maps"])
@@ -382,7 +402,7 @@ def test_other_facts_that_are_not_understood_cost_no_step(tmp_path, changed):
 )
 def test_facts_without_which_nothing_can_be_read_are_told(tmp_path, changed):
     RunLog(tmp_path, SMALL, steps=[0], facts=changed)
-    with pytest.raises(OSError, match="no log of feature maps with a whole step"):
+    with pytest.raises(OSError, match="no log of feature maps with a whole step; feature_maps: the file can't be read"):
         open_log(tmp_path)
 
 
@@ -499,6 +519,25 @@ def test_a_damaged_last_step_does_not_count_until_it_is_whole(sound, tmp_path):
         file.write(written.step_record(4))
     log.refresh()
     assert log[0].steps == (0, 1, 2, 4) and "between step 2 and step 4" in log[0].problems[0]
+
+
+@pytest.mark.parametrize("more", [1, 11, 12, 100])
+def test_a_damaged_last_step_is_told_also_with_a_beginning_behind_it(sound, tmp_path, more):
+    written, content, _, all_of_it = sound
+    path = tmp_path / "feature_maps" / written.path.name
+    path.parent.mkdir()
+    changed = bytearray(content)
+    changed[-100] ^= 1
+    behind = written.step_record(4)
+    path.write_bytes(changed + behind[:more])
+    log = open_log(tmp_path)
+    assert log[0].steps == (0, 1, 2) and len(check(path.parent)) == 1
+    path.write_bytes(changed + behind)
+    log.refresh()
+    for run in (log[0], open_log(tmp_path)[0]):
+        found = everything(run)
+        assert {step: found[step] for step in (0, 1, 2)} == {step: all_of_it[step] for step in (0, 1, 2)}
+        assert 4 in found and (3 not in found or None in found[3])
 
 
 def test_zeros_at_the_end_are_told(sound, tmp_path):
@@ -757,6 +796,11 @@ def test_a_walk_lists_only_what_was_changed(tmp_path, monkeypatch):
     listed.clear()
     walk()
     assert len(listed) == 2, "what was changed just now is not trusted"
+    listed.clear()
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    walk()
+    assert len(listed) == 6, "after a while nothing is"
 
 
 # While it grows

@@ -1,6 +1,7 @@
 """The plugin: `read.answers` and the page, by HTTP.
 
-It reads the log directory itself: TensorBoard keeps nothing of ours in memory, thins out no steps, and need not know our names.
+It reads the log directory itself: TensorBoard keeps nothing of ours in memory, thins out no steps, and need not know our
+names.
 """
 
 import os
