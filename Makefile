@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 LOGS ?= logs
 BACKEND_TESTS := $(addprefix tests/test_,zoo.py layers.py extractor.py observer.py scale_out.py private_apis.py)
 
-.PHONY: demo test test-slow test-backends lint bench clean
+.PHONY: demo test test-firefox test-slow test-backends lint bench clean
 
 demo: $(VENV)/examples
 	$(BIN)/python examples/train_pets.py --log-dir $(LOGS)
 
 test: $(VENV)/dev lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow and (not firefox or cross_browser)"
+
+# All of the tab in Firefox; `make test` has only a share of it.
+test-firefox: $(VENV)/dev
+	$(BIN)/python -m pytest -q -m firefox tests/browser
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow

@@ -4,7 +4,7 @@ import { signal } from "./vendor/signals.js";
 
 const PREFIX = "p.feature_maps.";
 
-const outer = reachable() ? window.parent : window;
+export const outer = reachable() ? window.parent : window;
 
 function reachable() {
   try {

@@ -1,6 +1,7 @@
 // Save what is seen: the view as a PNG, a layer's or channel's film as a GIF with the epoch written in it.
 
 import { compose, contour } from "./compose.js";
+import { outer } from "./host.js";
 import { numbersHere, stepName } from "./log.js";
 import { rangeOf, sheet, tileSize } from "./maps.js";
 import { keyOf, probe, want } from "./pictures.js";
@@ -38,7 +39,7 @@ export function Save() {
 }
 
 function download(blob, name) {
-  const link = document.createElement("a");
+  const link = outer.document.createElement("a"); // of a link in its frame Firefox takes a file for a frame, and TensorBoard's policy forbids it
   link.href = URL.createObjectURL(blob);
   link.download = name.replace(/[^\w.#-]+/g, "_");
   link.click();

@@ -1,4 +1,4 @@
-"""TensorBoard on real logs, and headless Chromium in front of it; skipped with a word where there is no browser."""
+"""TensorBoard on real logs, and headless Chromium and Firefox in front of it; one that is missing is skipped."""
 
 import shutil
 
@@ -8,45 +8,83 @@ import pytest
 from reading import tensorboard
 from tab import HOSTILE, HOSTILE_RUN, Run, Tab, register_plugin
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+#: Program and options of each browser, as Debian has it. A channel that starts with "moz-" lets Playwright steer
+#: Mozilla's own Firefox, over WebDriver BiDi, and not one that it has patched.
+BROWSERS = {
+    "chromium": ("chromium", {"args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]}),
+    "firefox": ("firefox-esr", {"channel": "moz-firefox"}),
+}
+
+
+def _needs(program):
+    return pytest.mark.skipif(
+        not shutil.which(program), reason=f"{program} is not installed: the tab is not tested in it"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves TensorBoard's slow reading path to Chromium: it is no browser's affair."""
+    twice = [each for each in items if _params(each).items() >= {"browser": "firefox", "tab_of": "slow"}.items()]
+    config.hook.pytest_deselected(items=twice)
+    items[:] = [each for each in items if each not in twice]
+
+
+def _params(item):
+    return item.callspec.params if hasattr(item, "callspec") else {}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def plugin(tmp_path_factory):
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the tab is not tested in a browser")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: the tab is not tested in a browser")
     with pytest.MonkeyPatch.context() as patch:
         register_plugin(tmp_path_factory.mktemp("site"), patch)
         yield
 
 
-@pytest.fixture(scope="session")
-def browser(plugin):
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param("chromium", marks=_needs("chromium")),
+        pytest.param("firefox", marks=[_needs("firefox-esr"), pytest.mark.firefox]),
+    ],
+)
+def browser(request, plugin, tmp_path_factory):
     from playwright.sync_api import sync_playwright
 
+    program, options = BROWSERS[request.param]
+    downloads = tmp_path_factory.mktemp("downloads")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        start = getattr(playwright, request.param).launch
+        browser = start(executable_path=shutil.which(program), downloads_path=downloads, **options)
+        browser.downloads = downloads
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def page(browser):
-    """A page; anything on its console that is an error fails the test."""
+    """A page; an error on its console and an answer that is one fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     page = context.new_page()
     trouble = []
 
-    def hear(message):
-        # Behind a path prefix TensorBoard asks for its own fonts in the wrong place.
-        if message.type == "error" and "/font-roboto/" not in message.location.get("url", ""):
-            trouble.append(f"{message.text} {message.location}")
+    # Behind a path prefix TensorBoard asks for its own fonts in the wrong place.
+    def hear(text, url):
+        if "/font-roboto/" not in url:
+            trouble.append(f"{text} {url}")
 
-    page.on("console", hear)
+    def hear_console(message):
+        if message.type == "error":
+            hear(message.text, message.location.get("url", ""))
+
+    def hear_answer(response):  # Firefox's console keeps these to itself
+        if response.status >= 400:
+            hear(response.status, response.url)
+
+    page.on("console", hear_console)
+    page.on("response", hear_answer)
     page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.trouble = trouble
+    page.trouble, page.downloads = trouble, browser.downloads
     yield page
     context.close()
     assert not trouble

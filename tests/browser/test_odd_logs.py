@@ -11,7 +11,7 @@ def test_hostile_names_are_shown_and_never_run(odd):
     for view in VIEWS:
         odd.open(view=view, run=run, layer=HOSTILE.replace('"', "_").replace("\\", "_"))
         assert odd.frame.locator("main img[src=x]").count() == 0
-        assert odd.script.evaluate("document.title") == "Feature maps"
+        assert odd.frame.evaluate("document.title") == "Feature maps"
         assert odd.page.title() != "pwned"
     odd.open(run=run)
     assert "<img src=x onerror=" in odd.frame.locator("main").inner_text()
@@ -34,8 +34,8 @@ def test_hostile_names_fit_a_narrow_page(odd):
         odd.open(view=view, run=f"{HOSTILE_RUN}/feature_maps", layer=HOSTILE.replace('"', "_").replace("\\", "_"))
         for part in ("main", "body"):
             fits = f"(({{ scrollWidth, clientWidth }}) => scrollWidth <= clientWidth)(document.querySelector('{part}'))"
-            assert odd.script.evaluate(fits), (view, part)
-        assert odd.script.evaluate(
+            assert odd.frame.evaluate(fits), (view, part)
+        assert odd.frame.evaluate(
             "[...document.querySelectorAll('main *')].every((each) => each.closest('.facts, .unseen, .u-wrap') || each.getBoundingClientRect().right <= innerWidth)"
         ), view
 
@@ -55,7 +55,7 @@ def test_strips_points_and_many_channels(odd):
     assert odd.frame.locator(".tile").count() == 70
     odd.open(view="layer", run="strips/feature_maps", layer="point")
     middle = "[...document.querySelectorAll('.tile canvas')].map((each) => each.getContext('2d').getImageData(50, 50, 1, 1).data[0])"
-    assert len(set(odd.script.evaluate(middle))) > 8, "a map of one cell is a gray, not a hatch"
+    assert len(set(odd.frame.evaluate(middle))) > 8, "a map of one cell is a gray, not a hatch"
 
 
 def test_small_maps_are_compared_cell_by_cell(odd):
@@ -72,10 +72,10 @@ def test_small_maps_are_compared_cell_by_cell(odd):
 def test_what_is_no_signal_is_marked(odd):
     odd.open(view="layer", run=f"{HOSTILE_RUN}/feature_maps", layer="stem")
     colours = "(at) => [...new Set(new Uint32Array(document.querySelectorAll('.tile canvas')[at].getContext('2d').getImageData(0, 0, 110, 110).data.buffer))].length"
-    assert odd.script.evaluate(colours, 1) <= 3, "a dead map is hatched, not painted"
-    assert odd.script.evaluate(colours, 0) > 10
+    assert odd.frame.evaluate(colours, 1) <= 3, "a dead map is hatched, not painted"
+    assert odd.frame.evaluate(colours, 0) > 10
     red = "(at) => [...document.querySelectorAll('.tile canvas')[at].getContext('2d').getImageData(0, 0, 1, 1).data]"
-    assert odd.script.evaluate(red, 2)[0] > 150 > odd.script.evaluate(red, 2)[2], "not finite in part: a red frame"
+    assert odd.frame.evaluate(red, 2)[0] > 150 > odd.frame.evaluate(red, 2)[2], "not finite in part: a red frame"
 
 
 def test_a_growing_run_is_followed(page, tmp_path):
