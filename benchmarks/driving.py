@@ -116,17 +116,18 @@ class Watched:
         self.behind.append(spent(self._drain))
 
     def _drain(self) -> None:
-        """Waits until the file that is written last holds one whole record more."""
+        """Waits until the file that is written last holds whole records more, and nothing behind them."""
         deadline = time.monotonic() + 60
         with open(self.file, "rb") as file:
             while time.monotonic() < deadline:
-                size = os.fstat(file.fileno()).st_size
-                if size >= self._written + 8:
-                    file.seek(self._written)
+                size, end = os.fstat(file.fileno()).st_size, self._written
+                while size >= end + 8:
+                    file.seek(end)
                     (length,) = struct.unpack("<Q", file.read(8))
-                    if size >= self._written + length + 16:
-                        self._written += length + 16
-                        return
+                    end += length + 16
+                if self._written < end == size:
+                    self._written = end
+                    return
                 time.sleep(0.001)
         raise SystemExit("the step was not on disk within a minute")
 

@@ -41,9 +41,8 @@ def steps_of(directory: Path) -> list[int]:
 
 
 def values_at(directory: Path, step: int) -> dict[str, Any]:
-    """`{tag: value}` of the one record at a step."""
-    (event,) = [event for event in events(directory) if event.step == step and event.summary.value]
-    return {value.tag: value for value in event.summary.value}
+    """`{tag: value}` of the records at a step."""
+    return {value.tag: value for event in events(directory) if event.step == step for value in event.summary.value}
 
 
 def facts_of(directory: Path) -> dict[str, dict[str, Any]]:

@@ -76,6 +76,16 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     assert [list(step) for step in stored(tmp_path / "feature_maps").values()] == [layers] * 3
 
 
+def test_pictures_and_curves_lie_in_records_of_their_own(tmp_path):
+    """TensorBoard's slow reading path keeps a whole record in memory as long as it keeps one value of it."""
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
+    both = [
+        [value.tag for value in event.summary.value] for event in events(tmp_path / "feature_maps") if event.step == 1
+    ]
+    assert both[0] == [f"feature_maps/{layer}" for layer in ("down", "up", "head")]
+    assert len(both) == 2 and len(both[1]) == 3 * len(CURVES) + 1
+
+
 def test_the_pictures_say_their_size(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path), epochs=1)
     for layer in ("down", "up", "head"):

@@ -73,22 +73,28 @@ class EventRecords:
         )
         self._tags: set[str] = set()
 
-    def step(self, step: int, values: Iterable[Value]) -> bytes:
-        """All values of a step as one record, behind the head of the file if it is the first.
+    def step(self, step: int, *groups: Iterable[Value]) -> bytes:
+        """The values of a step, each group as one record, behind the head of the file if it is the first.
 
         Metadata is written with the first value of a tag only, since readers take it from there; of later values it is removed.
+        TensorBoard's slow reading path keeps a record in memory as long as it keeps one value of it: pictures, of which it keeps
+        ten steps, must not be in one with curves, of which it keeps a thousand.
         """
-        values = list(values)
-        for value in values:
-            if value.tag in self._tags:
-                value.ClearField("metadata")
-            self._tags.add(value.tag)
-        record = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
-        for at in range(0, len(values), _AT_ONCE):  # readers merge what a message has in pieces
-            piece = event_pb2.Event(summary=summary_pb2.Summary(value=values[at : at + _AT_ONCE]))
-            record.append(piece.SerializeToString())
-        head, self._head = self._head, ()
-        return b"".join([*(tfrecord.pack(event.SerializeToString()) for event in head), tfrecord.pack(*record)])
+        records = [event.SerializeToString() for event in self._head]
+        self._head = ()
+        for group in groups:
+            values = list(group)
+            for value in values:
+                if value.tag in self._tags:
+                    value.ClearField("metadata")
+                self._tags.add(value.tag)
+            pieces = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
+            for at in range(0, len(values), _AT_ONCE):  # readers merge what a message has in pieces
+                piece = event_pb2.Event(summary=summary_pb2.Summary(value=values[at : at + _AT_ONCE]))
+                pieces.append(piece.SerializeToString())
+            if values:
+                records.append(b"".join(pieces))
+        return b"".join(map(tfrecord.pack, records))
 
 
 def _strings(blobs: Iterable[bytes]) -> tensor_pb2.TensorProto:

@@ -10,6 +10,7 @@ from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
 from fm_callback.scores.measures import fields, measure, summaries
 from fm_callback.write import event_copies, grid, png
+from fm_callback.write.event_copies import Value
 
 _NO_CONCEPTS = Cells(None, None, None, None)
 
@@ -32,43 +33,48 @@ class LayerRecord:
             concepts: What its maps are measured against, where they lie over the picture.
             images: Whether to make the picture for TensorBoard's Images tab.
         """
-        self._tag, self._images = tag, images
+        self._tag, self._images, self._goes_on = tag, images, False
         self._cells = concepts.at(*plan.size) if plan.planar else _NO_CONCEPTS
         self.facts = _facts(plan, name, self._cells)
         self._description = _description(plan)
         number = "" if plan.info.number is None else f"#{plan.info.number} "
         self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells.counts.get("foreground", 0))
 
-    def step(self, step: int, maps: np.ndarray, numbers: np.ndarray) -> tuple[LayerStep, list[event_copies.Value]]:
-        """What is stored of the layer at a step, and the copies.
+    def step(self, step: int, maps: np.ndarray, numbers: np.ndarray) -> LayerStep:
+        """What is stored of the layer at a step.
 
         Args:
             step: The step.
             maps: uint8 (N, channels, height, width).
             numbers: float32 (channels, 7).
         """
-        facts = self.facts
-        pngs = [png.encode(to_grid(image, facts.rows, facts.columns)) for image in maps[:STORED_IMAGES]]
+        pngs = [png.encode(to_grid(image, self.facts.rows, self.facts.columns)) for image in maps[:STORED_IMAGES]]
         scores = measure(maps, numbers, self._cells)
-        # What is not defined is no point of a curve. But what a crashed training has logged from this step on is dropped by
-        # TensorBoard's fast reading path only where there is a value in its place: NaN at the first step of one that goes on.
-        goes_on = step > 0 and not self.history.begun
+        self._goes_on = step > 0 and not self.history.begun
         found = self.history.add(step, maps, numbers, scores)
-        stored = LayerStep(
-            pngs, np.column_stack([numbers, *scores.values()]), np.array(list(found.values()), np.float32)
-        )
-        copies = []
-        if self._images:
-            picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
-            encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
-            copies.append(event_copies.image_value(self._tag, encoded, size, self._description))
-        curves = {name: found[name] for name in event_copies.CURVES if name in found}
-        copies += [
-            event_copies.scalar_value(name, self._tag, value)
-            for name, value in curves.items()
-            if goes_on or not math.isnan(value)
+        return LayerStep(pngs, np.column_stack([numbers, *scores.values()]), np.array([*found.values()], np.float32))
+
+    def pictures(self, maps: np.ndarray, numbers: np.ndarray) -> list[Value]:
+        """The copy for TensorBoard's Images tab, if it is wanted; arguments as for `step`."""
+        if not self._images:
+            return []
+        facts = self.facts
+        picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
+        encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
+        return [event_copies.image_value(self._tag, encoded, size, self._description)]
+
+    def curves(self, stored: LayerStep) -> list[Value]:
+        """The copies for TensorBoard's Scalars tab, of what `step` has just returned.
+
+        What is not defined is no point of a curve. But what a crashed training has logged from this step on is dropped by
+        TensorBoard's fast reading path only where there is a value in its place: NaN at the first step of one that goes on.
+        """
+        values = dict(zip(self.facts.summaries, stored.summaries.tolist(), strict=True))
+        return [
+            event_copies.scalar_value(name, self._tag, values[name])
+            for name in event_copies.CURVES
+            if name in values and (self._goes_on or not math.isnan(values[name]))
         ]
-        return stored, copies
 
 
 def _facts(plan: Plan, name: str, cells: Cells) -> LayerFacts:
