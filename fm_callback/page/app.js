@@ -15,10 +15,12 @@ import { Component, html, useLayoutEffect, useRef } from "./ui.js";
 const PAGES = { evolution: Evolution, layer: Layer, channel: Channel, compare: Compare, depth: Depth };
 
 export function App() {
-  const { status, error, cap } = log.value, view = state.view.value;
+  const { status, error, cap } = log.value,
+    view = state.view.value;
   const [main, keep] = useScroll(view);
   if (status === "loading") return html`<${Skeleton} />`;
-  if (status === "failed") return html`<main class="page message"><h1>The log could not be read</h1><p>${error}</p><p><button onClick=${() => load()}>Try again</button></p></main>`;
+  if (status === "failed")
+    return html`<main class="page message"><h1>The log could not be read</h1><p>${error}</p><p><button onClick=${() => load()}>Try again</button></p></main>`;
   if (!run.value) return html`<${Empty} />`;
   const Page = PAGES[view];
   const drawable = run.value.layers.some((layer) => !layer.problem);
@@ -35,7 +37,8 @@ export function App() {
 const left = new Map();
 
 function useScroll(view) {
-  const main = useRef(null), before = useRef(view);
+  const main = useRef(null),
+    before = useRef(view);
   useLayoutEffect(() => {
     if (before.current === view) return;
     before.current = view;
@@ -48,7 +51,9 @@ function Notices({ error, cap }) {
   const notices = [];
   if (error) notices.push(html`${error} <button class="link" onClick=${() => load()}>Try again</button>`);
   if (run.value.newest > FORMAT) {
-    notices.push(`This run was written by a newer version of fm_callback (format ${run.value.newest}; this page knows ${FORMAT}). What is shown may be incomplete: upgrade fm-callback where TensorBoard runs.`);
+    notices.push(
+      `This run was written by a newer version of fm_callback (format ${run.value.newest}; this page knows ${FORMAT}). What is shown may be incomplete: upgrade fm-callback where TensorBoard runs.`,
+    );
   }
   if (state.run.value !== null && state.run.value !== run.value.run) {
     notices.push(`This log has no run “${state.run.value}”: “${run.value.name}” is shown.`);
@@ -57,10 +62,14 @@ function Notices({ error, cap }) {
     notices.push(`This run has no layer “${state.layer.value}”: “${layer.value.path ?? layer.value.layer}” is shown.`);
   }
   if (cap && steps.value.length >= cap) {
-    notices.push(html`TensorBoard kept ${steps.value.length} steps of this run and may have dropped others, at random. To see more, start it with <code>--samples_per_plugin=feature_maps=${cap * 10}</code>.`);
+    notices.push(
+      html`TensorBoard kept ${steps.value.length} steps of this run and may have dropped others, at random. To see more, start it with <code>--samples_per_plugin=feature_maps=${cap * 10}</code>.`,
+    );
   }
   if (/["\\\x00-\x1f]/.test(run.value.run)) {
-    notices.push(html`The run's name holds a quotation mark, backslash or control character: TensorBoard's fast reading path cannot give its pictures. Start it with <code>--load_fast=false</code>, or rename the directory.`);
+    notices.push(
+      html`The run's name holds a quotation mark, backslash or control character: TensorBoard's fast reading path cannot give its pictures. Start it with <code>--load_fast=false</code>, or rename the directory.`,
+    );
   }
   return notices.map((notice) => html`<p class="notice" role="status">${notice}</p>`);
 }
@@ -86,7 +95,9 @@ model.fit(
 function Empty() {
   const copy = async (event) => {
     const button = event.currentTarget;
-    await navigator.clipboard.writeText(SNIPPET).catch(() => getSelection().selectAllChildren(button.previousElementSibling));
+    await navigator.clipboard
+      .writeText(SNIPPET)
+      .catch(() => getSelection().selectAllChildren(button.previousElementSibling));
     button.textContent = "Copied";
   };
   return html`<main class="page message"><h1>No feature maps in this log yet</h1>

@@ -15,7 +15,8 @@ const TITLES = { evolution: "Evolution", layer: "Layer", channel: "Channel", com
 const unfolded = signal(false);
 
 export function Bar() {
-  const runs = log.value.runs, by = measure(field.value ?? "std");
+  const runs = log.value.runs,
+    by = measure(field.value ?? "std");
   return html`<header class="bar">
     <h1 class="unseen">Feature maps: ${TITLES[state.view.value]}</h1>
     <${Choice} quiet label="run" value=${run.value.run} options=${runs.map((each) => [each.run, each.name])} onPick=${(value) => (state.run.value = value)} title=${run.value.run} />
@@ -37,7 +38,9 @@ export function Bar() {
 }
 
 function Scrubber() {
-  const all = steps.value, at = all.indexOf(step.value), name = stepName(run.value.layers[0], step.value);
+  const all = steps.value,
+    at = all.indexOf(step.value),
+    name = stepName(run.value.layers[0], step.value);
   const last = all.at(-1);
   return html`<div class="scrubber">
     <button class="round play" aria-label=${playing.value ? "pause" : "play"} title=${playing.value ? "Pause (space)" : "Play (space)"} onClick=${togglePlay} disabled=${all.length < 2}>

@@ -16,11 +16,14 @@ export function Context() {
   const layers = run.value.layers.filter((each) => !each.problem);
   if (!layers.length) return null;
   return html`<section class="context" aria-label="what is shown">
-    ${ofLayer && html`<span class="stepper">
+    ${
+      ofLayer &&
+      html`<span class="stepper">
       <${Choice} label="layer" value=${layer.value.layer} onPick=${(value) => (state.layer.value = value)}
         options=${layers.map((each) => [each.layer, `${each.number == null ? "" : `#${each.number} `}${each.path}`])} />
       <button aria-label="layer before" title="Layer before (k)" onClick=${() => moveLayer(-1)}>‹</button><button aria-label="next layer" title="Next layer (j)" onClick=${() => moveLayer(1)}>›</button>
-    </span>`}
+    </span>`
+    }
     <${ChannelChoice} ofLayer=${ofLayer} layers=${layers} />
     <${Images} />
     ${run.value.probe.masks > 0 && html`<${Toggle} label="mask outline" value=${state.outline.value} onPick=${(value) => (state.outline.value = value)} title="The true mask's outline over each map (o)" />`}
@@ -33,7 +36,9 @@ export function Context() {
 }
 
 function ChannelChoice({ ofLayer, layers }) {
-  const channels = ofLayer ? layer.value.channels : [...new Set(layers.flatMap((each) => each.channels))].sort((a, b) => a - b);
+  const channels = ofLayer
+    ? layer.value.channels
+    : [...new Set(layers.flatMap((each) => each.channels))].sort((a, b) => a - b);
   const options = [["all", "all"], ...channels.map((channel) => [channel, channel])];
   const chosen = state.channel.value;
   if (chosen !== null && !channels.includes(chosen)) options.push([chosen, `${chosen} (not logged)`]);
@@ -49,16 +54,23 @@ function Images() {
   const count = Math.max(1, ...run.value.layers.map((each) => each.stored_images ?? 0));
   if (count < 2 && !images) return null;
   return html`<span class="thumbs" role="group" aria-label="probe image">
-    ${Array.from({ length: count }, (_, at) => html`<button aria-pressed=${at === image.value} aria-label=${`probe image ${at + 1}`} title=${`Probe image ${at + 1} of ${count}`} onClick=${() => (state.image.value = at)}>
+    ${Array.from(
+      { length: count },
+      (
+        _,
+        at,
+      ) => html`<button aria-pressed=${at === image.value} aria-label=${`probe image ${at + 1}`} title=${`Probe image ${at + 1} of ${count}`} onClick=${() => (state.image.value = at)}>
       ${images ? html`<${ProbePicture} kind="image" at=${at} />` : at + 1}
-    </button>`)}
+    </button>`,
+    )}
   </span>`;
 }
 
 // Draws an image or mask of the probe, the mask's outline on it where wished.
 export function ProbePicture({ kind, at, outlined = false, label }) {
   const canvas = useRef(null);
-  const of = run.value, theme = dark.value;
+  const of = run.value,
+    theme = dark.value;
   useEffect(() => {
     let gone = false;
     Promise.all([probe(of, kind, at), outlined ? probe(of, "mask", at) : null]).then(([picture, mask]) => {
@@ -81,15 +93,18 @@ function drawProbe(canvas, picture, mask, scale) {
   context.imageSmoothingEnabled = false;
   context.drawImage(plain, 0, 0, canvas.width, canvas.height);
   if (!mask) return;
-  const inside = (x, y) => x >= 0 && y >= 0 && x < mask.width && y < mask.height && mask.data[4 * (y * mask.width + x)] === 255;
+  const inside = (x, y) =>
+    x >= 0 && y >= 0 && x < mask.width && y < mask.height && mask.data[4 * (y * mask.width + x)] === 255;
   context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--outline");
   context.lineWidth = Math.max(1, scale / 2);
   const [across, down] = [canvas.width / mask.width, canvas.height / mask.height];
   context.beginPath();
   for (let y = 0; y <= mask.height; y++) {
     for (let x = 0; x <= mask.width; x++) {
-      if (inside(x, y) !== inside(x - 1, y)) context.moveTo(x * across, y * down), context.lineTo(x * across, (y + 1) * down);
-      if (inside(x, y) !== inside(x, y - 1)) context.moveTo(x * across, y * down), context.lineTo((x + 1) * across, y * down);
+      if (inside(x, y) !== inside(x - 1, y))
+        context.moveTo(x * across, y * down), context.lineTo(x * across, (y + 1) * down);
+      if (inside(x, y) !== inside(x, y - 1))
+        context.moveTo(x * across, y * down), context.lineTo((x + 1) * across, y * down);
     }
   }
   context.stroke();
@@ -99,12 +114,20 @@ function drawProbe(canvas, picture, mask, scale) {
 function ColourBar({ ofLayer }) {
   const colour = state.colour.value;
   const numbers = ofLayer ? numbersOf(layer.value).value : null;
-  const at = !ofLayer ? null : state.view.value === "channel" && !layer.value.problem ? filmed(layer.value) : place(layer.value);
+  const at = !ofLayer
+    ? null
+    : state.view.value === "channel" && !layer.value.problem
+      ? filmed(layer.value)
+      : place(layer.value);
   let range = null;
   if (numbers && scale.value === "layer") range = numbers.range("layer");
   if (numbers && at !== null && at >= 0 && scale.value !== "both") range = numbers.range(scale.value, step.value, at);
   const own = { own: "each map's", channel: "each channel's", layer: "each layer's", both: "both sides'" }[scale.value];
-  const [low, high] = range ? shown(colour, range).map((value) => format(value)) : colour === "diverging" ? [`${own} −max`, "max"] : [`${own} low`, "high"];
+  const [low, high] = range
+    ? shown(colour, range).map((value) => format(value))
+    : colour === "diverging"
+      ? [`${own} −max`, "max"]
+      : [`${own} low`, "high"];
   return html`<span class="colour-bar" title=${`${COLOURS[colour]}: from ${low} to ${high}`}>
     <span>${low}</span><${Gradient} colour=${colour} /><span>${high}</span>
   </span>`;

@@ -10,8 +10,23 @@ let library = null;
  * pointer is elsewhere; without it, `hint` is told. onPick(index) when clicked.
  * unit: what x counts; names: x value => text; format: y value => text; range: [low, high] of y where it is fixed.
  */
-export function Curves({ title, x, lines, at, hint = "", onPick, names = String, format = String, range, height = 165, level, unit }) {
-  const place = useRef(null), drawn = useRef(null), latest = useRef({});
+export function Curves({
+  title,
+  x,
+  lines,
+  at,
+  hint = "",
+  onPick,
+  names = String,
+  format = String,
+  range,
+  height = 165,
+  level,
+  unit,
+}) {
+  const place = useRef(null),
+    drawn = useRef(null),
+    latest = useRef({});
   latest.current = { at, hint, onPick, x, level, lines, names, format };
   const theme = dark.value;
   useEffect(() => {
@@ -19,9 +34,15 @@ export function Curves({ title, x, lines, at, hint = "", onPick, names = String,
     library ??= import("./vendor/uplot.js").then((module) => module.default);
     library.then((Plot) => {
       if (gone || !place.current) return;
-      drawn.current = new Plot(options(latest, { range, height, unit, width: place.current.clientWidth }), data(latest.current), place.current);
+      drawn.current = new Plot(
+        options(latest, { range, height, unit, width: place.current.clientWidth }),
+        data(latest.current),
+        place.current,
+      );
     });
-    const observer = new ResizeObserver(([entry]) => drawn.current?.setSize({ width: Math.floor(entry.contentRect.width), height }));
+    const observer = new ResizeObserver(([entry]) =>
+      drawn.current?.setSize({ width: Math.floor(entry.contentRect.width), height }),
+    );
     observer.observe(place.current);
     return () => {
       gone = true;
@@ -39,41 +60,73 @@ export function Curves({ title, x, lines, at, hint = "", onPick, names = String,
   return html`<div class="curves"><div ref=${place} role="img" aria-label=${`${title ?? "curves"}: at the end ${last}`} style=${{ minHeight: `${height}px` }}></div></div>`;
 }
 
-const data = ({ x, lines }) => [x, ...lines.map((line) => line.values.map((value) => (Number.isFinite(value) ? value : null)))];
+const data = ({ x, lines }) => [
+  x,
+  ...lines.map((line) => line.values.map((value) => (Number.isFinite(value) ? value : null))),
+];
 
 // A plot lives longer than what it shows: all but its series' number and look is taken from what is `latest`.
 function options(latest, { range, height, unit, width }) {
-  const { lines } = latest.current, style = getComputedStyle(document.documentElement), ink = (name) => style.getPropertyValue(name).trim();
+  const { lines } = latest.current,
+    style = getComputedStyle(document.documentElement),
+    ink = (name) => style.getPropertyValue(name).trim();
   const axis = { stroke: ink("--soft"), font: "11px system-ui, sans-serif", ticks: { show: false } };
   return {
-    width, height,
+    width,
+    height,
     padding: [8, 12, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     legend: { live: true, markers: { width: 2, dash: (_, series) => (lines[series - 1].dash ? "dashed" : "solid") } },
     scales: { x: { time: false }, y: range ? { range: () => range } : {} },
     axes: [
-      { ...axis, size: 26, label: unit, labelFont: axis.font, labelSize: 15, labelGap: 0, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) },
-      { ...axis, size: 46, grid: { stroke: ink("--line"), width: 1 }, values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)) },
+      {
+        ...axis,
+        size: 26,
+        label: unit,
+        labelFont: axis.font,
+        labelSize: 15,
+        labelGap: 0,
+        grid: { show: false },
+        values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")),
+      },
+      {
+        ...axis,
+        size: 46,
+        grid: { stroke: ink("--line"), width: 1 },
+        values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)),
+      },
     ],
     series: [
       {
         label: "at",
         value: (_, value) => {
-          const { at, hint, names } = latest.current, told = value ?? at;
+          const { at, hint, names } = latest.current,
+            told = value ?? at;
           return told == null ? hint : names(told);
         },
       },
       ...lines.map((line) => ({
-        label: line.label, stroke: ink(line.ink), width: line.width ?? 1.5, dash: line.dash, points: { show: line.values.length < 3, size: 5 },
+        label: line.label,
+        stroke: ink(line.ink),
+        width: line.width ?? 1.5,
+        dash: line.dash,
+        points: { show: line.values.length < 3, size: 5 },
         value: (_, value, series, index) => {
-          const { at, x, lines, format } = latest.current, told = index == null ? lines[series - 1].values[x.indexOf(at)] : value;
+          const { at, x, lines, format } = latest.current,
+            told = index == null ? lines[series - 1].values[x.indexOf(at)] : value;
           return told == null ? "" : format(told);
         },
       })),
     ],
     hooks: {
       drawClear: [(plot) => rule(plot, latest.current, ink)],
-      ready: [(plot) => plot.over.addEventListener("click", () => plot.cursor.idx != null && latest.current.onPick?.(plot.cursor.idx))],
+      ready: [
+        (plot) =>
+          plot.over.addEventListener(
+            "click",
+            () => plot.cursor.idx != null && latest.current.onPick?.(plot.cursor.idx),
+          ),
+      ],
     },
   };
 }

@@ -31,7 +31,10 @@ export function readHash() {
 
 // `asNew`: the browser's Back button returns to what was before.
 export function writeHash(entries, asNew) {
-  const others = outer.location.hash.slice(1).split("&").filter((item) => item && !item.startsWith(PREFIX));
+  const others = outer.location.hash
+    .slice(1)
+    .split("&")
+    .filter((item) => item && !item.startsWith(PREFIX));
   if (!others.length) others.push("feature_maps");
   const ours = entries.map(([key, value]) => `${PREFIX}${encodeURIComponent(key)}=${encodeURIComponent(value)}`);
   const hash = "#" + [...others, ...ours].join("&");

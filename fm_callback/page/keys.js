@@ -31,7 +31,12 @@ const ACTIONS = {
   "[": () => moveChannel(-1),
   a: () => (state.channel.value = null),
   o: () => (state.outline.value = !state.outline.value),
-  s: () => cycle(state.scale, scales.peek().map(([key]) => key), scale.peek()),
+  s: () =>
+    cycle(
+      state.scale,
+      scales.peek().map(([key]) => key),
+      scale.peek(),
+    ),
   c: () => cycle(state.colour, Object.keys(COLOURS)),
   "?": () => (helping.value = true),
   ...Object.fromEntries(VIEWS.map((view, at) => [String(at + 1), () => (state.view.value = view)])),
@@ -40,7 +45,8 @@ const ACTIONS = {
 export function moveLayer(by) {
   const layers = (run.peek()?.layers ?? []).filter((each) => !each.problem);
   // In Evolution and Depth none may be marked yet; the other views show one.
-  const chosen = !["evolution", "depth"].includes(state.view.peek()) || layers.some((each) => each.layer === state.layer.peek());
+  const chosen =
+    !["evolution", "depth"].includes(state.view.peek()) || layers.some((each) => each.layer === state.layer.peek());
   const next = chosen ? layers[layers.indexOf(layer.peek()) + by] : layers.at(by > 0 ? 0 : -1);
   if (next) state.layer.value = next.layer;
 }
@@ -48,7 +54,10 @@ export function moveLayer(by) {
 export function moveChannel(by) {
   const { channels } = layer.peek();
   const at = place(layer.peek());
-  state.channel.value = channels[at === null || at < 0 ? (by > 0 ? 0 : channels.length - 1) : Math.min(Math.max(at + by, 0), channels.length - 1)];
+  state.channel.value =
+    channels[
+      at === null || at < 0 ? (by > 0 ? 0 : channels.length - 1) : Math.min(Math.max(at + by, 0), channels.length - 1)
+    ];
 }
 
 function cycle(choice, options, now = choice.peek()) {
@@ -66,7 +75,11 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || helping.peek()) return;
   // What has the focus keeps the keys that it uses itself.
   if (target.matches("input[type=text], textarea")) return;
-  if (target.matches("select") && (key.startsWith("Arrow") || key === " " || key === "Home" || key === "End" || /^\w$/.test(key))) return;
+  if (
+    target.matches("select") &&
+    (key.startsWith("Arrow") || key === " " || key === "Home" || key === "End" || /^\w$/.test(key))
+  )
+    return;
   if (target.matches("button, summary, a, input[type=checkbox]") && key === " ") {
     if (!byPointer()) return;
     target.blur();

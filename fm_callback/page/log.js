@@ -19,7 +19,8 @@ export async function load(early = null) {
     if (ask === asked) log.value = { status: "ready", runs: answer.runs.map(readRun), cap: answer.cap, error: null };
   } catch (error) {
     // What is on the screen stays there; the message says that it may be old.
-    if (ask === asked) log.value = { ...log.peek(), status: log.peek().runs.length ? "ready" : "failed", error: error.message };
+    if (ask === asked)
+      log.value = { ...log.peek(), status: log.peek().runs.length ? "ready" : "failed", error: error.message };
   }
 }
 
@@ -31,7 +32,14 @@ function readRun({ run, layers, probe }) {
     return { ...layer, run, steps, wall: new Map(steps.map((step, at) => [step, walls[at]])) };
   });
   const longest = read.reduce((best, layer) => (layer.steps.length > best.length ? layer.steps : best), []);
-  return { run, name: runName(run), layers: read, steps: longest, probe, newest: Math.max(0, ...read.map((layer) => layer.version ?? 0)) };
+  return {
+    run,
+    name: runName(run),
+    layers: read,
+    steps: longest,
+    probe,
+    newest: Math.max(0, ...read.map((layer) => layer.version ?? 0)),
+  };
 }
 
 // Our directory's own name says nothing that the tab does not say.
@@ -65,7 +73,8 @@ export function numbersOf(layer) {
 
 // A promise of the layer's numbers.
 export function numbersHere(layer) {
-  const found = numbersOf(layer), before = log.peek();
+  const found = numbersOf(layer),
+    before = log.peek();
   let stop;
   return new Promise((resolve, reject) => {
     stop = effect(() => {
@@ -104,7 +113,8 @@ async function fetchChunk(run, layers) {
 
 // Small enough for any server's limit on the length of an address.
 function* chunks(layers) {
-  let chunk = [], length = 0;
+  let chunk = [],
+    length = 0;
   for (const layer of layers) {
     const more = encodeURIComponent(layer.layer).length + 7;
     if (chunk.length && (length + more > 4000 || chunk.length === 16)) {

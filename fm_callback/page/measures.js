@@ -1,10 +1,33 @@
 // How the fields of the log are called and written. A field that is not known here is shown under its own name.
 
 const KNOWN = {
-  mask_auroc: { label: "mask AUROC", short: "mask", score: true, chance: 0.5, says: "how well the map tells the object from the background; chance is 0.5" },
-  mask_iou: { label: "mask IoU", short: "IoU", score: true, says: "overlap of the map's highest cells with the mask, as many cells as the mask has" },
-  edge_auroc: { label: "edge AUROC", short: "edge", score: true, chance: 0.5, says: "how well the map's extremes find the input's strongest edges (top 10 %); chance is 0.5" },
-  outline_auroc: { label: "outline AUROC", short: "outline", score: true, chance: 0.5, says: "how well the map's extremes find the object's border; chance is 0.5" },
+  mask_auroc: {
+    label: "mask AUROC",
+    short: "mask",
+    score: true,
+    chance: 0.5,
+    says: "how well the map tells the object from the background; chance is 0.5",
+  },
+  mask_iou: {
+    label: "mask IoU",
+    short: "IoU",
+    score: true,
+    says: "overlap of the map's highest cells with the mask, as many cells as the mask has",
+  },
+  edge_auroc: {
+    label: "edge AUROC",
+    short: "edge",
+    score: true,
+    chance: 0.5,
+    says: "how well the map's extremes find the input's strongest edges (top 10 %); chance is 0.5",
+  },
+  outline_auroc: {
+    label: "outline AUROC",
+    short: "outline",
+    score: true,
+    chance: 0.5,
+    says: "how well the map's extremes find the object's border; chance is 0.5",
+  },
   low: { label: "lowest value", short: "low" },
   high: { label: "highest value", short: "high" },
   mean: { label: "mean", short: "mean" },
@@ -38,6 +61,7 @@ export function format(value, { score, share, count } = {}) {
   if (count) return String(value);
   if (score) return value.toFixed(2);
   const size = Math.abs(value);
-  const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+  const text =
+    size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(1) : String(Number(value.toPrecision(3)));
   return text.replace("-", "−").replace("e+", "e");
 }

@@ -1,6 +1,9 @@
 // The numbers of one layer at all steps, and what follows from them: status of a channel, ranges, best and median over channels.
 
-export const LIVE = 0, DEAD = 1, FLAT = 2, NONFINITE = 3;
+export const LIVE = 0,
+  DEAD = 1,
+  FLAT = 2,
+  NONFINITE = 3;
 
 export class Numbers {
   constructor(layer, steps, [channels, columns], values) {
@@ -17,7 +20,8 @@ export class Numbers {
 
   // NaN where the log holds none. `at` counts channels as they are logged, not by their index in the layer.
   get(step, at, field) {
-    const row = this.index.get(step), column = this.column.get(field);
+    const row = this.index.get(step),
+      column = this.column.get(field);
     if (row === undefined || column === undefined || at >= this.channels) return NaN;
     return this.values[(row * this.channels + at) * this.columns + column];
   }
@@ -50,7 +54,16 @@ export class Numbers {
       finite(Math.max, this.history(each, "high")),
     ]);
     if (scale === "channel") return this.ranges[at] ?? [NaN, NaN];
-    this.whole ??= [finite(Math.min, this.ranges.map(([low]) => low)), finite(Math.max, this.ranges.map(([, high]) => high))];
+    this.whole ??= [
+      finite(
+        Math.min,
+        this.ranges.map(([low]) => low),
+      ),
+      finite(
+        Math.max,
+        this.ranges.map(([, high]) => high),
+      ),
+    ];
     return this.whole;
   }
 

@@ -22,7 +22,8 @@ export function unzoom() {
 
 // The window does not leave the board.
 function held({ scale, x, y }) {
-  const edge = 0.5 / scale, hold = (value) => Math.min(Math.max(value, edge), 1 - edge);
+  const edge = 0.5 / scale,
+    hold = (value) => Math.min(Math.max(value, edge), 1 - edge);
   return { scale, x: hold(x), y: hold(y) };
 }
 
@@ -44,7 +45,13 @@ function paint(canvas, board, width, height, pixelRatio, clip) {
   }
   context.imageSmoothingEnabled = size * pixelRatio < 1;
   context.imageSmoothingQuality = "high";
-  context.drawImage(board.canvas, left * pixelRatio, top * pixelRatio, board.width * size * pixelRatio, board.height * size * pixelRatio);
+  context.drawImage(
+    board.canvas,
+    left * pixelRatio,
+    top * pixelRatio,
+    board.width * size * pixelRatio,
+    board.height * size * pixelRatio,
+  );
   context.restore();
 }
 
@@ -54,7 +61,13 @@ export function Panel({ board, trouble, width, height, label, onPoint }) {
 
 export function Swipe({ left, right, trouble, width, height, names, onPoint }) {
   const at = useSignal(0.5);
-  const boards = left && right ? [{ board: left, clip: [0, at.value] }, { board: right, clip: [at.value, 1] }] : [];
+  const boards =
+    left && right
+      ? [
+          { board: left, clip: [0, at.value] },
+          { board: right, clip: [at.value, 1] },
+        ]
+      : [];
   return html`<div class="swipe" style=${{ "--at": `${100 * at.value}%` }}>
     <${Window} boards=${boards} trouble=${trouble} width=${width} height=${height} label=${`left ${names[0]}, right ${names[1]}`} onPoint=${onPoint} />
     <i class="rule" aria-hidden="true"></i>
@@ -64,7 +77,8 @@ export function Swipe({ left, right, trouble, width, height, names, onPoint }) {
 
 function Window({ boards, trouble, width, height, label, onPoint }) {
   const canvas = useRef(null);
-  const { scale } = zoom.value, pixelRatio = ratio.value;
+  const { scale } = zoom.value,
+    pixelRatio = ratio.value;
   useLayoutEffect(() => {
     const { current } = canvas;
     current.width = Math.round(width * pixelRatio);
@@ -83,14 +97,17 @@ function usePointers(canvas, board, width, height, onPoint) {
   const latest = useRef({});
   latest.current = { board, width, height, onPoint };
   useEffect(() => {
-    const element = canvas.current, down = new Map();
+    const element = canvas.current,
+      down = new Map();
     const onBoard = (event) => {
-      const { board, width, height } = latest.current, box = element.getBoundingClientRect();
+      const { board, width, height } = latest.current,
+        box = element.getBoundingClientRect();
       const { size, left, top } = view(board, width, height);
       return { x: (event.clientX - box.left - left) / size, y: (event.clientY - box.top - top) / size };
     };
     const part = (event) => {
-      const { board } = latest.current, { x, y } = onBoard(event);
+      const { board } = latest.current,
+        { x, y } = onBoard(event);
       return { x: x / board.width, y: y / board.height };
     };
     const move = (event) => {
@@ -99,7 +116,11 @@ function usePointers(canvas, board, width, height, onPoint) {
       const before = down.get(event.pointerId);
       if (before && down.size === 1 && zoom.value.scale > 1) {
         const { size } = view(board, width, height);
-        zoom.value = held({ ...zoom.value, x: zoom.value.x - (event.clientX - before.clientX) / size / board.width, y: zoom.value.y - (event.clientY - before.clientY) / size / board.height });
+        zoom.value = held({
+          ...zoom.value,
+          x: zoom.value.x - (event.clientX - before.clientX) / size / board.width,
+          y: zoom.value.y - (event.clientY - before.clientY) / size / board.height,
+        });
       } else if (before && down.size === 2) {
         const [other] = [...down].filter(([id]) => id !== event.pointerId).map(([, each]) => each);
         const apart = (one) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
@@ -120,8 +141,17 @@ function usePointers(canvas, board, width, height, onPoint) {
       if (latest.current.board) zoomBy(Math.exp(-event.deltaY / 200), part(event));
     };
     const twice = (event) => latest.current.board && zoomBy(2, part(event));
-    const listeners = { pointermove: move, pointerdown: press, pointerup: lift, pointercancel: lift, pointerleave: lift, wheel, dblclick: twice };
-    for (const [name, listener] of Object.entries(listeners)) element.addEventListener(name, listener, { passive: false });
+    const listeners = {
+      pointermove: move,
+      pointerdown: press,
+      pointerup: lift,
+      pointercancel: lift,
+      pointerleave: lift,
+      wheel,
+      dblclick: twice,
+    };
+    for (const [name, listener] of Object.entries(listeners))
+      element.addEventListener(name, listener, { passive: false });
     return () => {
       for (const [name, listener] of Object.entries(listeners)) element.removeEventListener(name, listener);
     };

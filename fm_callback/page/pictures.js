@@ -89,11 +89,14 @@ export function want(layer, step, image, listener) {
 // Fetches what may be wanted next, when nothing more urgent is waiting; forgets what earlier calls wished.
 export function prefetch(layers, steps, image) {
   ahead.clear();
-  soon = steps.slice(0, SOON).flatMap((step) => layers.filter((layer) => layer.wall.has(step)).map((layer) => keyOf(layer, step, image)));
+  soon = steps
+    .slice(0, SOON)
+    .flatMap((step) => layers.filter((layer) => layer.wall.has(step)).map((layer) => keyOf(layer, step, image)));
   for (const step of steps) {
     for (const layer of layers) {
       const key = keyOf(layer, step, image);
-      if (layer.wall.has(step) && !pngs.items.has(key) && !urgent.has(key)) ahead.set(key, { key, layer, step, image, wave: 0 });
+      if (layer.wall.has(step) && !pngs.items.has(key) && !urgent.has(key))
+        ahead.set(key, { key, layer, step, image, wave: 0 });
     }
   }
   schedule();
@@ -113,7 +116,10 @@ async function decodeSoon() {
     const png = pngs.items.get(key)?.value;
     if (!png || grays.get(key)) continue;
     if (urgent.size || keys !== soon) break;
-    await decode(png).then((gray) => grays.put(key, gray, gray.pixels.length), () => {});
+    await decode(png).then(
+      (gray) => grays.put(key, gray, gray.pixels.length),
+      () => {},
+    );
   }
   preparing = false;
   if (keys !== soon && !urgent.size) decodeSoon();
@@ -163,9 +169,13 @@ function choose(waiting) {
   const newest = Math.max(...waiting.map((item) => item.wave));
   const [first] = waiting.filter((item) => item.wave === newest);
   if (!first) return [];
-  const byLayer = Map.groupBy(waiting.filter((item) => item.layer.run === first.layer.run && item.image === first.image), (item) => item.layer.layer);
+  const byLayer = Map.groupBy(
+    waiting.filter((item) => item.layer.run === first.layer.run && item.image === first.image),
+    (item) => item.layer.layer,
+  );
   const most = first.wave ? FIRST : BUNDLE;
-  const own = byLayer.get(first.layer.layer).slice(0, most), steps = own.map((item) => item.step);
+  const own = byLayer.get(first.layer.layer).slice(0, most),
+    steps = own.map((item) => item.step);
   const chosen = [...own];
   let length = addressOf(first);
   byLayer.delete(first.layer.layer);
@@ -183,11 +193,18 @@ const addressOf = (item) => encodeURIComponent(item.layer.layer).length + 7;
 async function fetchBundle(items) {
   const [{ layer, image }] = items;
   const newest = Math.max(...items.map((item) => item.layer.wall.get(item.step) ?? 0));
-  const layers = new Set(items.map((item) => item.layer.layer)), steps = new Set(items.map((item) => item.step));
-  const parameters = [["run", layer.run], ["image", image], ["v", newest]];
+  const layers = new Set(items.map((item) => item.layer.layer)),
+    steps = new Set(items.map((item) => item.step));
+  const parameters = [
+    ["run", layer.run],
+    ["image", image],
+    ["v", newest],
+  ];
   parameters.push(...[...layers].map((tag) => ["layer", tag]), ...[...steps].map((step) => ["step", step]));
   try {
-    const { heads, buffer, start } = await frames("bundle", parameters).finally(() => items.forEach((item) => flying.delete(item.key)));
+    const { heads, buffer, start } = await frames("bundle", parameters).finally(() =>
+      items.forEach((item) => flying.delete(item.key)),
+    );
     const found = new Map();
     let at = start;
     for (const { layer: tag, step, size } of heads) {
@@ -197,7 +214,8 @@ async function fetchBundle(items) {
       const png = found.get(`${item.step} ${item.layer.layer}`);
       if (png) pngs.put(item.key, png, png.size);
       if (png && item.listeners) deliver(item, png);
-      else if (urgent.has(item.key)) (png ? deliver : fail)(urgent.get(item.key), png ?? new Error("The log holds no picture here."));
+      else if (urgent.has(item.key))
+        (png ? deliver : fail)(urgent.get(item.key), png ?? new Error("The log holds no picture here."));
     }
   } catch (error) {
     for (const item of items) if (urgent.has(item.key)) fail(urgent.get(item.key), error);
@@ -219,7 +237,10 @@ function deliver(item, png) {
 
 async function decodeNext() {
   const newest = Math.max(...arrived.map((each) => each.item.wave));
-  const [{ item, png }] = arrived.splice(arrived.findIndex((each) => each.item.wave === newest), 1);
+  const [{ item, png }] = arrived.splice(
+    arrived.findIndex((each) => each.item.wave === newest),
+    1,
+  );
   if (!item.listeners.size) {
     finish(item, null); // nobody waits for it any more
     return;
@@ -257,7 +278,8 @@ async function decode(png) {
 const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 
 async function pixelsOf(png) {
-  const bitmap = await createImageBitmap(png, EXACT), { width, height } = bitmap;
+  const bitmap = await createImageBitmap(png, EXACT),
+    { width, height } = bitmap;
   if (scratch.canvas.width < width) scratch.canvas.width = width;
   if (scratch.canvas.height < height) scratch.canvas.height = height;
   scratch.globalCompositeOperation = "copy";
@@ -278,9 +300,12 @@ export function tiles(gray, key, layer, width, height) {
 }
 
 function reduce(gray, { rows, columns, channels }, width, height) {
-  const mapWidth = Math.floor(gray.width / columns), mapHeight = Math.floor(gray.height / rows);
-  if (!mapWidth || !mapHeight) return { pixels: new Uint8Array(channels.length * width * height), still: channels.map(() => true) };
-  const across = spans(mapWidth, width), down = spans(mapHeight, height);
+  const mapWidth = Math.floor(gray.width / columns),
+    mapHeight = Math.floor(gray.height / rows);
+  if (!mapWidth || !mapHeight)
+    return { pixels: new Uint8Array(channels.length * width * height), still: channels.map(() => true) };
+  const across = spans(mapWidth, width),
+    down = spans(mapHeight, height);
   const result = new Uint8Array(channels.length * width * height);
   const still = [];
   let to = 0;
@@ -331,10 +356,20 @@ const probes = new Map();
 export function probe(run, kind, image) {
   const { images, masks, v } = run.probe;
   if (image >= (kind === "mask" ? masks : images)) return Promise.resolve(null);
-  const index = kind === "mask" ? images + image : image, key = `${run.run}\0${index}\0${v}`;
+  const index = kind === "mask" ? images + image : image,
+    key = `${run.run}\0${index}\0${v}`;
   if (!probes.has(key)) {
-    const parameters = [["run", run.run], ["index", index], ["v", v]];
-    probes.set(key, blob("probe", parameters).then(pixelsOf).catch(() => (probes.delete(key), null)));
+    const parameters = [
+      ["run", run.run],
+      ["index", index],
+      ["v", v],
+    ];
+    probes.set(
+      key,
+      blob("probe", parameters)
+        .then(pixelsOf)
+        .catch(() => (probes.delete(key), null)),
+    );
   }
   return probes.get(key);
 }

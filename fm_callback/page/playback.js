@@ -30,7 +30,8 @@ function tick() {
   const now = performance.now();
   if (awaited.peek() && now - since < PATIENCE) return;
   since = now;
-  const all = steps.peek(), at = all.indexOf(step.peek());
+  const all = steps.peek(),
+    at = all.indexOf(step.peek());
   if (at >= all.length - 1) playing.value = false;
   else goTo(at + 1);
 }

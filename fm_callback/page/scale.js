@@ -18,8 +18,11 @@ function rgb(hex) {
 // 256 colours as 32-bit pixels.
 function table(stops) {
   return Uint32Array.from({ length: 256 }, (_, level) => {
-    const at = (level / 255) * (stops.length - 1), below = Math.min(Math.floor(at), stops.length - 2);
-    const [red, green, blue] = stops[below].map((low, part) => Math.round(low + (at - below) * (stops[below + 1][part] - low)));
+    const at = (level / 255) * (stops.length - 1),
+      below = Math.min(Math.floor(at), stops.length - 2);
+    const [red, green, blue] = stops[below].map((low, part) =>
+      Math.round(low + (at - below) * (stops[below + 1][part] - low)),
+    );
     return pixel(red, green, blue);
   });
 }
@@ -47,7 +50,8 @@ export function levels(colour, own, range) {
   const colours = MAPS[colour];
   const [low, high] = shown(colour, range);
   if (low === own[0] && high === own[1]) return identities.get(colour);
-  const result = new Uint32Array(256), width = high - low || 1;
+  const result = new Uint32Array(256),
+    width = high - low || 1;
   for (let level = 0; level < 256; level++) {
     const value = own[0] + (level / 255) * (own[1] - own[0]);
     result[level] = colours[Math.min(Math.max(Math.round((255 * (value - low)) / width), 0), 255) || 0];

@@ -1,7 +1,8 @@
 // Where data comes from: the routes beside this page. All that the page knows of the network is in this file.
 
 // A page with the data inside it sets this to answer in the place of the server: (route, parameters) => Promise<Response>.
-const ask = globalThis.featureMapsSource ?? ((route, parameters) => fetch(`${route}?${new URLSearchParams(parameters)}`));
+const ask =
+  globalThis.featureMapsSource ?? ((route, parameters) => fetch(`${route}?${new URLSearchParams(parameters)}`));
 
 class Failure extends Error {}
 
@@ -30,5 +31,7 @@ async function answer(route, parameters, early = null) {
   }
   if (response.ok) return response;
   const reason = (await response.text()).slice(0, 300);
-  throw new Failure(`TensorBoard answered “${response.status} ${reason || response.statusText}”. Its terminal may say more.`);
+  throw new Failure(
+    `TensorBoard answered “${response.status} ${reason || response.statusText}”. Its terminal may say more.`,
+  );
 }

@@ -7,13 +7,21 @@ import { preferred } from "./measures.js";
 
 export const VIEWS = ["evolution", "layer", "channel", "compare", "depth"];
 export const SCALES = { own: "each map", channel: "channel", layer: "layer", both: "both sides" };
-export const scales = computed(() => Object.entries(SCALES).filter(([key]) => key !== "both" || state.view.value === "compare"));
+export const scales = computed(() =>
+  Object.entries(SCALES).filter(([key]) => key !== "both" || state.view.value === "compare"),
+);
 // What is chosen for Compare alone is "own" elsewhere.
-export const scale = computed(() => (scales.value.some(([key]) => key === state.scale.value) ? state.scale.value : "own"));
+export const scale = computed(() =>
+  scales.value.some(([key]) => key === state.scale.value) ? state.scale.value : "own",
+);
 export const COLOURS = { gray: "gray", viridis: "viridis", diverging: "diverging" };
 
 const whole = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : null);
-const wholes = (text) => text.split(",").map(whole).filter((value) => value !== null);
+const wholes = (text) =>
+  text
+    .split(",")
+    .map(whole)
+    .filter((value) => value !== null);
 const name = (text) => text;
 const oneOf = (choices) => (text) => (choices.includes(text) ? text : undefined);
 
@@ -64,9 +72,11 @@ let keeping = false;
 function keepAddress() {
   if (keeping) return;
   keeping = true;
-  let waiting = null, written = state.view.peek();
+  let waiting = null,
+    written = state.view.peek();
   effect(() => {
-    const entries = [], view = state.view.value;
+    const entries = [],
+      view = state.view.value;
     for (const [key, [, fallback]] of Object.entries(ENTRIES)) {
       const value = state[key].value;
       if (value === fallback || value === null) continue;
@@ -88,7 +98,12 @@ export const run = computed(() => {
 
 export const layer = computed(() => {
   const layers = run.value?.layers ?? [];
-  return layers.find((each) => each.layer === state.layer.value) ?? layers.findLast((each) => !each.problem) ?? layers[0] ?? null;
+  return (
+    layers.find((each) => each.layer === state.layer.value) ??
+    layers.findLast((each) => !each.problem) ??
+    layers[0] ??
+    null
+  );
 });
 
 export const steps = computed(() => run.value?.steps ?? []);
@@ -114,7 +129,9 @@ export const fields = computed(() => {
   return [...all];
 });
 
-export const field = computed(() => (fields.value.includes(state.measure.value) ? state.measure.value : preferred(fields.value)));
+export const field = computed(() =>
+  fields.value.includes(state.measure.value) ? state.measure.value : preferred(fields.value),
+);
 
 export const image = computed(() => {
   const count = Math.max(1, ...(run.value?.layers ?? []).map((each) => each.stored_images ?? 0));

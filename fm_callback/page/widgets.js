@@ -29,13 +29,16 @@ export function Toggle({ label, value, onPick, title }) {
 
 // "#12 name", the number in the accent colour. A long path breaks where its parts meet, and never behind the number.
 export function LayerName({ layer }) {
-  const path = layer.path ?? layer.layer, parts = path.split(/(?<=[/_.])/);
+  const path = layer.path ?? layer.layer,
+    parts = path.split(/(?<=[/_.])/);
   return html`<span class="layer-name">${layer.number != null && html`<b class="number">#${layer.number}</b>\u00a0`}<b title=${path}>${parts.map((part) => html`${part}<wbr />`)}</b></span>`;
 }
 
 export function Facts({ layer }) {
-  const kernel = layer.kernel ? `${layer.kernel.join("×")} ` : "", activation = layer.activation ? ` ${layer.activation}` : "";
-  const size = layer.shape.slice(0, -1).join("×") || "1", slice = layer.slice == null ? "" : `, slice ${layer.slice}`;
+  const kernel = layer.kernel ? `${layer.kernel.join("×")} ` : "",
+    activation = layer.activation ? ` ${layer.activation}` : "";
+  const size = layer.shape.slice(0, -1).join("×") || "1",
+    slice = layer.slice == null ? "" : `, slice ${layer.slice}`;
   return html`<p class="facts"><span>${kernel}${layer.kind}${activation}</span><span>${size}${slice}</span><span>${layer.channels.length} of ${layer.shape.at(-1)} channels</span></p>`;
 }
 
@@ -53,10 +56,16 @@ export function basis(layer, channels = layer.channels.length) {
 export function Sparkline({ values, faint, at, width = 132, height = 26 }) {
   const usable = [...values, ...(faint ?? [])].filter(Number.isFinite);
   if (usable.length < 2) return html`<svg class="sparkline" width=${width} height=${height} aria-hidden="true"></svg>`;
-  const low = Math.min(...usable), high = Math.max(...usable);
+  const low = Math.min(...usable),
+    high = Math.max(...usable);
   const x = (index) => 3 + (index / Math.max(values.length - 1, 1)) * (width - 6);
   const y = (value) => height - 4 - ((value - low) / (high - low || 1)) * (height - 8);
-  const path = (line) => line.reduce((text, value, index) => (Number.isFinite(value) ? `${text}${text ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}` : text), "");
+  const path = (line) =>
+    line.reduce(
+      (text, value, index) =>
+        Number.isFinite(value) ? `${text}${text ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}` : text,
+      "",
+    );
   return html`<svg class="sparkline" width=${width} height=${height} aria-hidden="true">
     ${faint && html`<path d=${path(faint)} class="faint" />`}
     <path d=${path(values)} />
@@ -94,7 +103,9 @@ export function useNear(guess = false, margin = "400px") {
   const ref = useRef(null);
   const [near, setNear] = useState(guess);
   useEffect(() => {
-    const observer = new IntersectionObserver((entries) => setNear(entries.at(-1).isIntersecting), { rootMargin: margin });
+    const observer = new IntersectionObserver((entries) => setNear(entries.at(-1).isIntersecting), {
+      rootMargin: margin,
+    });
     observer.observe(ref.current);
     return () => observer.disconnect();
   }, []);

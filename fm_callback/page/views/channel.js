@@ -15,15 +15,24 @@ const current = () => step.value;
 export function Channel() {
   const of = layer.value;
   const numbers = numbersOf(of).value;
-  const [shown, onShown] = useShown(of), now = shown?.step ?? step.value;
-  useEffect(() => effect(() => {
-    const all = layer.value.steps, shown = image.value;
-    const timer = setTimeout(() => prefetch([layer.value], all.slice(0, 200), shown), 150);
-    return () => clearTimeout(timer);
-  }), []);
+  const [shown, onShown] = useShown(of),
+    now = shown?.step ?? step.value;
+  useEffect(
+    () =>
+      effect(() => {
+        const all = layer.value.steps,
+          shown = image.value;
+        const timer = setTimeout(() => prefetch([layer.value], all.slice(0, 200), shown), 150);
+        return () => clearTimeout(timer);
+      }),
+    [],
+  );
   if (of.problem) return html`<p class="message">${of.problem}</p>`;
-  const at = filmed(of), chosen = place(of) ?? -1;
-  const size = tileSize(of, 232), small = tileSize(of, 84), by = measure(field.value ?? "std");
+  const at = filmed(of),
+    chosen = place(of) ?? -1;
+  const size = tileSize(of, 232),
+    small = tileSize(of, 84),
+    by = measure(field.value ?? "std");
   const note = state.channel.value !== null && chosen < 0 ? `channel ${state.channel.value} is not logged here; ` : "";
   return html`<div class="channel-view">
     <section class="now-panel">
@@ -59,16 +68,28 @@ function Frame({ of, each, at, size, text }) {
 // Which numbers stand together: the values, the scores, and each other number on its own.
 function charts(numbers) {
   const scores = numbers.fields.filter((name) => measure(name).score);
-  const others = numbers.fields.filter((name) => !scores.includes(name) && !["low", "mean", "high", "mean_abs"].includes(name));
-  const busy = others.filter((name) => numbers.values.some((value, index) => index % numbers.columns === numbers.column.get(name) && value > 0));
-  return [...(scores.length ? [["scores", scores]] : []), ["values", ["high", "mean", "low"]], ...busy.map((name) => [measure(name).label, [name]])];
+  const others = numbers.fields.filter(
+    (name) => !scores.includes(name) && !["low", "mean", "high", "mean_abs"].includes(name),
+  );
+  const busy = others.filter((name) =>
+    numbers.values.some((value, index) => index % numbers.columns === numbers.column.get(name) && value > 0),
+  );
+  return [
+    ...(scores.length ? [["scores", scores]] : []),
+    ["values", ["high", "mean", "low"]],
+    ...busy.map((name) => [measure(name).label, [name]]),
+  ];
 }
 
 const INKS = ["--blue", "--series-2", "--series-3", "--series-4"];
 
 function Chart({ of, numbers, at, title, names }) {
   const scores = title === "scores";
-  const lines = names.map((name, index) => ({ label: measure(name).label, values: numbers.history(at, name), ink: INKS[index % INKS.length] }));
+  const lines = names.map((name, index) => ({
+    label: measure(name).label,
+    values: numbers.history(at, name),
+    ink: INKS[index % INKS.length],
+  }));
   return html`<div class="card"><h2>${title[0].toUpperCase() + title.slice(1)}</h2>
     <${Curves} title=${title} unit=${of.step_unit} x=${numbers.steps} lines=${lines} at=${step.value} level=${scores ? 0.5 : null} range=${scores || measure(names[0]).share ? [0, 1] : undefined}
       names=${(value) => stepName(of, value)} format=${(value) => format(value, names.length === 1 || scores ? measure(names[0]) : {})} onPick=${(index) => goTo(steps.peek().indexOf(numbers.steps[index]))} />

@@ -17,7 +17,12 @@ export function Evolution() {
   const plan = useMemo(() => columnsFor(width, count), [width, count]);
   const chosen = state.columns.value?.filter((each) => steps.value.includes(each)).slice(0, plan.count);
   const columns = chosen?.length ? pad(chosen, plan.count, steps.value) : geometric(steps.value, plan.count);
-  const grid = { "--names": `${plan.names}px`, "--cell": `${plan.cell}px`, "--now": `${plan.now}px`, "--count": columns.length };
+  const grid = {
+    "--names": `${plan.names}px`,
+    "--cell": `${plan.cell}px`,
+    "--now": `${plan.now}px`,
+    "--count": columns.length,
+  };
   const pick = (at, value) => {
     const next = [...columns];
     next[at] = Number(value);
@@ -28,12 +33,14 @@ export function Evolution() {
   return html`<div ref=${ref} class=${plan.narrow ? "evolution narrow" : "evolution"} style=${grid}>
     <div class="columns">
       <span class="corner">${plan.narrow ? null : "layer"}${state.columns.value && html` <button class="link" onClick=${() => (state.columns.value = null)}>automatic columns</button>`}</span>
-      ${columns.map((each, at) => html`<label class="column-head" title="Choose which step this column shows">
+      ${columns.map(
+        (each, at) => html`<label class="column-head" title="Choose which step this column shows">
         <span class="unseen">column ${at + 1} shows</span>
         <select value=${each} onChange=${(event) => pick(at, event.currentTarget.value)}>
           ${steps.value.map((one) => html`<option value=${one} selected=${one === each}>${stepName(run.value.layers[0], one)}</option>`)}
         </select>
-      </label>`)}
+      </label>`,
+      )}
       <${NowHead} />
     </div>
     ${run.value.layers.map((layer, at) => html`<${Row} key=${layer.layer} layer=${layer} columns=${columns} plan=${plan} guess=${at < SOON} />`)}
@@ -47,8 +54,10 @@ function NowHead() {
 
 // How many columns fit and are of use, the last one, which follows the scrubber, not counted.
 function columnsFor(width, steps) {
-  if (width < NARROW) return { narrow: true, names: width, cell: Math.floor(width * 0.36), now: Math.floor(width * 0.58), count: 1 };
-  const names = 214, gap = 14;
+  if (width < NARROW)
+    return { narrow: true, names: width, cell: Math.floor(width * 0.36), now: Math.floor(width * 0.58), count: 1 };
+  const names = 214,
+    gap = 14;
   const count = Math.max(1, Math.min(Math.floor((width - names) / (172 + gap)) - 1, steps - 1));
   const cell = Math.min(Math.floor((width - names) / (count + 1)) - gap, 260);
   return { narrow: false, names, cell, now: cell, count };
@@ -73,11 +82,20 @@ function pad(chosen, count, all) {
 const visible = new Set();
 
 function useAhead() {
-  useEffect(() => effect(() => {
-    const all = steps.value, at = all.indexOf(step.value), shown = image.value;
-    const timer = setTimeout(() => prefetch([...visible], [...all.slice(at + 1), ...all.slice(0, at).reverse()].slice(0, 120), shown), 150);
-    return () => clearTimeout(timer);
-  }), []);
+  useEffect(
+    () =>
+      effect(() => {
+        const all = steps.value,
+          at = all.indexOf(step.value),
+          shown = image.value;
+        const timer = setTimeout(
+          () => prefetch([...visible], [...all.slice(at + 1), ...all.slice(0, at).reverse()].slice(0, 120), shown),
+          150,
+        );
+        return () => clearTimeout(timer);
+      }),
+    [],
+  );
 }
 
 function Row({ layer, columns, plan, guess }) {
@@ -101,13 +119,16 @@ function Row({ layer, columns, plan, guess }) {
   }
   const at = place(layer);
   const places = at === null ? layer.channels.map((_, index) => index) : at < 0 ? [] : [at];
-  const small = fit(layer, places, plan.cell), large = fit(layer, places, plan.now);
+  const small = fit(layer, places, plan.cell),
+    large = fit(layer, places, plan.now);
   const height = Math.max(large.whole.height, plan.narrow ? 0 : 84) + 30;
   return html`<section ref=${ref} class="row" aria-label=${`layer ${layer.path}`} aria-current=${chosen ? "true" : undefined}>
     <div class="names"><${Names} layer=${layer} place=${at} near=${near} /></div>
-    ${columns.map((each) => html`<div class="cell" key=${each} style=${{ height: `${height}px` }}>
+    ${columns.map(
+      (each) => html`<div class="cell" key=${each} style=${{ height: `${height}px` }}>
       ${near && html`<${Cell} layer=${layer} at=${each} places=${places} size=${small} />`}
-    </div>`)}
+    </div>`,
+    )}
     <div class="cell now" style=${{ height: `${height}px` }}>
       ${near && html`<${Cell} layer=${layer} at=${current} places=${places} size=${large} />`}
     </div>
@@ -116,14 +137,16 @@ function Row({ layer, columns, plan, guess }) {
 
 // Rows grow a little when their numbers come: with the page's opening, the chosen one is brought to the middle.
 function bring(row, later) {
-  const page = document.getElementById("view").getBoundingClientRect(), { top, bottom } = row.getBoundingClientRect();
+  const page = document.getElementById("view").getBoundingClientRect(),
+    { top, bottom } = row.getBoundingClientRect();
   if (later || top < page.top || bottom > page.bottom) row.scrollIntoView({ block: later ? "nearest" : "center" });
 }
 
 const current = () => step.value;
 
 function fit(layer, places, width) {
-  if (places.length !== 1) return places.length ? sheet(layer, places, width, width / 2) : { whole: { width, height: 40 } };
+  if (places.length !== 1)
+    return places.length ? sheet(layer, places, width, width / 2) : { whole: { width, height: 40 } };
   const size = tileSize(layer, Math.min(width, 150));
   return { columns: 1, gap: 0, ...size, whole: size };
 }
@@ -139,7 +162,8 @@ function Cell({ layer, at, places, size }) {
 }
 
 function Caption({ layer, at, places }) {
-  const numbers = numbersOf(layer).value, of = measure(field.value ?? "std");
+  const numbers = numbersOf(layer).value,
+    of = measure(field.value ?? "std");
   if (!numbers || at === null) return html`<p class="caption"><span class="ghost">0.00</span></p>`;
   if (places.length === 1) {
     const value = numbers.get(at, places[0], of.field);
@@ -152,8 +176,13 @@ function Caption({ layer, at, places }) {
 }
 
 function Names({ layer, place: at, near }) {
-  const numbers = near ? numbersOf(layer).value : null, of = measure(field.value ?? "std");
-  const values = numbers && (at === null || at < 0 ? numbers.steps.map((each) => numbers.summary(each, of.field).highest) : numbers.history(at, of.field));
+  const numbers = near ? numbersOf(layer).value : null,
+    of = measure(field.value ?? "std");
+  const values =
+    numbers &&
+    (at === null || at < 0
+      ? numbers.steps.map((each) => numbers.summary(each, of.field).highest)
+      : numbers.history(at, of.field));
   const median = numbers && at === null ? numbers.steps.map((each) => numbers.summary(each, of.field).median) : null;
   const what = at === null || at < 0 ? (of.score ? "best " : "highest ") : `ch ${state.channel.value} `;
   return html`<h2><${LayerName} layer=${layer} /></h2>

@@ -12,18 +12,23 @@ import { html, signal, useEffect, useLayoutEffect, useRef, useSignal } from "../
 const scalars = signal({ run: null, measures: new Map() });
 
 function useScalars() {
-  const of = run.value.run, stamp = log.value;
+  const of = run.value.run,
+    stamp = log.value;
   useEffect(() => {
-    json("scalars", [["run", of]]).then((found) => {
-      const measures = new Map();
-      for (const [tag, points] of Object.entries(found)) {
-        const cut = tag.indexOf("/"), name = tag.slice(0, cut);
-        if (fields.peek().includes(name.replace(/_(best|median)$/, ""))) continue; // follows from the numbers that are here already
-        if (!measures.has(name)) measures.set(name, new Map());
-        measures.get(name).set(tag.slice(cut + 1), new Map(points.map(([at, value]) => [at, Number(value)])));
-      }
-      scalars.value = { run: of, measures };
-    }, () => {});
+    json("scalars", [["run", of]]).then(
+      (found) => {
+        const measures = new Map();
+        for (const [tag, points] of Object.entries(found)) {
+          const cut = tag.indexOf("/"),
+            name = tag.slice(0, cut);
+          if (fields.peek().includes(name.replace(/_(best|median)$/, ""))) continue; // follows from the numbers that are here already
+          if (!measures.has(name)) measures.set(name, new Map());
+          measures.get(name).set(tag.slice(cut + 1), new Map(points.map(([at, value]) => [at, Number(value)])));
+        }
+        scalars.value = { run: of, measures };
+      },
+      () => {},
+    );
   }, [of, stamp]);
   return scalars.value.run === of ? scalars.value.measures : new Map();
 }
@@ -34,10 +39,16 @@ export function Heatmap({ layers, by: chosen }) {
   const ofLayers = measures.get(which);
   const by = ofLayers ? measure(which) : chosen;
   const tables = layers.map((layer) => numbersOf(layer).value);
-  const value = (row, at) => (ofLayers ? (ofLayers.get(layers[row].layer)?.get(at) ?? NaN) : (tables[row]?.summary(at, by.field)[which] ?? NaN));
-  const grid = layers.map((_, row) => steps.value.map((at) => value(row, at))), finite = grid.flat().filter(Number.isFinite);
+  const value = (row, at) =>
+    ofLayers ? (ofLayers.get(layers[row].layer)?.get(at) ?? NaN) : (tables[row]?.summary(at, by.field)[which] ?? NaN);
+  const grid = layers.map((_, row) => steps.value.map((at) => value(row, at))),
+    finite = grid.flat().filter(Number.isFinite);
   const ends = [by.chance ?? Math.min(...finite), by.score ? 1 : Math.max(...finite)];
-  const options = [["highest", `${by.score && !ofLayers ? "best" : "highest"} channel`], ["median", "median channel"], ...[...measures.keys()].map((name) => [name, measure(name).label])];
+  const options = [
+    ["highest", `${by.score && !ofLayers ? "best" : "highest"} channel`],
+    ["median", "median channel"],
+    ...[...measures.keys()].map((name) => [name, measure(name).label]),
+  ];
   return html`<section class="card heat">
     <h2>${by.field === "mask_auroc" ? "When does a layer become a mask?" : `${by.label[0].toUpperCase() + by.label.slice(1)}, layer × ${layers[0].step_unit}`}</h2>
     <div class="tools">${!ofLayers && html`<span class="second">${by.label},</span>`}<${Choice} hideLabel label="of each layer" value=${which} options=${options} onPick=${(picked) => (state.heat.value = picked === "highest" ? null : picked)} />${ends.every(Number.isFinite) && html`<span class="colour-bar"><span>${format(ends[0], by)}</span><i class="shades"></i><span>${format(ends[1], by)}</span></span>`}</div>
@@ -47,12 +58,18 @@ export function Heatmap({ layers, by: chosen }) {
 
 function Cells({ layers, grid, ends: [low, most], by }) {
   const [ref, width] = useWidth(400);
-  const canvas = useRef(null), cursor = useSignal(null);
-  const all = steps.value, high = Math.min(Math.max(Math.floor(260 / layers.length), 5), 16), across = Math.max(width - 34, 50);
+  const canvas = useRef(null),
+    cursor = useSignal(null);
+  const all = steps.value,
+    high = Math.min(Math.max(Math.floor(260 / layers.length), 5), 16),
+    across = Math.max(width - 34, 50);
   const theme = dark.value;
   useLayoutEffect(() => {
-    const image = canvas.current, style = getComputedStyle(document.documentElement);
-    const [from, to, none] = ["--heat-low", "--heat-high", "--paper"].map((ink) => rgb(style.getPropertyValue(ink).trim()));
+    const image = canvas.current,
+      style = getComputedStyle(document.documentElement);
+    const [from, to, none] = ["--heat-low", "--heat-high", "--paper"].map((ink) =>
+      rgb(style.getPropertyValue(ink).trim()),
+    );
     image.width = all.length;
     image.height = layers.length;
     const data = new ImageData(all.length, layers.length);
@@ -67,7 +84,10 @@ function Cells({ layers, grid, ends: [low, most], by }) {
   const find = (event) => {
     const box = canvas.current.getBoundingClientRect();
     const at = (part, count) => Math.min(Math.max(Math.floor(part * count), 0), count - 1);
-    return { row: at((event.clientY - box.top) / box.height, layers.length), column: at((event.clientX - box.left) / box.width, all.length) };
+    return {
+      row: at((event.clientY - box.top) / box.height, layers.length),
+      column: at((event.clientX - box.left) / box.width, all.length),
+    };
   };
   const open = ({ row, column }) => openAt("layer", layers[row], all[column]);
   const onKey = (event) => {
@@ -76,10 +96,16 @@ function Cells({ layers, grid, ends: [low, most], by }) {
     if (event.key === "Enter") open(at);
     if (!by) return;
     event.preventDefault();
-    cursor.value = { row: Math.min(Math.max(at.row + by[0], 0), layers.length - 1), column: Math.min(Math.max(at.column + by[1], 0), all.length - 1) };
+    cursor.value = {
+      row: Math.min(Math.max(at.row + by[0], 0), layers.length - 1),
+      column: Math.min(Math.max(at.column + by[1], 0), all.length - 1),
+    };
   };
-  const here = cursor.value, now = all.indexOf(step.value);
-  const told = here ? html`<b>${layers[here.row].number == null ? "" : `#${layers[here.row].number} `}${layers[here.row].path}</b>, ${stepName(layers[0], all[here.column])}: <b>${format(grid[here.row][here.column], by)}</b>` : html`<span class="second">Click a cell to open it.</span>`;
+  const here = cursor.value,
+    now = all.indexOf(step.value);
+  const told = here
+    ? html`<b>${layers[here.row].number == null ? "" : `#${layers[here.row].number} `}${layers[here.row].path}</b>, ${stepName(layers[0], all[here.column])}: <b>${format(grid[here.row][here.column], by)}</b>`
+    : html`<span class="second">Click a cell to open it.</span>`;
   const marks = labels(layers, high);
   return html`<div ref=${ref} class="cells">
     <div class="grid" style=${{ height: `${high * layers.length}px` }}>

@@ -17,13 +17,24 @@ const current = () => step.value;
 export function Layer() {
   const of = layer.value;
   const [ref, width] = useWidth(980);
-  const [shown, onShown] = useShown(of), now = shown ?? { step: step.value, image: image.value };
+  const [shown, onShown] = useShown(of),
+    now = shown ?? { step: step.value, image: image.value };
   useEffect(() => () => (pointed.value = null), [of]);
-  useEffect(() => effect(() => {
-    const all = steps.value, at = all.indexOf(step.value), shown = layer.value, of = image.value;
-    const timer = setTimeout(() => prefetch([shown], [...all.slice(at + 1), ...all.slice(0, at).reverse()].slice(0, 120), of), 150);
-    return () => clearTimeout(timer);
-  }), []);
+  useEffect(
+    () =>
+      effect(() => {
+        const all = steps.value,
+          at = all.indexOf(step.value),
+          shown = layer.value,
+          of = image.value;
+        const timer = setTimeout(
+          () => prefetch([shown], [...all.slice(at + 1), ...all.slice(0, at).reverse()].slice(0, 120), of),
+          150,
+        );
+        return () => clearTimeout(timer);
+      }),
+    [],
+  );
   if (of.problem) return html`<p class="message">${of.problem}</p>`;
   const places = sorted(of, now.step);
   const across = Math.max(2, Math.min(places.length, Math.floor((width + 8) / (width < 500 ? 80 : 122))));
@@ -41,14 +52,19 @@ export function Layer() {
 }
 
 function sorted(of, now) {
-  const places = of.channels.map((_, at) => at), numbers = numbersOf(of).value, by = state.sort.value;
+  const places = of.channels.map((_, at) => at),
+    numbers = numbersOf(of).value,
+    by = state.sort.value;
   if (by === "channel" || !numbers?.column.has(by)) return places;
   const value = (at) => numbers.get(now, at, by);
-  return places.sort((a, b) => (Number.isNaN(value(a)) ? 1 : Number.isNaN(value(b)) ? -1 : value(b) - value(a)) || a - b);
+  return places.sort(
+    (a, b) => (Number.isNaN(value(a)) ? 1 : Number.isNaN(value(b)) ? -1 : value(b) - value(a)) || a - b,
+  );
 }
 
 function Summary({ of }) {
-  const numbers = numbersOf(of).value, by = measure(field.value ?? "std");
+  const numbers = numbersOf(of).value,
+    by = measure(field.value ?? "std");
   const { images, masks } = run.value.probe;
   return html`<h2><${LayerName} layer=${of} /></h2>
     <${Facts} layer=${of} />
@@ -66,24 +82,35 @@ function Summary({ of }) {
 
 // The layer's channels now and at the first step, which is what a score is to be measured against.
 function Baseline({ of, numbers, by }) {
-  const first = numbers.steps[0], now = step.value, columns = now === first ? [now] : [first, now];
-  const row = (name, which, who) => html`<tr><th scope="row">${name}</th>${columns.map((at) => {
-    const found = numbers.summary(at, by.field), place = found[who];
-    return html`<td>${place != null && html`<span class="second"><abbr title="channel">ch</abbr> ${of.channels[place]}</span> `}<b>${format(found[which], by)}</b></td>`;
-  })}</tr>`;
+  const first = numbers.steps[0],
+    now = step.value,
+    columns = now === first ? [now] : [first, now];
+  const row = (name, which, who) =>
+    html`<tr><th scope="row">${name}</th>${columns.map((at) => {
+      const found = numbers.summary(at, by.field),
+        place = found[who];
+      return html`<td>${place != null && html`<span class="second"><abbr title="channel">ch</abbr> ${of.channels[place]}</span> `}<b>${format(found[which], by)}</b></td>`;
+    })}</tr>`;
   return html`<table class="baseline"><caption>${by.label}</caption><thead><tr><td></td>${columns.map((at) => html`<th scope="col">${stepName(of, at)}</th>`)}</tr></thead>
     <tbody>${row(by.score ? "best" : "highest", "highest", "best")}${row("median", "median")}${row("lowest", "lowest", "least")}</tbody></table>`;
 }
 
 function Tile({ of, at, size, now, onShown }) {
   const [ref, near] = useNear();
-  const channel = of.channels[at], numbers = numbersOf(of).value, by = measure(field.value ?? "std");
+  const channel = of.channels[at],
+    numbers = numbersOf(of).value,
+    by = measure(field.value ?? "std");
   const value = numbers?.get(now, at, by.field);
   const point = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const [height, width] = mapSize(of);
-    const cell = (from, across, count) => Math.min(Math.max(cellUnder(Math.floor(from * ratio.value), count, across * ratio.value), 0), count - 1);
-    pointed.value = { place: at, x: cell(event.clientX - box.left, box.width, width), y: cell(event.clientY - box.top, box.height, height) };
+    const cell = (from, across, count) =>
+      Math.min(Math.max(cellUnder(Math.floor(from * ratio.value), count, across * ratio.value), 0), count - 1);
+    pointed.value = {
+      place: at,
+      x: cell(event.clientX - box.left, box.width, width),
+      y: cell(event.clientY - box.top, box.height, height),
+    };
   };
   return html`<button ref=${ref} class="tile" aria-pressed=${state.channel.value === channel} title=${`channel ${channel}: ${by.label} ${format(value, by)}`}
     onClick=${() => open("channel", { channel, layer: of.layer })} onFocus=${() => (pointed.value = { place: at, x: null, y: null })}>
@@ -96,14 +123,17 @@ function Tile({ of, at, size, now, onShown }) {
 
 // The value of a pixel as the layer put it out: between the map's own low and high, in 255 steps.
 function Pointed({ of, now }) {
-  const numbers = numbersOf(of).value, { place: at, x, y } = pointed.value ?? {};
-  if (!numbers || at === undefined || at >= of.channels.length) return html`<div class="pointed"><p class="second">Point at a map for its values.</p></div>`;
+  const numbers = numbersOf(of).value,
+    { place: at, x, y } = pointed.value ?? {};
+  if (!numbers || at === undefined || at >= of.channels.length)
+    return html`<div class="pointed"><p class="second">Point at a map for its values.</p></div>`;
   const [low, high] = numbers.range("own", now.step, at);
   const picture = ready(of, now.step, Math.min(now.image, of.stored_images - 1));
   let value = null;
   if (picture && x !== null) {
     const [height, width] = mapSize(of);
-    const pixel = picture.pixels[(Math.floor(at / of.columns) * height + y) * picture.width + (at % of.columns) * width + x];
+    const pixel =
+      picture.pixels[(Math.floor(at / of.columns) * height + y) * picture.width + (at % of.columns) * width + x];
     value = low + (pixel / 255) * (high - low);
   }
   return html`<div class="pointed" aria-live="polite">
