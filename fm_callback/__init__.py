@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from fm_callback.capture.extractor import FeatureMapExtractor as FeatureMapExtractor
     from fm_callback.capture.layers import ConvLayer as ConvLayer
     from fm_callback.capture.layers import conv_layers as conv_layers
+    from fm_callback.read.log import open_log as open_log
 
 _HOMES = {
     "FeatureMapCallback": "callback",
     "FeatureMapExtractor": "capture.extractor",
     "ConvLayer": "capture.layers",
     "conv_layers": "capture.layers",
+    "open_log": "read.log",
 }
 
-__all__ = ["ConvLayer", "FeatureMapCallback", "FeatureMapExtractor", "conv_layers"]
+__all__ = ["ConvLayer", "FeatureMapCallback", "FeatureMapExtractor", "conv_layers", "open_log"]
 __version__ = "0.1.0"
 
 

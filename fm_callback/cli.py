@@ -1,11 +1,13 @@
 """The command line: what can be asked of a saved model and of logs without writing a program."""
 
 import argparse
+import json
 import math
 import os
 import re
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +18,12 @@ if TYPE_CHECKING:
     import keras
 
     from fm_callback.capture.layers import Choice
+    from fm_callback.read.run import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs `fm-callback`; returns 0, or 2 after a message that says what is wrong and what to do."""
-    parser = argparse.ArgumentParser(prog="fm-callback", description="Feature maps of Keras models.")
+    """Runs `fm-callback`; returns 0, 1 if a log is damaged, or 2 after a message that says what is wrong and what to do."""
+    parser = argparse.ArgumentParser(prog="fm-callback", description="Feature maps of Keras models, and logs of them.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     layers = commands.add_parser("layers", help="list the convolution layers of a saved model with their numbers")
@@ -47,15 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     render.add_argument("-o", "--output", default=".", help="the directory for the pictures (default: here)")
     render.set_defaults(run=_render)
 
+    ls = commands.add_parser("ls", help="list the runs of a log: steps, layers, size, when the newest step was written")
+    ls.add_argument("log_dir", help="a log directory")
+    ls.add_argument("--json", action="store_true", help="the same for programs")
+    ls.set_defaults(run=_ls)
+
+    check = commands.add_parser(
+        "check", help="verify every checksum of a log; returns 0 if all is sound, 1 if something is damaged"
+    )
+    check.add_argument("log_dir", help="a log directory")
+    check.set_defaults(run=_check)
+
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (OSError, ValueError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
         print(f"fm-callback: error: {reason}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _layers(options: argparse.Namespace) -> None:
@@ -90,6 +103,68 @@ def _render(options: argparse.Namespace) -> None:
         path = directory / (number + re.sub(r"[^\w.#~-]+", "_", plan.info.path) + ".png")
         path.write_bytes(png.encode(picture, grid.PALETTE))
         print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plan.size))}")
+
+
+def _ls(options: argparse.Namespace) -> None:
+    from fm_callback.read.log import open_log
+
+    log = open_log(options.log_dir)
+    if options.json:
+        print(json.dumps([_listed(run) for run in log.values()], indent=1))
+        return
+    rows = [("run", "steps", "layers", "size", "newest step")]
+    for run in log.values():
+        steps, size = run.steps, run.snapshot.size
+        written = datetime.fromtimestamp(run.wall_time()).isoformat(" ", "seconds")
+        spread = f"{len(steps)} ({steps[0]} to {steps[-1]})" if len(steps) > 1 else f"1 ({steps[0]})"
+        rows.append((_shown(run.display_name), spread, str(len(run.layers)), f"{size / 1e6:,.1f} MB", written))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in (rows[0], tuple("-" * width for width in widths), *rows[1:]):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for problem in (*log.problems, *(f"{run.display_name}: {each}" for run in log.values() for each in run.problems)):
+        print(_shown(problem))
+
+
+def _listed(run: "Run") -> dict[str, Any]:
+    return {
+        "run": run.name,
+        "name": run.display_name,
+        "steps": run.steps,
+        "step_unit": run.step_unit,
+        "layers": [layer.name for layer in run.layers],
+        "bytes": run.snapshot.size,
+        "wall_time": run.wall_time(),
+        "problems": run.problems,
+    }
+
+
+def _check(options: argparse.Namespace) -> int:
+    from fm_callback.read.log_file import LogFile
+    from fm_callback.read.walk import Walk
+
+    if not Path(options.log_dir).is_dir():
+        raise ValueError(f"no such log directory: {options.log_dir}")
+    found = Walk(options.log_dir)()
+    files = [
+        LogFile(os.path.join(directory, name)) for directory, names in sorted(found.items()) for name in sorted(names)
+    ]
+    if not files:
+        raise ValueError(f"{options.log_dir} holds no log of feature maps")
+    steps = damaged = 0
+    for file in files:
+        for damage in file.check():
+            damaged += 1
+            print(_shown(f"{file.path}: byte {damage.offset:,}: {damage.what}"))
+        steps += len(file.steps)
+        if file.rest and not file.tail:
+            print(_shown(f"{file.path}: {file.rest:,} bytes at the end are not a whole record: passed over"))
+    print(f"{len(files)} files, {steps} steps: " + (f"damaged places: {damaged}" if damaged else "all sound"))
+    return 1 if damaged else 0
+
+
+def _shown(text: str) -> str:
+    """A text from a log, fit for a terminal."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _load(path: str) -> "keras.Model":

@@ -74,8 +74,9 @@ NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 #: PNGs are kept for the first images of the probe only; numbers are taken over all of them.
 STORED_IMAGES = 4
 
-#: Readers take no head that is longer, and no picture of more pixels: a log may be hostile.
-MOST_HEAD, MOST_PIXELS = 2**24, 2**28
+#: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture of
+#: more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
+MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**24, 2**20, 10_000, 2**28, 48 * 2**20, 2**53
 
 _PREFIX = struct.Struct("<4sI4s")
 PREFIX = _PREFIX.size
@@ -147,17 +148,23 @@ class LayerFacts:
         return layer
 
     def _sound(self) -> bool:
+        lists = (self.shape, self.map, self.channels, self.fields, self.summaries)
+        texts = (self.name, self.path, self.kind, *self.fields, *self.summaries, *_given(self.activation))
         counts = (*self.shape, *self.map, *self.channels, self.rows, self.columns, *(self.kernel or ()))
         return (
-            _all(str, self.name, self.path, self.kind, *self.fields, *self.summaries, self.activation or "")
-            and _all(int, *counts, self.number or 0, self.slice or 0, *self.cells.values())
-            and all(0 <= count < 2**31 for count in counts)
+            _all(tuple, *lists, *_given(self.kernel))
+            and _all(str, *texts)
+            and _all(int, *counts, *_given(self.number), *_given(self.slice), *self.cells.values())
+            and isinstance(self.planar, bool)
+            and all(0 <= count < 2**31 for count in (*counts, *self.cells.values(), *_given(self.slice)))
+            and (self.number is None or 0 < self.number < 2**31)
             and len(self.map) == 2
             and len(self.shape) > 0
             and all((*self.shape, *self.map))
             and self.rows * self.columns >= len(self.channels) > 0
             and self.rows * self.columns * self.map[0] * self.map[1] <= MOST_PIXELS
-            and len(set(self.fields)) == len(self.fields)
+            and 4 * len(self.channels) * len(self.fields) <= MOST_BLOB
+            and all(len(set(names)) == len(names) for names in (self.channels, self.fields, self.summaries))
         )
 
     @property
@@ -188,7 +195,12 @@ class Label:
     def parse(cls, stored: Any) -> "Label":
         """Reads one label of a run record."""
         label = cls(**_known(cls, stored, "a label"))
-        if not (_all(str, label.name, label.colour or "") and re.fullmatch("(#[0-9a-fA-F]{6})?", label.colour or "")):
+        if not (
+            _all(str, label.name, *_given(label.colour))
+            and _all(int, *_given(label.value))
+            and _all(bool, label.foreground, label.ignored)
+            and (label.colour is None or re.fullmatch("#[0-9a-fA-F]{6}", label.colour))
+        ):
             raise DamagedError("a label is not what it must be")
         return label
 
@@ -217,7 +229,11 @@ class ProbeFacts:
     def parse(cls, stored: Any) -> "ProbeFacts":
         """Reads the probe of a run record."""
         probe = cls(**{key: _tuple(value) for key, value in _known(cls, stored, "the probe").items()})
-        sound = _all(int, probe.images, probe.stored) and _all(str, probe.digest, probe.scaling or "")
+        sound = (
+            _all(int, probe.images, probe.stored)
+            and _all(str, probe.digest, *_given(probe.scaling))
+            and _all(tuple, probe.pictures, probe.labels)
+        )
         if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= 10_000):
             raise DamagedError("what is stored of the probe is not what it must be")
         return probe
@@ -262,8 +278,15 @@ class RunFacts:
             DamagedError: if the run can't be read at all.
         """
         stored = _known(cls, head, "the run record")
-        if not (_all(int, stored["first_step"], stored.get("format", VERSION)) and isinstance(stored["layers"], list)):
+        numbers = stored["first_step"], stored.get("format", VERSION)
+        if not (
+            _all(int, *numbers)
+            and all(0 <= each < MOST_STEP for each in numbers)
+            and isinstance(stored["layers"], list)
+        ):
             raise DamagedError("the run record is not what it must be")
+        if len(stored["layers"]) > MOST_LAYERS:
+            raise DamagedError("the run record holds more layers than any model has")
         newer = stored.get("format", VERSION) > VERSION
         names: list[str] = []
         layers: list[LayerFacts | Problem] = []
@@ -274,7 +297,7 @@ class RunFacts:
                 path = layer.get("path") if isinstance(layer, dict) else None
                 reason = "a newer format that this version can't show" if newer else str(error)
                 facts = Problem(path if isinstance(path, str) else f"layer {count + 1}", reason)
-            names.append(facts.name)
+            names.append(well_formed(facts.name))
             layers.append(facts)
         for position, name in enumerate(unique(names)):
             layers[position] = dataclasses.replace(layers[position], name=name)
@@ -418,8 +441,10 @@ def from_json(content: bytes) -> Any:
     """Reads JSON.
 
     Raises:
-        DamagedError: if it is none.
+        DamagedError: if it is none, or would fill the memory with empty lists.
     """
+    if content.count(b"{") + content.count(b"[") > MOST_OBJECTS:
+        raise DamagedError("a record's JSON is of more objects than any log has")
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -516,16 +541,22 @@ def display_name(run: str) -> str:
     return "/".join(before) + (f" ({number})" if number > 1 else "")
 
 
+def well_formed(text: str) -> str:
+    """The text without halves of characters, which can't be sent anywhere: JSON and names of files can hold them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def unique(names: Iterable[str]) -> list[str]:
     """The names in order, repeats marked with `~2`, `~3`, ..."""
-    taken: set[str] = set()
+    taken: dict[str, int] = {}  # how often each name was there
     result = []
     for name in names:
-        candidate, count = name, 1
-        while candidate in taken:
-            count += 1
-            candidate = f"{name}~{count}"
-        taken.add(candidate)
+        candidate, count = name, taken.get(name, 0) + 1
+        if count > 1:
+            while (candidate := f"{name}~{count}") in taken:
+                count += 1
+        taken[name] = count
+        taken.setdefault(candidate, 1)
         result.append(candidate)
     return result
 
@@ -549,6 +580,10 @@ def _measures(stored: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(stored, dict):
         return {}
     return {name: facts for name, facts in stored.items() if isinstance(facts, dict)}
+
+
+def _given(value: Any) -> tuple[Any, ...]:
+    return () if value is None else (value,)
 
 
 def _tuple(value: Any) -> Any:

@@ -25,5 +25,9 @@ def length_of(frame: bytes) -> int | None:
 
 def checksum(*pieces: bytes | memoryview) -> bytes:
     """CRC-32C of data in pieces, rotated and offset as TFRecord asks, so that a checksum of checksums is no special case."""
-    crc = reduce(google_crc32c.extend, pieces, 0)
+    return masked(reduce(google_crc32c.extend, pieces, 0))
+
+
+def masked(crc: int) -> bytes:
+    """CRC-32C as TFRecord stores it."""
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,0 +1,103 @@
+"""Which directories below a log directory hold logs of feature maps.
+
+No link is followed: what it leads to inside the log directory is found where it is, and what is outside is nobody's business here.
+"""
+
+import os
+import stat
+import time
+from typing import NamedTuple
+
+from fm_callback.format2 import SUFFIX
+
+#: A directory that was changed so few seconds before it was listed is listed again: its time of change is not finer than that
+#: on every file system.
+_FRESH = 3.0
+
+
+class Listing(NamedTuple):
+    """What a directory holds.
+
+    Attributes:
+        changed: When it was changed, in nanoseconds.
+        trusted: Whether that time tells that nothing was changed since.
+        directories: Names of the directories in it.
+        logs: Names of the logs in it.
+        links: Names of the links in it to a directory or a log.
+    """
+
+    changed: int
+    trusted: bool
+    directories: tuple[str, ...]
+    logs: tuple[str, ...]
+    links: tuple[str, ...]
+
+
+class Walk:
+    """Walks below a directory, again and again; lists only the directories that were changed.
+
+    Attributes:
+        top: The real path of the directory.
+        outside: Paths, relative to it, of links that lead out of it.
+    """
+
+    def __init__(self, top: str | os.PathLike[str]) -> None:
+        self.top = os.path.realpath(top)
+        self.outside: tuple[str, ...] = ()
+        self._known: dict[str, Listing] = {}
+
+    def __call__(self) -> dict[str, tuple[str, ...]]:
+        """The names of the logs, by the path of their directory."""
+        known: dict[str, Listing] = {}
+        outside: list[str] = []
+        waiting = [self.top]
+        while waiting:
+            path = waiting.pop()
+            try:
+                listing = known[path] = self._listing(path)
+            except OSError:  # gone, or not for us to read
+                continue
+            waiting += [os.path.join(path, name) for name in listing.directories]
+            outside += [link for name in listing.links if self._is_outside(link := os.path.join(path, name))]
+        self._known = known
+        self.outside = tuple(sorted(os.path.relpath(link, self.top) for link in outside))
+        return {path: listing.logs for path, listing in known.items() if listing.logs}
+
+    def _listing(self, path: str) -> Listing:
+        status = os.stat(path, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(path)
+        before = self._known.get(path)
+        if before and before.trusted and before.changed == status.st_mtime_ns:
+            return before
+        trusted = time.time() - status.st_mtime > _FRESH
+        return Listing(status.st_mtime_ns, trusted, *_entries(path))
+
+    def _is_outside(self, link: str) -> bool:
+        target = os.path.realpath(link)
+        inside = target == self.top or target.startswith(os.path.join(self.top, ""))
+        return not inside and (os.path.isdir(target) or link.endswith(SUFFIX))
+
+
+def logs_in(directory: str) -> tuple[str, ...]:
+    """Names of the logs in a directory; none if it can't be read."""
+    try:
+        return _entries(directory)[1]
+    except OSError:
+        return ()
+
+
+def _entries(path: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    directories, logs, links = [], [], []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            try:
+                if entry.is_symlink():
+                    links.append(entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    directories.append(entry.name)
+                elif entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
+                    logs.append(entry.name)
+            except OSError:
+                continue
+    return tuple(directories), tuple(logs), tuple(links)
