@@ -26,11 +26,11 @@ lint: $(VENV)/dev lint-page
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The page needs no build and no node; who has node checks its formatting.
+# The page needs no build and no node; who has node checks its formatting and types.
 lint-page:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.package-lock.json \
-		&& node_modules/.bin/biome format; \
-	else echo "npm is not installed: the page's formatting is not checked"; fi
+		&& node_modules/.bin/biome format && node_modules/.bin/tsc --project .; \
+	else echo "npm is not installed: the page's formatting and types are not checked"; fi
 
 node_modules/.package-lock.json: package.json
 	npm install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error

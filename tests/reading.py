@@ -158,7 +158,7 @@ def tensorboard(logdir: Path, fast: bool, *options: str) -> Iterator[Board]:
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads fills up and stops the server
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         try:
-            board.wait_for("/data/runs", bool)
+            board.wait_for("/data/environment", bool)
             yield board
         finally:
             process.terminate()

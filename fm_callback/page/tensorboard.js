@@ -1,6 +1,6 @@
 // @ts-check
-// The door from TensorBoard, which imports this module into an empty frame and calls render(). All that the page knows of TensorBoard is
-// in this file: its address bar, its dark mode, its reload button, its words.
+// The door from TensorBoard, which imports this module into an empty frame and calls render(). All that the page knows
+// of TensorBoard is in this file: its address bar, its dark mode, its reload button, its words.
 
 /** @typedef {import("./data/types.js").Host} Host */
 
@@ -55,6 +55,8 @@ function host() {
     onReload(listener) {
       if (outer !== window) hear(outer, listener);
     },
+    // Of a link in its frame Firefox takes a file for a frame, and TensorBoard's policy forbids it.
+    document: outer.document,
     advice: {
       silent: "TensorBoard does not answer. Is it still running? Start it again: this page waits for it.",
       refused: (answer) => `TensorBoard answered “${answer}”. Its terminal may say more.`,

@@ -18,8 +18,8 @@ const CHANNELS = /** @type {Record<number, number>} */ ({ 0: 1, 2: 3, 3: 1, 4: 2
  * Decodes a picture of 8 bits a channel that is not interlaced.
  *
  * @param {Uint8Array} png
- * @param {(head: {width: number, height: number, channels: number}) => boolean} expected whether a picture of this size may be here;
- *   asked before anything is unpacked, because a small file can claim to be a large picture
+ * @param {(head: {width: number, height: number, channels: number}) => boolean} expected whether a picture of this
+ *   size may be here; asked before anything is unpacked, because a small file can claim to be a large picture
  * @returns {Promise<Decoded>}
  */
 export async function decode(png, expected) {
@@ -35,8 +35,8 @@ function read(png) {
   if (SIGNATURE.some((byte, index) => png[index] !== byte)) throw new Error("no PNG");
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   const parts = [];
-  let head = null,
-    /** @type {Uint8Array | null} */ palette = null;
+  let head = /** @type {ReturnType<typeof readHead> | null} */ (null);
+  let palette = /** @type {Uint8Array | null} */ (null);
   for (let from = SIGNATURE.length; from + 8 <= png.length; ) {
     const length = view.getUint32(from);
     const kind = String.fromCharCode(...png.subarray(from + 4, from + 8));

@@ -1,5 +1,6 @@
 // @ts-check
-// Where the page's own files are: beside this one, unless the door says otherwise. A page in one file carries them itself.
+// Where the page's own files are: beside this one, unless the door says otherwise. A page in one file carries them
+// itself.
 
 let locate = (/** @type {string} */ path) => new URL(`../${path}`, import.meta.url).href;
 

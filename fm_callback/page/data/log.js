@@ -1,5 +1,6 @@
 // @ts-check
-// What the log holds: runs, layers in model order, steps. It is asked for again and again, and answered when there is news.
+// What the log holds: runs, layers in model order, steps. It is asked for again and again, and answered when there is
+// news.
 
 import { signal } from "../vendor/signals.js";
 import { answer } from "./source.js";
@@ -71,7 +72,9 @@ function readRuns({ layouts, runs }) {
 function readRun({ run: id, step_unit: unit, steps: parts, ...facts }, layout) {
   const versions = new Map();
   for (const { v, steps } of parts) for (const step of steps) versions.set(step, v);
-  const run = /** @type {Run} */ ({ ...facts, id, age, unit, versions, steps: [...versions.keys()] });
+  const run = /** @type {Run} */ (
+    /** @type {unknown} */ ({ ...facts, id, age, unit, versions, steps: [...versions.keys()] })
+  );
   run.layers = layout.map(({ layer: name, ...layer }) => ({ ...layer, name, path: layer.path ?? name, run }));
   run.drawable = run.layers.filter((layer) => !layer.problem);
   return run;

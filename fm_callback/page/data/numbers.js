@@ -1,5 +1,6 @@
 // @ts-check
-// The numbers of one layer at all steps, and what follows from them: status of a channel, ranges, best and median over channels.
+// The numbers of one layer at all steps, and what follows from them: status of a channel, ranges, best and median over
+// channels.
 
 /** @typedef {import("./types.js").Range} Range */
 
@@ -75,8 +76,8 @@ export class Numbers {
   }
 
   /**
-   * After the definitions of dead and flat units: up to 1e-9 of the layer's largest magnitude counts as zero. One that has values that
-   * are not finite is neither: the others do not say so.
+   * After the definitions of dead and flat units: up to 1e-9 of the layer's largest magnitude counts as zero. One that
+   * has values that are not finite is neither: the others do not say so.
    *
    * @param {number} step
    */
@@ -96,7 +97,8 @@ export class Numbers {
   }
 
   /**
-   * Lowest and highest value of one channel at one step, of a channel over its steps, or of the layer over all its channels and steps.
+   * Lowest and highest value of one channel at one step, of a channel over its steps, or of the layer over all its
+   * channels and steps.
    *
    * @param {string} scale "own", "channel" or "layer"
    * @param {number} [step]

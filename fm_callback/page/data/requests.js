@@ -1,5 +1,6 @@
 // @ts-check
-// A queue of pictures that are wanted: several requests in flight, what is on the screen first, decoded once, kept while there is room.
+// A queue of pictures that are wanted: several requests in flight, what is on the screen first, decoded once, kept
+// while there is room.
 
 import { Shelf } from "./shelf.js";
 
@@ -243,8 +244,9 @@ export class Requests {
 }
 
 /**
- * What goes into one request: the first wish's layer at the steps that are wanted of it, and further layers of which the same steps are
- * wanted. So a page fills from its top, a film comes as one layer, and a new step of many layers as one bundle.
+ * What goes into one request: the first wish's layer at the steps that are wanted of it, and further layers of which
+ * the same steps are wanted. So a page fills from its top, a film comes as one layer, and a new step of many layers as
+ * one bundle.
  *
  * @param {Wish} first
  * @param {Wish[]} waiting

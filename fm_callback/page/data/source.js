@@ -1,5 +1,6 @@
 // @ts-check
-// Where data come from: whom to ask, and what to say when nobody answers, is given by the door that the page came through.
+// Where data come from: whom to ask, and what to say when nobody answers, is given by the door that the page came
+// through.
 
 /** @type {import("./types.js").Ask} */
 let ask;

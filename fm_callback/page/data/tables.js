@@ -8,7 +8,11 @@ import { frames } from "./source.js";
 
 /** @typedef {import("./types.js").Run} Run */
 /** @typedef {import("./types.js").Layer} Layer */
-/** @typedef {{steps: number[], layers: Map<string, Map<string, number[]>>}} Summaries by layer and name, in the order of the steps */
+/**
+ * @typedef {object} Summaries
+ * @property {number[]} steps
+ * @property {Map<string, Map<string, number[]>>} layers by layer and name, in the order of the steps
+ */
 
 /**
  * @template T

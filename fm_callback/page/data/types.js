@@ -8,7 +8,13 @@
  * Host: what is around the page.
  */
 
-/** @typedef {(route: string, parameters: [string, string | number][], headers: Record<string, string>) => Promise<Response>} Ask */
+/**
+ * @callback Ask
+ * @param {string} route
+ * @param {[string, string | number][]} parameters
+ * @param {Record<string, string>} headers
+ * @returns {Promise<Response>}
+ */
 
 /**
  * @typedef {object} Advice What is said where the page can't go on by itself.
@@ -26,6 +32,7 @@
  * @property {() => boolean} dark
  * @property {(listener: () => void) => void} onDark dark() may have changed
  * @property {(listener: () => void) => void} onReload the data are to be asked for now
+ * @property {Document} document whose links may download
  * @property {Advice} advice
  */
 
@@ -36,7 +43,7 @@
 /**
  * @typedef {object} RunsAnswer
  * @property {number} format the newest format that the server can read
- * @property {Record<string, Words>} measures
+ * @property {Record<string, Partial<Words>>} measures as far as anybody described them
  * @property {LayerAnswer[][]} layouts
  * @property {RunAnswer[]} runs
  * @property {string[]} problems
@@ -114,7 +121,7 @@
  * @typedef {object} Log
  * @property {"loading" | "ready" | "failed"} status
  * @property {number} format
- * @property {Record<string, Words>} measures
+ * @property {Record<string, Partial<Words>>} measures as far as anybody described them
  * @property {Run[]} runs
  * @property {string[]} problems
  * @property {string | null} error

@@ -1,5 +1,6 @@
 // @ts-check
-// From a decoded picture to pixels on the screen: tiles in rows, colours, marks on what is no signal, the object's outline.
+// From a decoded picture to pixels on the screen: tiles in rows, colours, marks on what is no signal, the object's
+// outline.
 
 import { DEAD, FLAT, LIVE, NONFINITE } from "../data/numbers.js";
 import { ink, inks } from "./inks.js";

@@ -15,7 +15,8 @@ export function tileSize({ map: [height, width] }, most) {
 }
 
 /**
- * In how many columns maps stand, so that all are about `aspect` times as wide as high, without holes where that is possible.
+ * In how many columns maps stand, so that all are about `aspect` times as wide as high, without holes where that is
+ * possible.
  *
  * @param {Layer} layer
  * @param {number} count
@@ -28,7 +29,8 @@ export function columnsFor({ map: [height, width] }, count, aspect) {
   );
   const off = (/** @type {number} */ columns) => Math.abs(Math.log(columns / ideal));
   if (!even.length) return Math.min(count, Math.ceil(ideal));
-  return even.reduce((best, columns) => (off(columns) < off(best) + 1e-9 ? columns : best)); // of two as near, the flatter
+  // Of two as near, the flatter.
+  return even.reduce((best, columns) => (off(columns) < off(best) + 1e-9 ? columns : best));
 }
 
 /**

@@ -7,16 +7,15 @@ import { pixelOf } from "./scale.js";
 export const ink = (/** @type {string} */ name) =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-let /** @type {{theme?: string, paper: number, hatch: number, faint: number, alarm: number, outline: number} | null} */ known =
-    null;
+/** @type {{theme?: string, paper: number, hatch: number, faint: number, alarm: number, outline: number} | null} */
+let known = null;
 
 // Those that maps are drawn with, as pixels.
 export function inks() {
   const { theme } = document.documentElement.dataset;
-  if (known?.theme !== theme || !known) {
-    const [paper, hatch, faint, alarm, outline] = ["--paper", "--hatch", "--hatch-paper", "--alarm", "--outline"].map(
-      (name) => pixelOf(ink(name)),
-    );
+  if (!known || known.theme !== theme) {
+    const names = ["--paper", "--hatch", "--hatch-paper", "--alarm", "--outline"];
+    const [paper, hatch, faint, alarm, outline] = names.map((name) => pixelOf(ink(name)));
     known = { theme, paper, hatch, faint, alarm, outline };
   }
   return known;

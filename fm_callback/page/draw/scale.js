@@ -1,6 +1,6 @@
 // @ts-check
-// From stored pixels to colours. A pixel says where between its own map's low and high a value lies; which values are dark and which
-// bright is decided here, so that changing the scale needs nothing from the server.
+// From stored pixels to colours. A pixel says where between its own map's low and high a value lies; which values are
+// dark and which bright is decided here, so that changing the scale needs nothing from the server.
 
 import { valueOf } from "./values.js";
 
@@ -65,7 +65,8 @@ export function pixelOf(colour) {
 }
 
 /**
- * What a colour bar shows from end to end: the range itself, or, for the diverging map, the same on either side of zero.
+ * What a colour bar shows from end to end: the range itself, or, for the diverging map, the same on either side of
+ * zero.
  *
  * @param {string} colour
  * @param {Range} range

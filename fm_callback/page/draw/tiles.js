@@ -1,5 +1,6 @@
 // @ts-check
-// The maps of a picture brought to a size, one after the other: averaged down, or repeated up. Averages are taken of values, not colours.
+// The maps of a picture brought to a size, one after the other: averaged down, or repeated up. Averages are taken of
+// values, not colours.
 
 import { Shelf } from "../data/shelf.js";
 import { cornerOf } from "./values.js";

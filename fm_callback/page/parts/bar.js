@@ -61,8 +61,8 @@ function Settings() {
   return html`<div class=${unfolded.value ? "settings unfolded" : "settings"}>
     <${Choice} label="scale" value=${scale.value} options=${scales.value} title=${SCALE_TITLE}
       onPick=${(value) => (state.scale.value = value)} />
-    <${Choice} quiet label="colour" value=${state.colour.value} options=${Object.entries(COLOURS)} title="Colour map (c)"
-      onPick=${(value) => (state.colour.value = value)} />
+    <${Choice} quiet label="colour" value=${state.colour.value} options=${Object.entries(COLOURS)}
+      title="Colour map (c)" onPick=${(value) => (state.colour.value = value)} />
     <${Choice} quiet label="measure" value=${field} options=${fields.value.map((each) => [each, measureOf(each).label])}
       title=${`The number beside each picture: ${says ?? label}`} onPick=${(value) => (state.measure.value = value)} />
   </div>`;

@@ -26,8 +26,8 @@ export function Context() {
     <${Images} />
     ${
       run.value.probe.labels > 0 &&
-      html`<${Toggle} label="mask outline" value=${state.outline.value} title="The true mask's outline over each map (o)"
-        onPick=${(value) => (state.outline.value = value)} />`
+      html`<${Toggle} label="mask outline" value=${state.outline.value}
+        title="The true mask's outline over each map (o)" onPick=${(value) => (state.outline.value = value)} />`
     }
     <span class="legend">
       <${Meaning} />
@@ -81,7 +81,8 @@ function Meaning() {
     : signed
       ? [`${whose} −max`, "max"]
       : [`${whose} low`, "high"];
-  return html`<${ColourBar} colour=${colour} low=${low} high=${high} title=${`${COLOURS[colour]}: from ${low} to ${high}`} />`;
+  const title = `${COLOURS[colour]}: from ${low} to ${high}`;
+  return html`<${ColourBar} colour=${colour} low=${low} high=${high} title=${title} />`;
 }
 
 function commonRange() {

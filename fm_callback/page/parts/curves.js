@@ -9,9 +9,9 @@ import { html, useEffect, useRef } from "./ui.js";
 let /** @type {Promise<any> | null} */ library = null;
 
 /*
- * x: numbers; lines: [{label, values, ink, dash, width}]; here: where the accent line stands, and whose values are told while the
- * pointer is elsewhere; without it, `hint` is told. onPick(index) when clicked.
- * unit: what x counts; names: x value => text; format: y value => text; range: [low, high] of y where it is fixed.
+ * x: numbers; lines: [{label, values, ink, dash, width}]; here: where the accent line stands, and whose values are told
+ * while the pointer is elsewhere; without it, `hint` is told. onPick(index) when clicked. unit: what x counts; names: x
+ * value => text; format: y value => text; range: [low, high] of y where it is fixed.
  */
 export function Curves({
   title,

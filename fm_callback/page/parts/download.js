@@ -1,5 +1,7 @@
 // @ts-check
 
+import { host } from "../state/host.js";
+
 /**
  * Hands a file to whom looks at the page.
  *
@@ -7,7 +9,7 @@
  * @param {string} name
  */
 export function download(blob, name) {
-  const link = document.createElement("a");
+  const link = host.document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name.replace(/[^\w.#-]+/g, "_");
   link.click();

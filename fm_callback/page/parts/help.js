@@ -29,8 +29,9 @@ export function Keyboard() {
     </table>
     <h2>How to read the maps</h2>
     <p>
-      Each tile is one channel of a layer's output for one probe image. With the scale “each map”, black is a map's own
-      lowest value and white its highest, over all stored images of that step. A shared scale makes brightness comparable.
+      Each tile is one channel of a layer's output for one probe image. With the scale “each map”, black is a map's
+      own lowest value and white its highest, over all stored images of that step. A shared scale makes brightness
+      comparable.
     </p>
     <p>
       The best channel of many scores above chance even before training, the more so on small maps: look at the median

@@ -1,5 +1,6 @@
 // @ts-check
-// Maps on the screen: a canvas that shows some channels of a layer at a step, and keeps what it shows until the next picture is there.
+// Maps on the screen: a canvas that shows some channels of a layer at a step, and keeps what it shows until the next
+// picture is there.
 
 import { stepName } from "../data/log.js";
 import { prefetch, want } from "../data/pictures.js";
@@ -48,9 +49,8 @@ export function outlined(layer, image) {
 }
 
 /*
- * when: a step, or a function of signals that gives one. onShown({layer, step, image, places}): this is now on the screen, or what is
- * wrong with it.
- * label: what a screen reader says of it, "" where words beside it say it all.
+ * when: a step, or a function of signals that gives one. onShown({layer, step, image, places}): this is now on the
+ * screen, or what is wrong with it. label: what a screen reader says of it, "" where words beside it say it all.
  */
 export function Maps({ layer, when, places, columns = 1, width, height, gap = 0, label, onShown }) {
   const canvas = useRef(null);
@@ -71,7 +71,7 @@ export function Maps({ layer, when, places, columns = 1, width, height, gap = 0,
       trouble.value = wrong;
       onShown?.({ layer, step, image: shownImage, places });
     };
-    if (step === null || !layer.run.versions.has(step)) return say("not logged at this step");
+    if (!layer.run.versions.has(step)) return say("not logged at this step");
     let gone = false;
     const stored = Math.min(shownImage, Math.max(layer.run.probe.stored, 1) - 1);
     const withdraw = want(layer, step, stored, async (picture) => {
@@ -116,7 +116,8 @@ export function Maps({ layer, when, places, columns = 1, width, height, gap = 0,
 }
 
 /**
- * What Maps of a layer have on the screen, and their onShown; null before the first. What is told of a picture is told of this.
+ * What Maps of a layer have on the screen, and their onShown; null before the first. What is told of a picture is told
+ * of this.
  *
  * @param {Layer} layer
  */

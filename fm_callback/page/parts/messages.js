@@ -22,7 +22,8 @@ export function Notices() {
   if (error) notices.unshift(html`${error} <button class="link" onClick=${refresh}>Try again</button>`);
   if (run.value.format > format) {
     notices.push(
-      `This run was written by a newer version of fm_callback (format ${run.value.format}; this page knows ${format}). ` +
+      `This run was written by a newer version of fm_callback (format ${run.value.format}; ` +
+        `this page knows ${format}). ` +
         `What is shown may be incomplete: upgrade fm-callback ${host.advice.upgrade}.`,
     );
   }

@@ -10,7 +10,8 @@ import { run } from "../state/state.js";
 import { html, useEffect, useRef } from "./ui.js";
 
 /*
- * kind: "input" or "labels"; outlined: with the object's outline on it; label: what a screen reader says of it, if anything.
+ * kind: "input" or "labels"; outlined: with the object's outline on it; label: what a screen reader says of it, if
+ * anything.
  */
 export function ProbePicture({ kind, image, outlined = false, label }) {
   const canvas = useRef(null);

@@ -23,14 +23,14 @@ export function Save() {
       await work();
       told.value = null;
     } catch (error) {
-      told.value = `Not saved: ${error.message}`;
+      told.value = `Not saved: ${/** @type {Error} */ (error).message}`;
     }
   };
   const close = (event) => {
     if (event.key === "Escape") menu.current.open = false;
   };
   const all = () => saveFilm(shown, [...shown.channels.keys()], tell);
-  const one = () => saveFilm(shown, [channel], tell);
+  const one = () => saveFilm(shown, [Number(channel)], tell);
   return html`<details ref=${menu} class="menu" onKeyDown=${close}>
     <summary>Save</summary>
     <div>

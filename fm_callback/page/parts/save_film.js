@@ -1,5 +1,6 @@
 // @ts-check
-// Saves a layer's or channel's film as a GIF with the step written in it. The maps do not pass through a canvas, only the words do.
+// Saves a layer's or channel's film as a GIF with the step written in it. The maps do not pass through a canvas, only
+// the words do.
 
 import { load } from "../data/files.js";
 import { stepName } from "../data/log.js";

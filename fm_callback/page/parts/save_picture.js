@@ -37,8 +37,8 @@ function still(element) {
 const FOOT = 16;
 
 /**
- * What of the view is seen in the window, in pixels of the view: from the first block that is seen in part to the last. What is marked
- * `data-whole` is saved whole or not at all; `data-head` stays on top while the view scrolls.
+ * What of the view is seen in the window, in pixels of the view: from the first block that is seen in part to the last.
+ * What is marked `data-whole` is saved whole or not at all; `data-head` stays on top while the view scrolls.
  *
  * @param {HTMLElement} view
  */
@@ -99,8 +99,9 @@ async function drawn(body, width, height) {
   const xml = new XMLSerializer();
   const style = xml.serializeToString(document.createTextNode(rules.join("\n")));
   const { theme } = document.documentElement.dataset;
+  const content = `<style xmlns="http://www.w3.org/1999/xhtml">${style}</style>${xml.serializeToString(body)}`;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" data-theme="${theme}">
-<foreignObject width="100%" height="100%"><style xmlns="http://www.w3.org/1999/xhtml">${style}</style>${xml.serializeToString(body)}</foreignObject></svg>`;
+<foreignObject width="100%" height="100%">${content}</foreignObject></svg>`;
   const picture = new Image();
   picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await picture.decode();

@@ -19,7 +19,9 @@ export function Choice({ label, value, options, onPick, quiet = false, hideLabel
   return html`<label class=${quiet ? "choice quiet" : "choice"} title=${title}>
     <span class=${hideLabel ? "unseen" : "label"}>${label}</span>
     <select value=${value} onChange=${pick}>
-      ${options.map(([key, text]) => html`<option value=${key} selected=${String(key) === String(value)}>${text}</option>`)}
+      ${options.map(
+        ([key, text]) => html`<option value=${key} selected=${String(key) === String(value)}>${text}</option>`,
+      )}
     </select>
   </label>`;
 }
@@ -40,7 +42,9 @@ export function Segments({ label, value, options, onPick }) {
 
 export function Toggle({ label, value, onPick, title }) {
   const pick = (event) => onPick(event.currentTarget.checked);
-  return html`<label class="toggle" title=${title}><input type="checkbox" checked=${value} onChange=${pick} />${label}</label>`;
+  return html`<label class="toggle" title=${title}>
+    <input type="checkbox" checked=${value} onChange=${pick} />${label}
+  </label>`;
 }
 
 // What colours mean from end to end.
@@ -113,7 +117,8 @@ export function BestOf({ layer, numbers, step, measure }) {
 // The highest of a layer at each step over its median, as a short line.
 export function Trend({ numbers, field, step, ...size }) {
   const line = (which) => numbers.steps.map((each) => numbers.summary(each, field)[which]);
-  return html`<${Sparkline} ...${size} values=${line("highest")} faint=${line("median")} here=${() => numbers.index.get(step.value)} />`;
+  const here = () => numbers.index.get(step.value);
+  return html`<${Sparkline} ...${size} values=${line("highest")} faint=${line("median")} here=${here} />`;
 }
 
 // A short line of values over steps with a dot where we are: here() gives the index.
@@ -150,7 +155,11 @@ export function Meter({ value, measure: { kind, chance } }) {
   return html`<span class="meter" aria-hidden="true">${bar}</span>`;
 }
 
-// The width of an element in whole pixels, and its ref.
+/**
+ * The width of an element in whole pixels, and its ref.
+ *
+ * @returns {[{current: any}, number]}
+ */
 export function useWidth(fallback = 900) {
   const ref = useRef(null);
   const [width, setWidth] = useState(fallback);
@@ -163,7 +172,11 @@ export function useWidth(fallback = 900) {
   return [ref, width];
 }
 
-// Whether an element is on the screen or close to it; `guess` holds until that is known.
+/**
+ * Whether an element is on the screen or close to it; `guess` holds until that is known.
+ *
+ * @returns {[{current: any}, boolean]}
+ */
 export function useNear(guess = false, margin = "400px") {
   const ref = useRef(null);
   const [near, setNear] = useState(guess);

@@ -105,7 +105,9 @@ export const scales = computed(() => Object.entries(SCALES).filter(([key]) => ke
 
 // What is chosen for two sides alone is "own" elsewhere.
 export const scale = computed(() =>
-  scales.value.some(([key]) => key === state.scale.value) ? /** @type {keyof SCALES} */ (state.scale.value) : "own",
+  scales.value.some(([key]) => key === state.scale.value)
+    ? /** @type {keyof typeof SCALES} */ (state.scale.value)
+    : "own",
 );
 
 // There is one wherever a view is drawn.
@@ -123,7 +125,7 @@ export const layer = computed(() => {
 
 export const steps = computed(() => run.value?.steps ?? []);
 
-export const step = computed(() => /** @type {number} */ (nearest(steps.value, state.step.value)));
+export const step = computed(() => nearest(steps.value, state.step.value));
 
 // Whether the run still grows: its newest step is hardly older than a step takes.
 export const live = computed(() => {
@@ -132,15 +134,14 @@ export const live = computed(() => {
 });
 
 /**
- * The step of a run that stands for another's: the same, or else the last before it.
+ * The step of a run that stands for another's: the same, or else the last before it; the newest for null.
  *
  * @param {number[]} steps
  * @param {number | null} wanted
+ * @returns {number}
  */
 export function nearest(steps, wanted) {
-  if (!steps.length) return null;
-  if (wanted === null) return steps[steps.length - 1];
-  return steps.findLast((each) => each <= wanted) ?? steps[0];
+  return (wanted === null ? steps.at(-1) : steps.findLast((each) => each <= wanted)) ?? steps[0];
 }
 
 /** @param {number} index */

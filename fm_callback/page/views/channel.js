@@ -26,6 +26,7 @@ export function Channel() {
   const numbers = numbersOf(chosen).value;
   const filmedPlace = filmed(chosen);
   const size = tileSize(chosen, 232);
+  const small = tileSize(chosen, 84);
   const film = { layer: chosen, place: filmedPlace, numbers };
   const label = `channel ${chosen.channels[filmedPlace]}, ${stepName(chosen.run, now)}`;
   return html`<div class="channel-view">
@@ -38,7 +39,7 @@ export function Channel() {
       <${Inputs} width=${size.width} />
     </section>
     <section class="strip" aria-label="film strip">
-      ${chosen.run.steps.map((each) => html`<${Frame} key=${each} ...${film} step=${each} size=${tileSize(chosen, 84)} />`)}
+      ${chosen.run.steps.map((each) => html`<${Frame} key=${each} ...${film} step=${each} size=${small} />`)}
     </section>
     <section class="charts" aria-label="numbers of the channel">
       ${
@@ -100,7 +101,8 @@ function Frame({ layer, place, numbers, step: each, size }) {
 
 const VALUES = ["high", "mean", "low"];
 
-// Which numbers stand together: the values, the scores, and each other number on its own, where there is something to see.
+// Which numbers stand together: the values, the scores, and each other number on its own, where there is something to
+// see.
 function charts(numbers) {
   const scores = numbers.fields.filter((field) => measureOf(field).kind === "score");
   const others = numbers.fields.filter((field) => ![...scores, ...VALUES, "mean_abs"].includes(field));

@@ -1,5 +1,6 @@
 // @ts-check
-// Two cells side by side, any two of (run, layer, step): linked zoom, a swipe handle, the signed difference; and the same cell of all runs.
+// Two cells side by side, any two of (run, layer, step): linked zoom, a swipe handle, the signed difference; and the
+// same cell of all runs.
 
 import { labelOf, log, stepName } from "../data/log.js";
 import { format } from "../data/measures.js";
@@ -19,13 +20,14 @@ import { bestOf, image, layer, measure, nearest, place, placesOf, run, state, st
 
 /** @typedef {{layer: import("../data/types.js").Layer, step: number}} Cell */
 
-// The page's own run, layer and step are on the right; on the left is what they are compared with: at first, the untrained network.
+// The page's own run, layer and step are on the right; on the left is what they are compared with: at first, the
+// untrained network.
 const left = computed(() => {
   const from = log.value.runs.find(({ id }) => id === state.withRun.value) ?? run.value;
   const named = (/** @type {string} */ name) => from.drawable.find((each) => each.name === name);
   const same = named(state.withLayer.value ?? layer.value.name) ?? named(layer.value.name) ?? from.drawable[0];
   const when = state.withStep.value === null ? from.steps[0] : nearest(from.steps, state.withStep.value);
-  return { run: from, layer: same, step: /** @type {number} */ (when) };
+  return { run: from, layer: same, step: when };
 });
 
 const right = computed(() => ({ run: run.value, layer: layer.value, step: step.value }));
@@ -259,8 +261,8 @@ function Readout({ one, two }) {
       : NaN;
   });
   return html`<span class="readout">
-    channel ${cell.channel} at (${cell.x}, ${cell.y}): left <b>${format(a)}</b>, right <b>${format(b)}</b>, right − left${" "}
-    <b>${format(b - a)}</b>
+    channel ${cell.channel} at (${cell.x}, ${cell.y}): left <b>${format(a)}</b>, right <b>${format(b)}</b>,${" "}
+    right − left <b>${format(b - a)}</b>
   </span>`;
 }
 
@@ -275,7 +277,10 @@ function Runs() {
     state.hidden.value = next.length ? next : null;
   };
   return html`<section class="runs">
-    <h2>${path} in all runs <span class="second">at ${stepName(run.value, step.value)}, or the last step before it</span></h2>
+    <h2>
+      ${path} in all runs${" "}
+      <span class="second">at ${stepName(run.value, step.value)}, or the last step before it</span>
+    </h2>
     <div class="run-choice" role="group" aria-label="runs shown">
       ${layers.map(
         (each) =>

@@ -1,5 +1,6 @@
 // @ts-check
-// One step, all layers from input to output: the way from edges to mask in one picture, and the profile of scores along it.
+// One step, all layers from input to output: the way from edges to mask in one picture, and the profile of scores along
+// it.
 
 import { stepName } from "../data/log.js";
 import { format } from "../data/measures.js";

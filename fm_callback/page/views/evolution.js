@@ -196,8 +196,8 @@ function Names({ layer, near }) {
   const by = measure.value;
   const chosen = place(layer);
   const single = chosen !== null && chosen >= 0;
-  const line = (which) => numbers.steps.map((each) => numbers.summary(each, by.field)[which]);
-  const values = numbers && (single ? numbers.history(chosen, by.field) : line("highest"));
+  const line = (which) => numbers?.steps.map((each) => numbers.summary(each, by.field)[which]);
+  const values = single ? numbers?.history(chosen, by.field) : line("highest");
   const what = `${single ? `ch ${state.channel.value}` : bestOf(by)} ${by.kind === "score" ? by.label : by.short}`;
   return html`<h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
@@ -205,7 +205,7 @@ function Names({ layer, near }) {
       ${
         values
           ? html`<${Sparkline} values=${values} faint=${chosen === null ? line("median") : null}
-              here=${() => numbers.index.get(step.value)} />`
+              here=${() => numbers?.index.get(step.value)} />`
           : html`<span class="ghost spark"></span>`
       }
       <p title=${basis(layer)}>

@@ -1,5 +1,6 @@
 // @ts-check
-// The one list of views, in the order of the bar: their keys are their places. A new view is a file here, a line here, and its style.
+// The one list of views, in the order of the bar: their keys are their places. A new view is a file here, a line here,
+// and its style.
 
 import { Channel } from "./channel.js";
 import { Compare } from "./compare.js";

@@ -64,7 +64,8 @@ function About({ layer }) {
   return html`<h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
     <${Inputs} />
-    <${Choice} label="sort by" value=${state.sort.value} options=${sorts} onPick=${(value) => (state.sort.value = value)} />
+    <${Choice} label="sort by" value=${state.sort.value} options=${sorts}
+      onPick=${(value) => (state.sort.value = value)} />
     <div class="trend">
       ${
         numbers
@@ -143,7 +144,10 @@ function Tile({ layer, place, size, now, onShown }) {
     title=${`channel ${channel}: ${by.label} ${value}`} onClick=${() => open("channel", { channel, layer: layer.name })}
     onFocus=${() => (pointed.value = { place, cell: null })}>
     <span class="frame" style=${frame} onPointerMove=${point} onPointerDown=${point}>
-      ${near && html`<${Maps} layer=${layer} when=${current} places=${[place]} ...${size} label="" onShown=${onShown} />`}
+      ${
+        near &&
+        html`<${Maps} layer=${layer} when=${current} places=${[place]} ...${size} label="" onShown=${onShown} />`
+      }
     </span>
     <span class="under">
       <span><abbr title="channel">ch</abbr> ${channel}</span><span class="value">${value}</span>
