@@ -9,7 +9,7 @@ import {
   fields,
   goTo,
   live,
-  measure,
+  chosenMeasure,
   run,
   scale,
   scales,
@@ -57,7 +57,7 @@ const SCALE_TITLE =
   "or a channel, or a whole layer, has one over all epochs (s)";
 
 function Settings() {
-  const { field, label, says } = measure.value;
+  const { field, label, says } = chosenMeasure.value;
   return html`<div class=${unfolded.value ? "settings unfolded" : "settings"}>
     <${Choice} label="scale" value=${scale.value} options=${scales.value} title=${SCALE_TITLE}
       onPick=${(value) => (state.scale.value = value)} />

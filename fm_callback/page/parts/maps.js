@@ -123,8 +123,8 @@ export function Maps({ layer, when, places, columns = 1, width, height, gap = 0,
  */
 export function useShown({ run, name }) {
   const shown = useSignal(null);
-  const of = shown.value?.layer;
-  return [of?.run.id === run.id && of.name === name ? shown.value : null, (now) => (shown.value = now)];
+  const known = shown.value?.layer;
+  return [known?.run.id === run.id && known.name === name ? shown.value : null, (now) => (shown.value = now)];
 }
 
 /**

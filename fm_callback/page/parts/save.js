@@ -31,17 +31,20 @@ export function Save() {
   };
   const all = () => saveFilm(shown, [...shown.channels.keys()], tell);
   const one = () => saveFilm(shown, [Number(channel)], tell);
-  return html`<details ref=${menu} class="menu" onKeyDown=${close}>
-    <summary>Save</summary>
-    <div>
-      <button onClick=${doing(savePicture)}>This view (PNG)</button>
-      ${!shown.problem && html`<button onClick=${doing(all)}>Film of ${shown.path.slice(0, 40)} (GIF)</button>`}
-      ${
-        channel !== null &&
-        channel >= 0 &&
-        html`<button onClick=${doing(one)}>Film of channel ${shown.channels[channel]} (GIF)</button>`
-      }
-    </div>
+  // A closed menu shows nothing of what is in it: what is told stands beside it.
+  return html`<span class="save">
+    <details ref=${menu} class="menu" onKeyDown=${close}>
+      <summary onClick=${() => (told.value = null)}>Save</summary>
+      <div>
+        <button onClick=${doing(savePicture)}>This view (PNG)</button>
+        ${!shown.problem && html`<button onClick=${doing(all)}>Film of ${shown.path.slice(0, 40)} (GIF)</button>`}
+        ${
+          channel !== null &&
+          channel >= 0 &&
+          html`<button onClick=${doing(one)}>Film of channel ${shown.channels[channel]} (GIF)</button>`
+        }
+      </div>
+    </details>
     ${told.value && html`<output role="status">${told.value}</output>`}
-  </details>`;
+  </span>`;
 }

@@ -149,8 +149,8 @@ function Dot({ here, values, x, y }) {
 
 // A score as a bar from chance (or 0) to 1.
 export function Meter({ value, measure: { kind, chance } }) {
-  const from = chance ?? 0;
-  const part = kind === "score" ? Math.min(Math.max((value - from) / (1 - from), 0), 1) : NaN;
+  const least = chance ?? 0;
+  const part = kind === "score" ? Math.min(Math.max((value - least) / (1 - least), 0), 1) : NaN;
   const bar = Number.isFinite(part) && html`<i style=${{ width: `${100 * part}%` }}></i>`;
   return html`<span class="meter" aria-hidden="true">${bar}</span>`;
 }

@@ -58,21 +58,21 @@ function set(entry, value) {
   state[entry].value = value;
 }
 
-/** @param {number} by */
-export function moveLayer(by) {
+/** @param {number} change */
+export function moveLayer(change) {
   const layers = run.peek()?.drawable ?? [];
   // A view of all layers may have none marked yet; the others show one.
   const chosen = view.peek().ofLayer || layers.some(({ name }) => name === state.layer.peek());
-  const next = chosen ? layers[layers.indexOf(layer.peek()) + by] : layers.at(by > 0 ? 0 : -1);
+  const next = chosen ? layers[layers.indexOf(layer.peek()) + change] : layers.at(change > 0 ? 0 : -1);
   if (next) set("layer", next.name);
 }
 
-/** @param {number} by */
-export function moveChannel(by) {
+/** @param {number} change */
+export function moveChannel(change) {
   const { channels } = layer.peek();
   const chosen = place(layer.peek()) ?? -1;
   const last = channels.length - 1;
-  const next = chosen >= 0 ? Math.min(Math.max(chosen + by, 0), last) : by > 0 ? 0 : last;
+  const next = chosen >= 0 ? Math.min(Math.max(chosen + change, 0), last) : change > 0 ? 0 : last;
   set("channel", channels[next]);
 }
 

@@ -18,9 +18,9 @@ export function togglePlay() {
   playing.value = !playing.peek() && all.length > 1;
 }
 
-export function move(/** @type {number} */ by) {
+export function move(/** @type {number} */ change) {
   playing.value = false;
-  goTo(steps.peek().indexOf(step.peek()) + by);
+  goTo(steps.peek().indexOf(step.peek()) + change);
 }
 
 let since = 0;

@@ -161,7 +161,7 @@ const preferred = computed(() => {
   );
 });
 
-export const measure = computed(() =>
+export const chosenMeasure = computed(() =>
   measureOf(fields.value.includes(state.measure.value) ? state.measure.value : preferred.value),
 );
 
@@ -200,7 +200,7 @@ export function filmed(layer) {
   const chosen = place(layer);
   if (chosen !== null && chosen >= 0) return chosen;
   const last = /** @type {number} */ (layer.run.steps.at(-1));
-  return numbersOf(layer).value?.summary(last, measure.value.field).best ?? 0;
+  return numbersOf(layer).value?.summary(last, chosenMeasure.value.field).best ?? 0;
 }
 
 /**

@@ -10,7 +10,7 @@ import { Maps, current, useAhead, useShown } from "../parts/maps.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
 import { Facts, LayerLabel, basis, useNear } from "../parts/widgets.js";
-import { filmed, goTo, image, layer, measure, place, run, state, step, steps } from "../state/state.js";
+import { filmed, goTo, image, layer, chosenMeasure, place, run, state, step, steps } from "../state/state.js";
 
 const LONG = 200; // steps that are fetched in advance
 
@@ -54,7 +54,7 @@ export function Channel() {
 
 function About({ layer, place: filmedPlace, numbers, now }) {
   const chosen = place(layer) ?? -1;
-  const { label } = measure.value;
+  const { label } = chosenMeasure.value;
   const note = state.channel.value !== null ? `channel ${state.channel.value} is not logged here; ` : "";
   const why = `${note}the highest ${label} at ${stepName(layer.run, layer.run.steps.at(-1))}`;
   const told = (field) => format(numbers.get(now, filmedPlace, field), measureOf(field));
@@ -85,7 +85,7 @@ function Inputs({ width }) {
 
 function Frame({ layer, place, numbers, step: each, size }) {
   const [ref, near] = useNear();
-  const by = measure.value;
+  const measure = chosenMeasure.value;
   const frame = { width: `${size.width}px`, height: `${size.height}px` };
   const name = each === 0 ? "before" : html`<span class="unseen">${layer.run.unit} </span>${each}`;
   return html`<button ref=${ref} class="tile" data-whole aria-pressed=${each === step.value}
@@ -94,7 +94,7 @@ function Frame({ layer, place, numbers, step: each, size }) {
       ${near && html`<${Maps} layer=${layer} when=${each} places=${[place]} ...${size} label="" />`}
     </span>
     <span class="under">
-      <span>${name}</span><span class="value">${format(numbers?.get(each, place, by.field), by)}</span>
+      <span>${name}</span><span class="value">${format(numbers?.get(each, place, measure.field), measure)}</span>
     </span>
   </button>`;
 }

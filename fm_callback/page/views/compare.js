@@ -16,18 +16,16 @@ import { Panel, Swipe, unzoom, zoom, zoomBy } from "../parts/panel.js";
 import { batch, computed, html, signal, useEffect, useSignal } from "../parts/ui.js";
 import { BestOf, Choice, ColourBar, LayerSelect, Segments, Toggle, useWidth } from "../parts/widgets.js";
 import { dark } from "../state/host.js";
-import { bestOf, image, layer, measure, nearest, place, placesOf, run, state, step } from "../state/state.js";
-
-/** @typedef {{layer: import("../data/types.js").Layer, step: number}} Cell */
+import { bestOf, image, layer, chosenMeasure, nearest, place, placesOf, run, state, step } from "../state/state.js";
 
 // The page's own run, layer and step are on the right; on the left is what they are compared with: at first, the
 // untrained network.
 const left = computed(() => {
-  const from = log.value.runs.find(({ id }) => id === state.withRun.value) ?? run.value;
-  const named = (/** @type {string} */ name) => from.drawable.find((each) => each.name === name);
-  const same = named(state.withLayer.value ?? layer.value.name) ?? named(layer.value.name) ?? from.drawable[0];
-  const when = state.withStep.value === null ? from.steps[0] : nearest(from.steps, state.withStep.value);
-  return { run: from, layer: same, step: when };
+  const side = log.value.runs.find(({ id }) => id === state.withRun.value) ?? run.value;
+  const named = (/** @type {string} */ name) => side.drawable.find((each) => each.name === name);
+  const same = named(state.withLayer.value ?? layer.value.name) ?? named(layer.value.name) ?? side.drawable[0];
+  const when = state.withStep.value === null ? side.steps[0] : nearest(side.steps, state.withStep.value);
+  return { run: side, layer: same, step: when };
 });
 
 const right = computed(() => ({ run: run.value, layer: layer.value, step: step.value }));
@@ -74,7 +72,7 @@ function Sides({ width }) {
 
 function Tools({ one, two }) {
   const options = [
-    ["side", "side by side"],
+    ["side", "side measure side"],
     ["swipe", "swipe"],
   ];
   return html`<div class="tools">
@@ -161,16 +159,16 @@ function LeftChoice() {
 // The chosen measure of a side, and, where one channel is shown, what its colours mean.
 function Told({ side, shared }) {
   const { layer: shownLayer, step: shownStep, numbers } = side;
-  const by = measure.value;
+  const measure = chosenMeasure.value;
   if (!numbers) return html`<span class="ghost">0.00</span>`;
   const chosen = place(shownLayer);
   if (chosen === -1) return null;
   if (chosen === null)
-    return html`<${BestOf} layer=${shownLayer} numbers=${numbers} step=${shownStep} measure=${by} />`;
+    return html`<${BestOf} layer=${shownLayer} numbers=${numbers} step=${shownStep} measure=${measure} />`;
   const [low, high] = shown(state.colour.value, rangeFor(side, shared)(chosen));
-  const value = format(numbers.get(shownStep, chosen, by.field), by);
+  const value = format(numbers.get(shownStep, chosen, measure.field), measure);
   return html`<span class="second told-of">
-    <span>${by.label} <b>${value}</b></span>
+    <span>${measure.label} <b>${value}</b></span>
     <${ColourBar} colour=${state.colour.value} low=${format(low)} high=${format(high)} />
   </span>`;
 }
@@ -299,7 +297,7 @@ function Runs() {
 function RunCell({ layer: shownLayer }) {
   const { name, steps } = shownLayer.run;
   const when = nearest(steps, step.value);
-  const by = measure.value;
+  const measure = chosenMeasure.value;
   const places = placesOf(shownLayer);
   const numbers = numbersOf(shownLayer).value;
   const single = places.length === 1;
@@ -312,12 +310,12 @@ function RunCell({ layer: shownLayer }) {
   const { whole, ...size } = single
     ? { columns: 1, gap: 0, whole: null, ...tileSize(shownLayer, 160) }
     : sheet(shownLayer, places.length, 290, 44);
-  const value = single ? numbers?.get(when, places[0], by.field) : numbers?.summary(when, by.field).highest;
+  const value = single ? numbers?.get(when, places[0], measure.field) : numbers?.summary(when, measure.field).highest;
   const told = stepName(shownLayer.run, when);
   return html`<figure data-whole style=${{ width: `${Math.max(whole?.width ?? size.width, 160)}px` }}>
     <${Maps} layer=${shownLayer} when=${when} places=${places} ...${size} label=${`${name}, ${told}`} />
     <figcaption>
-      ${name} · ${told} · ${single ? "" : `${bestOf(by)} `}${by.label} <b>${format(value, by)}</b>
+      ${name} · ${told} · ${single ? "" : `${bestOf(measure)} `}${measure.label} <b>${format(value, measure)}</b>
     </figcaption>
   </figure>`;
 }

@@ -11,7 +11,7 @@ import { Maps, current, useAhead, useShown } from "../parts/maps.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, useMemo } from "../parts/ui.js";
 import { Segments, cellsOf, sizeOf, useNear, useWidth } from "../parts/widgets.js";
-import { bestOf, fields, image, measure, openAt, placesOf, run, state, step, steps } from "../state/state.js";
+import { bestOf, fields, image, chosenMeasure, openAt, placesOf, run, state, step, steps } from "../state/state.js";
 import { Heatmap } from "./heatmap.js";
 
 // The next step, the one before, and the one after the next.
@@ -48,7 +48,7 @@ export function Depth() {
 function What() {
   if (state.channel.value !== null) return html`<span>channel ${state.channel.value} of each layer</span>`;
   const choices = [
-    ["best", `${bestOf(measure.value)} ${measure.value.label}`],
+    ["best", `${bestOf(chosenMeasure.value)} ${chosenMeasure.value.label}`],
     ["all", "all channels"],
   ];
   return html`<span class="second">each layer's</span>
@@ -73,19 +73,19 @@ function Station({ layer, cell }) {
   const [ref, near] = useNear();
   const [shown, onShown] = useShown(layer);
   const numbers = numbersOf(layer).value;
-  const by = measure.value;
+  const measure = chosenMeasure.value;
   const best = state.channel.value === null && state.strip.value !== "all";
-  const places = best ? [numbers?.summary(step.value, by.field).best ?? 0] : placesOf(layer);
+  const places = best ? [numbers?.summary(step.value, measure.field).best ?? 0] : placesOf(layer);
   const sheets = state.channel.value === null && !best;
   const { whole, ...size } = sheets
     ? sheet(layer, places.length, cell, cell / 2)
     : { columns: 1, gap: 0, whole: null, ...tileSize(layer, cell) };
   const now = shown ?? { step: step.value, places };
-  const summary = numbers?.summary(now.step, by.field);
+  const summary = numbers?.summary(now.step, measure.field);
   const single = now.places.length === 1;
-  const value = format(single ? numbers?.get(now.step, now.places[0], by.field) : summary?.highest, by);
+  const value = format(single ? numbers?.get(now.step, now.places[0], measure.field) : summary?.highest, measure);
   const channel = single ? `, channel ${layer.channels[now.places[0]]}` : "";
-  const median = `median ${by.label} ${format(summary?.median, by)} of ${layer.channels.length} channels`;
+  const median = `median ${measure.label} ${format(summary?.median, measure)} of ${layer.channels.length} channels`;
   const maps = html`<${Maps} layer=${layer} when=${current} places=${places} ...${size} label="" onShown=${onShown} />`;
   const name = sheets ? layer.path : html`<span class="unseen">${layer.path} </span>${sizeOf(layer)}`;
   return html`<li ref=${ref}>
@@ -101,16 +101,16 @@ function Station({ layer, cell }) {
   </li>`;
 }
 
-const withEdges = (by) => by.field === "mask_auroc" && fields.value.includes("edge_auroc");
+const withEdges = (measure) => measure.field === "mask_auroc" && fields.value.includes("edge_auroc");
 
 // One range for the curves of all steps, in which the level of chance is seen: when they move, it is not the axis.
-function axisOf(tables, by) {
-  const seen = by.chance == null ? [] : [by.chance];
+function axisOf(tables, measure) {
+  const seen = measure.chance == null ? [] : [measure.chance];
   for (const table of tables) {
     for (const each of table.steps) {
-      const { highest, median } = table.summary(each, by.field);
+      const { highest, median } = table.summary(each, measure.field);
       seen.push(highest, median);
-      if (withEdges(by)) seen.push(table.summary(each, "edge_auroc").median);
+      if (withEdges(measure)) seen.push(table.summary(each, "edge_auroc").median);
     }
   }
   const finite = seen.filter(Number.isFinite);
@@ -118,24 +118,29 @@ function axisOf(tables, by) {
   const high = finite.reduce((most, value) => Math.max(most, value), -Infinity);
   if (!(low < high)) return undefined;
   const room = 0.05 * (high - low);
-  return by.kind === "score" ? [Math.max(low - room, 0), Math.min(high + room, 1)] : [low - room, high + room];
+  return measure.kind === "score" ? [Math.max(low - room, 0), Math.min(high + room, 1)] : [low - room, high + room];
 }
 
 // Scores by depth: now and before training, the median beside the best, because the best of many is high by chance.
-function linesOf(tables, by) {
+function linesOf(tables, measure) {
   const now = step.value;
   const first = steps.value[0];
-  const best = bestOf(by);
+  const best = bestOf(measure);
   const here = stepName(run.value, now);
   const start = stepName(run.value, first);
   const line = (field, which, each) => tables.map((table) => table.summary(each, field)[which]);
   const before = (label, values, ink) => (now === first ? [] : [{ label, values, ink, dash: [4, 4] }]);
   const lines = [
-    { label: `${best} ${by.label}, ${here}`, values: line(by.field, "highest", now), ink: "--blue", width: 2 },
-    ...before(`${best}, ${start}`, line(by.field, "highest", first), "--blue"),
-    { label: `median, ${here}`, values: line(by.field, "median", now), ink: "--series-3" },
+    {
+      label: `${best} ${measure.label}, ${here}`,
+      values: line(measure.field, "highest", now),
+      ink: "--blue",
+      width: 2,
+    },
+    ...before(`${best}, ${start}`, line(measure.field, "highest", first), "--blue"),
+    { label: `median, ${here}`, values: line(measure.field, "median", now), ink: "--series-3" },
   ];
-  if (!withEdges(by)) return lines;
+  if (!withEdges(measure)) return lines;
   const edges = line("edge_auroc", "median", now);
   return [
     ...lines,
@@ -145,10 +150,10 @@ function linesOf(tables, by) {
 }
 
 function Profile({ layers }) {
-  const by = measure.value;
+  const measure = chosenMeasure.value;
   const tables = layers.map((layer) => numbersOf(layer).value);
   const loaded = tables.every(Boolean);
-  const range = useMemo(() => (loaded ? axisOf(tables, by) : undefined), [by.field, ...tables]);
+  const range = useMemo(() => (loaded ? axisOf(tables, measure) : undefined), [measure.field, ...tables]);
   if (!loaded) {
     return html`<section class="card" data-whole>
       <h2>By depth</h2>
@@ -163,14 +168,14 @@ function Profile({ layers }) {
   const cells = span(layers.map(cellsOf));
   const chance = "The dotted level is chance, .5: the best of many lies above it even untrained.";
   return html`<section class="card" data-whole>
-    <h2>${by.label[0].toUpperCase() + by.label.slice(1)} by depth</h2>
+    <h2>${measure.label[0].toUpperCase() + measure.label.slice(1)} by depth</h2>
     <p class="note">
-      Layers in model order; the ${bestOf(by)} of ${counts} channels, over ${cells} cells ×${" "}
-      ${run.value.probe.images} images. ${by.chance ? chance : ""}
+      Layers in model order; the ${bestOf(measure)} of ${counts} channels, over ${cells} cells ×${" "}
+      ${run.value.probe.images} images. ${measure.chance ? chance : ""}
     </p>
     <${Curves} title="by depth" unit="layer" x=${x} hint="Point at a layer for its values; click to open it."
-      lines=${linesOf(tables, by)} height=${230} level=${by.chance ?? null}
-      range=${by.kind === "share" ? [0, 1] : range} names=${name} format=${(value) => format(value, by)}
+      lines=${linesOf(tables, measure)} height=${230} level=${measure.chance ?? null}
+      range=${measure.kind === "share" ? [0, 1] : range} names=${name} format=${(value) => format(value, measure)}
       onPick=${(index) => openAt("layer", layers[index], step.peek())} />
   </section>`;
 }

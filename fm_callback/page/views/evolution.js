@@ -8,7 +8,7 @@ import { sheet, tileSize } from "../draw/geometry.js";
 import { Maps, current, stepsAround, useAhead } from "../parts/maps.js";
 import { html, useEffect, useMemo, useRef, useSignal } from "../parts/ui.js";
 import { Facts, LayerLabel, Meter, Sparkline, basis, useNear, useWidth } from "../parts/widgets.js";
-import { bestOf, measure, openAt, place, placesOf, run, state, step, steps } from "../state/state.js";
+import { bestOf, chosenMeasure, openAt, place, placesOf, run, state, step, steps } from "../state/state.js";
 
 const NARROW = 640;
 const SOON = 4; // rows that are asked for before it is known what is on the screen
@@ -140,7 +140,7 @@ function useBrought(ref, chosen) {
     const later = shown.current;
     shown.current = true;
     if (!chosen) return;
-    const frame = requestAnimationFrame(() => bring(ref.current, later)); // the page's width is known by then
+    const frame = requestAnimationFrame(() => bring(ref.current, later)); // the page's width is known measure then
     return () => cancelAnimationFrame(frame);
   }, [chosen]);
 }
@@ -174,31 +174,31 @@ function Cell({ layer, when, places, size: { whole, ...size } }) {
 
 function Caption({ layer, step, places }) {
   const numbers = numbersOf(layer).value;
-  const by = measure.value;
+  const measure = chosenMeasure.value;
   if (!numbers || step === null) return html`<p class="caption"><span class="ghost">0.00</span></p>`;
   if (places.length === 1) {
-    const value = numbers.get(step, places[0], by.field);
+    const value = numbers.get(step, places[0], measure.field);
     return html`<p class="caption">
-      <${Meter} value=${value} measure=${by} /> ${by.short} <span class="value">${format(value, by)}</span>
+      <${Meter} value=${value} measure=${measure} /> ${measure.short} <span class="value">${format(value, measure)}</span>
     </p>`;
   }
-  const { highest, median } = numbers.summary(step, by.field);
-  const title = `${by.label}: highest ${format(highest, by)}, median ${format(median, by)}; ${basis(layer)}`;
+  const { highest, median } = numbers.summary(step, measure.field);
+  const title = `${measure.label}: highest ${format(highest, measure)}, median ${format(median, measure)}; ${basis(layer)}`;
   return html`<p class="caption" title=${title}>
-    <${Meter} value=${highest} measure=${by} /> <span class="value">${format(highest, by)}</span>${" "}
-    <span class="second">median ${format(median, by)}</span>
+    <${Meter} value=${highest} measure=${measure} /> <span class="value">${format(highest, measure)}</span>${" "}
+    <span class="second">median ${format(median, measure)}</span>
   </p>`;
 }
 
 // The layer, and how its chosen channel, or the highest over the median of all, went through the steps.
 function Names({ layer, near }) {
   const numbers = near ? numbersOf(layer).value : null;
-  const by = measure.value;
+  const measure = chosenMeasure.value;
   const chosen = place(layer);
   const single = chosen !== null && chosen >= 0;
-  const line = (which) => numbers?.steps.map((each) => numbers.summary(each, by.field)[which]);
-  const values = single ? numbers?.history(chosen, by.field) : line("highest");
-  const what = `${single ? `ch ${state.channel.value}` : bestOf(by)} ${by.kind === "score" ? by.label : by.short}`;
+  const line = (which) => numbers?.steps.map((each) => numbers.summary(each, measure.field)[which]);
+  const values = single ? numbers?.history(chosen, measure.field) : line("highest");
+  const what = `${single ? `ch ${state.channel.value}` : bestOf(measure)} ${measure.kind === "score" ? measure.label : measure.short}`;
   return html`<h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
     <div class="trend">
@@ -211,7 +211,7 @@ function Names({ layer, near }) {
       <p title=${basis(layer)}>
         ${
           values
-            ? html`${what} ${format(values[0], by)} → ${format(values.at(-1), by)}`
+            ? html`${what} ${format(values[0], measure)} → ${format(values.at(-1), measure)}`
             : html`<span class="ghost">best</span>`
         }
       </p>

@@ -9,7 +9,7 @@ import { parts } from "../draw/scale.js";
 import { html, useLayoutEffect, useRef, useSignal } from "../parts/ui.js";
 import { Choice, useWidth } from "../parts/widgets.js";
 import { dark } from "../state/host.js";
-import { bestOf, fields, measure, openAt, run, state, step, steps } from "../state/state.js";
+import { bestOf, fields, chosenMeasure, openAt, run, state, step, steps } from "../state/state.js";
 
 // The names of the layers' own summaries; what follows from the channels' numbers is here already.
 function summaryNames(layers) {
@@ -23,38 +23,38 @@ export function Heatmap({ layers }) {
   const tables = layers.map((layer) => numbersOf(layer).value);
   const which = names.includes(state.heat.value) || state.heat.value === "median" ? state.heat.value : "highest";
   const ofLayers = names.includes(which);
-  const by = ofLayers ? measureOf(which) : measure.value;
+  const measure = ofLayers ? measureOf(which) : chosenMeasure.value;
   const index = new Map(summaries?.steps.map((each, place) => [each, place]));
   const value = (row, each) => {
-    if (!ofLayers) return tables[row]?.summary(each, by.field)[which] ?? NaN;
+    if (!ofLayers) return tables[row]?.summary(each, measure.field)[which] ?? NaN;
     return summaries?.layers.get(layers[row].name)?.get(which)?.[index.get(each) ?? -1] ?? NaN;
   };
   const grid = layers.map((_, row) => steps.value.map((each) => value(row, each)));
   const finite = grid.flat().filter(Number.isFinite);
-  const ends = [by.chance ?? Math.min(...finite), by.kind === "score" ? 1 : Math.max(...finite)];
-  const title = `${by.label[0].toUpperCase() + by.label.slice(1)}, layer × ${run.value.unit}`;
+  const ends = [measure.chance ?? Math.min(...finite), measure.kind === "score" ? 1 : Math.max(...finite)];
+  const title = `${measure.label[0].toUpperCase() + measure.label.slice(1)}, layer × ${run.value.unit}`;
   const options = [
-    ["highest", `${ofLayers ? "highest" : bestOf(by)} channel`],
+    ["highest", `${ofLayers ? "highest" : bestOf(measure)} channel`],
     ["median", "median channel"],
     ...names.map((name) => [name, measureOf(name).label]),
   ];
   return html`<section class="card heat" data-whole>
-    <h2>${by.field === "mask_auroc" ? "When does a layer become a mask?" : title}</h2>
+    <h2>${measure.field === "mask_auroc" ? "When does a layer become a mask?" : title}</h2>
     <div class="tools">
-      ${!ofLayers && html`<span class="second">${by.label},</span>`}
+      ${!ofLayers && html`<span class="second">${measure.label},</span>`}
       <${Choice} hideLabel label="of each layer" value=${which} options=${options}
         onPick=${(picked) => (state.heat.value = picked === "highest" ? null : picked)} />
       ${
         ends.every(Number.isFinite) &&
         html`<span class="colour-bar">
-          <span>${format(ends[0], by)}</span><i class="shades"></i><span>${format(ends[1], by)}</span>
+          <span>${format(ends[0], measure)}</span><i class="shades"></i><span>${format(ends[1], measure)}</span>
         </span>`
       }
     </div>
     ${
       tables.some((table) => !table)
         ? html`<p class="ghost" style="height: 230px; width: 100%">loading</p>`
-        : html`<${Cells} layers=${layers} grid=${grid} ends=${ends} by=${by} />`
+        : html`<${Cells} layers=${layers} grid=${grid} ends=${ends} measure=${measure} />`
     }
   </section>`;
 }
@@ -76,7 +76,7 @@ function paint(canvas, grid, [low, high]) {
 
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-function Cells({ layers, grid, ends, by }) {
+function Cells({ layers, grid, ends, measure }) {
   const [ref, width] = useWidth(400);
   const canvas = useRef(null);
   const cursor = useSignal(null);
@@ -104,7 +104,7 @@ function Cells({ layers, grid, ends, by }) {
   const here = cursor.value;
   const part = (count, total) => `${(100 * count) / total}%`;
   const one = part(1, all.length);
-  const label = `${by.label} of ${layers.length} layers at ${all.length} steps; arrow keys move, Enter opens`;
+  const label = `${measure.label} of ${layers.length} layers at ${all.length} steps; arrow keys move, Enter opens`;
   return html`<div ref=${ref} class="cells">
     <div class="grid" style=${{ height: `${high * layers.length}px` }}>
       <div class="rows" aria-hidden="true">
@@ -136,7 +136,7 @@ function Cells({ layers, grid, ends, by }) {
       ${
         here
           ? html`<b>${labelOf(layers[here.row])}</b>, ${stepName(run.value, all[here.column])}:${" "}
-              <b>${format(grid[here.row][here.column], by)}</b>`
+              <b>${format(grid[here.row][here.column], measure)}</b>`
           : html`<span class="second">Click a cell to open it.</span>`
       }
     </p>

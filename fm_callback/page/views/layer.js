@@ -12,7 +12,7 @@ import { Maps, current, ratio, stepsAround, useAhead, useShown } from "../parts/
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, signal, useEffect } from "../parts/ui.js";
 import { Choice, Facts, LayerLabel, Trend, basis, useNear, useWidth } from "../parts/widgets.js";
-import { bestOf, image, layer, measure, open, run, state, step } from "../state/state.js";
+import { bestOf, image, layer, chosenMeasure, open, run, state, step } from "../state/state.js";
 
 // What is under the pointer: the channel's place, and the cell of its map.
 const pointed = signal(/** @type {{place: number, cell: {x: number, y: number} | null} | null} */ (null));
@@ -50,16 +50,16 @@ export function Layer() {
 function sorted(layer, now) {
   const places = [...layer.channels.keys()];
   const numbers = numbersOf(layer).value;
-  const by = state.sort.value;
-  if (by === "channel" || !numbers?.column.has(by)) return places;
-  const value = (place) => numbers.get(now, place, by);
+  const field = state.sort.value;
+  if (field === "channel" || !numbers?.column.has(field)) return places;
+  const value = (place) => numbers.get(now, place, field);
   const missing = (place) => Number.isNaN(value(place));
   return places.sort((a, b) => (missing(a) ? 1 : missing(b) ? -1 : value(b) - value(a)) || a - b);
 }
 
 function About({ layer }) {
   const numbers = numbersOf(layer).value;
-  const { field } = measure.value;
+  const { field } = chosenMeasure.value;
   const sorts = [["channel", "channel"], ...layer.fields.map((each) => [each, measureOf(each).label])];
   return html`<h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
@@ -72,7 +72,7 @@ function About({ layer }) {
           ? html`<${Trend} numbers=${numbers} field=${field} step=${step} width=${220} height=${40} />`
           : html`<span class="ghost spark"></span>`
       }
-      ${numbers && html`<${Baseline} layer=${layer} numbers=${numbers} by=${measure.value} />`}
+      ${numbers && html`<${Baseline} layer=${layer} numbers=${numbers} measure=${chosenMeasure.value} />`}
       <p class="second">${basis(layer)}</p>
     </div>`;
 }
@@ -100,34 +100,34 @@ function Inputs() {
 }
 
 // The layer's channels now and at the first step, which is what a score is to be measured against.
-function Baseline({ layer, numbers, by }) {
+function Baseline({ layer, numbers, measure }) {
   const first = numbers.steps[0];
   const now = step.value;
   const columns = now === first ? [now] : [first, now];
   const cell = (step, which, who) => {
-    const found = numbers.summary(step, by.field);
+    const found = numbers.summary(step, measure.field);
     const place = found[who];
     const channel = html`<span class="second"><abbr title="channel">ch</abbr> ${layer.channels[place]}</span> `;
-    return html`<td>${place != null && channel}<b>${format(found[which], by)}</b></td>`;
+    return html`<td>${place != null && channel}<b>${format(found[which], measure)}</b></td>`;
   };
   const row = (name, which, who = "") =>
     html`<tr><th scope="row">${name}</th>${columns.map((step) => cell(step, which, who))}</tr>`;
   return html`<table class="baseline">
-    <caption>${by.label}</caption>
+    <caption>${measure.label}</caption>
     <thead>
       <tr><td></td>${columns.map((step) => html`<th scope="col">${stepName(layer.run, step)}</th>`)}</tr>
     </thead>
     <tbody>
-      ${row(bestOf(by), "highest", "best")} ${row("median", "median")} ${row("lowest", "lowest", "least")}
+      ${row(bestOf(measure), "highest", "best")} ${row("median", "median")} ${row("lowest", "lowest", "least")}
     </tbody>
   </table>`;
 }
 
 function Tile({ layer, place, size, now, onShown }) {
   const [ref, near] = useNear();
-  const by = measure.value;
+  const measure = chosenMeasure.value;
   const channel = layer.channels[place];
-  const value = format(numbersOf(layer).value?.get(now, place, by.field), by);
+  const value = format(numbersOf(layer).value?.get(now, place, measure.field), measure);
   const point = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const [height, width] = layer.map;
@@ -141,7 +141,7 @@ function Tile({ layer, place, size, now, onShown }) {
   };
   const frame = { width: `${size.width}px`, height: `${size.height}px` };
   return html`<button ref=${ref} class="tile" data-whole aria-pressed=${state.channel.value === channel}
-    title=${`channel ${channel}: ${by.label} ${value}`} onClick=${() => open("channel", { channel, layer: layer.name })}
+    title=${`channel ${channel}: ${measure.label} ${value}`} onClick=${() => open("channel", { channel, layer: layer.name })}
     onFocus=${() => (pointed.value = { place, cell: null })}>
     <span class="frame" style=${frame} onPointerMove=${point} onPointerDown=${point}>
       ${
