@@ -1,9 +1,9 @@
-"""How fast the "Feature maps" tab is: 2 runs of 51 layers and 100 steps, on both of TensorBoard's reading paths.
+"""How fast the "Feature maps" tab is: 2 runs of 51 layers and 100 steps.
 
     python benchmarks/dashboard.py
 
-Prints, for each path, the time until the first row is painted after the tab is opened, the median time until a new step of ten
-visible layers is on the screen once its pictures are fetched, and the time for 1,000 pictures with six requests in flight.
+Prints the time until the first row is painted after the tab is opened, the median time until a new step of ten visible
+layers is on the screen once its pictures are fetched, and the time for 1,000 pictures with six requests in flight.
 The browser figures need playwright and Debian's chromium.
 """
 
@@ -25,13 +25,17 @@ from urllib.request import urlopen
 import numpy as np
 from timing import figure
 
-from fm_callback.format import NUMBERS, LayerFacts
-from fm_callback.write import events, grid, png
+from fm_callback.format2 import NUMBERS, LayerStep, to_grid
+from fm_callback.write import png
+from fm_callback.write.grid import layout
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+from support.logs import RunLog
 
 RUNS, STEPS, CHANNELS = 2, 100, 32
 # The resolutions that the 51 convolutions of SD_UNet have for an input of 96x96.
 SIDES = [*[96] * 5, *[48] * 5, *[24] * 5, *[12] * 5, *[6] * 11, *[12] * 5, *[24] * 5, *[48] * 5, *[96] * 5]
-FIELDS = (*NUMBERS, "mask_auroc", "mask_iou", "edge_auroc", "outline_auroc")
+FIELDS = ("mask_auroc", "mask_iou", "edge_auroc", "outline_auroc")
 PORT = 6420
 
 
@@ -41,12 +45,11 @@ def main() -> None:
     try:
         size = write_log(folder)
         print(f"log: {RUNS} runs x {len(SIDES)} layers x {STEPS} steps, {size / 1e6:.0f} MB")
-        for name, flags in (("fast path", []), ("slow path", ["--load_fast=false"])):
-            with tensorboard(folder, *flags) as address:
-                one, bundled = pictures(address)
-                figure(f"{name}: 1,000 pictures, 6 requests in flight, one each", one, at_most=5, unit=" s")
-                figure(f"{name}: the same, 24 each", bundled, at_most=5, unit=" s")
-                browse(address, name)
+        with tensorboard(folder) as address:
+            one, bundled = pictures(address)
+            figure("1,000 pictures, 6 requests in flight, one each", one, at_most=5, unit=" s")
+            figure("the same, 24 each", bundled, at_most=5, unit=" s")
+            browse(address)
     finally:
         shutil.rmtree(folder)
 
@@ -55,18 +58,14 @@ def write_log(folder: Path) -> int:
     """Writes the runs in the real format; the pictures of a layer repeat after four steps, which no reader can make use of."""
     rng = np.random.default_rng(0)
     grids = {side: [png.encode(_grid(rng, side)) for _ in range(4)] for side in set(SIDES)}
+    layers = {f"block{number // 6}/conv{number}": (side, side, CHANNELS) for number, side in enumerate(SIDES, 1)}
     size = 0
-    for run in range(RUNS):
-        file = events.EventFile(folder / f"seed{run}" / "feature_maps", 0)
-        facts = [_facts(number, side).to_json() for number, side in enumerate(SIDES, 1)]
+    for at in range(RUNS):
+        run = RunLog(folder / f"seed{at}", layers, fields=FIELDS, summaries=(), images=1, masks=False)
         for step in range(STEPS):
-            values = []
-            for number, side in enumerate(SIDES, 1):
-                tag = f"block{number // 6}/conv{number}"
-                values.append(events.maps_value(tag, [grids[side][step % 4]], facts[number - 1]))
-                values.append(events.numbers_value(tag, _numbers(rng), facts[number - 1]))
-            size += file.write(step, values)
-        file.close()
+            stored = [LayerStep([grids[side][step % 4]], _numbers(rng), np.empty(0)) for side in SIDES]
+            run.write(step, layers=stored)
+        size += run.path.stat().st_size
     return size
 
 
@@ -76,42 +75,22 @@ def _grid(rng: np.random.Generator, side: int) -> np.ndarray:
     for axis in (1, 2):
         maps = maps + np.roll(maps, 1, axis) + np.roll(maps, -1, axis)
     low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
-    return grid.tile_grid((255 * (maps - low) / (high - low)).astype(np.uint8), 4, 8)
+    return to_grid((255 * (maps - low) / (high - low)).astype(np.uint8), *layout(CHANNELS, side, side))
 
 
 def _numbers(rng: np.random.Generator) -> np.ndarray:
-    numbers = rng.uniform(0.4, 0.9, (CHANNELS, len(FIELDS))).astype(np.float32)
+    numbers = rng.uniform(0.4, 0.9, (CHANNELS, len(NUMBERS) + len(FIELDS))).astype(np.float32)
     numbers[:, 0] = -1
     numbers[:, 6] = 0
     return numbers
 
 
-def _facts(number: int, side: int) -> LayerFacts:
-    return LayerFacts(
-        number=number,
-        kind="Conv2D",
-        path=f"block{number // 6}/conv{number}",
-        kernel=(3, 3),
-        activation=None,
-        shape=(side, side, 64),
-        slice=None,
-        channels=tuple(range(CHANNELS)),
-        rows=4,
-        columns=8,
-        fields=FIELDS,
-        cells={},
-        step_unit="epoch",
-        probe_images=8,
-        stored_images=1,
-    )
-
-
 @contextmanager
-def tensorboard(folder: Path, *flags: str) -> Iterator[str]:
+def tensorboard(folder: Path) -> Iterator[str]:
     """A server that has read everything; gives the address of our routes."""
     program = Path(sys.executable).with_name("tensorboard")
     server = subprocess.Popen(
-        [program, "--logdir", folder, "--port", str(PORT), "--host", "localhost", *flags],
+        [program, "--logdir", folder, "--port", str(PORT), "--host", "localhost"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -121,7 +100,7 @@ def tensorboard(folder: Path, *flags: str) -> Iterator[str]:
         while time.monotonic() < deadline:
             try:
                 runs = json.load(urlopen(f"{address}/runs"))["runs"]
-                if len(runs) == RUNS and all(len(run["layers"][0]["steps"]) == STEPS for run in runs):
+                if len(runs) == RUNS and all(len(run["steps"][0]["steps"]) == STEPS for run in runs):
                     break
             except HTTPError as error:
                 raise SystemExit("TensorBoard does not know the plugin: install the package first") from error
@@ -180,7 +159,7 @@ SCRUB = """(step) => new Promise((done) => {
 })"""
 
 
-def browse(address: str, name: str) -> None:
+def browse(address: str) -> None:
     """Opens the tab and steps through it, as a user does."""
     try:
         from playwright.sync_api import sync_playwright
@@ -208,16 +187,16 @@ def browse(address: str, name: str) -> None:
             frame = _frame(page)
             frame.wait_for_function(PAINTED, polling=5)
             opened.append(time.perf_counter() - began)
-        figure(f"{name}: first row painted, the first time", opened[0], at_most=1.5, unit=" s")
-        figure(f"{name}: the same, median of 5", statistics.median(opened), at_most=1.5, unit=" s")
+        figure("first row painted, the first time", opened[0], at_most=1.5, unit=" s")
+        figure("the same, median of 5", statistics.median(opened), at_most=1.5, unit=" s")
         page.set_viewport_size({"width": 1280, "height": 1660})  # room for ten layers
         frame.locator("body").press("Home")
         page.wait_for_timeout(8000)
         times = [frame.evaluate(SCRUB, step) for step in range(1, 41)]
         milliseconds = sorted(each for each, _ in times)
         layers = times[0][1]
-        figure(f"{name}: a new step of {layers} layers", statistics.median(milliseconds), at_most=100, unit=" ms")
-        figure(f"{name}: the same, 90 % within", milliseconds[int(0.9 * len(milliseconds))], unit=" ms")
+        figure(f"a new step of {layers} layers", statistics.median(milliseconds), at_most=100, unit=" ms")
+        figure("the same, 90 % within", milliseconds[int(0.9 * len(milliseconds))], unit=" ms")
         browser.close()
 
 

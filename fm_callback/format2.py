@@ -74,8 +74,8 @@ NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 #: PNGs are kept for the first images of the probe only; numbers are taken over all of them.
 STORED_IMAGES = 4
 
-#: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture of
-#: more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
+#: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture
+#: of more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
 MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**24, 2**20, 10_000, 2**28, 48 * 2**20, 2**53
 
 _PREFIX = struct.Struct("<4sI4s")
@@ -149,21 +149,22 @@ class LayerFacts:
 
     def _sound(self) -> bool:
         lists = (self.shape, self.map, self.channels, self.fields, self.summaries)
+        if not _all(tuple, *lists, *_given(self.kernel)) or 4 * len(self.channels) * len(self.fields) > MOST_BLOB:
+            return False
         texts = (self.name, self.path, self.kind, *self.fields, *self.summaries, *_given(self.activation))
         counts = (*self.shape, *self.map, *self.channels, self.rows, self.columns, *(self.kernel or ()))
+        counts += (*_given(self.slice), *self.cells.values())
         return (
-            _all(tuple, *lists, *_given(self.kernel))
-            and _all(str, *texts)
-            and _all(int, *counts, *_given(self.number), *_given(self.slice), *self.cells.values())
+            _all(str, *texts)
+            and _all(int, *counts, *_given(self.number))
             and isinstance(self.planar, bool)
-            and all(0 <= count < 2**31 for count in (*counts, *self.cells.values(), *_given(self.slice)))
+            and all(0 <= count < 2**31 for count in counts)
             and (self.number is None or 0 < self.number < 2**31)
             and len(self.map) == 2
             and len(self.shape) > 0
             and all((*self.shape, *self.map))
             and self.rows * self.columns >= len(self.channels) > 0
             and self.rows * self.columns * self.map[0] * self.map[1] <= MOST_PIXELS
-            and 4 * len(self.channels) * len(self.fields) <= MOST_BLOB
             and all(len(set(names)) == len(names) for names in (self.channels, self.fields, self.summaries))
         )
 

@@ -137,21 +137,16 @@ class Board:
 
 @contextlib.contextmanager
 def tensorboard(logdir: Path, fast: bool, *options: str) -> Iterator[Board]:
-    """The real server on a log directory, on its fast (data server) or slow (Python) reading path."""
+    """The real server on a log directory, on its fast (data server) or slow (Python) reading path.
+
+    It answers, but may not have read anything yet.
+    """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "tensorboard.main",
-        "--logdir",
-        str(logdir),
-        "--port",
-        str(port),
-        "--reload_interval",
-        "1",
-    ]
+    command = [sys.executable, "-m", "tensorboard.main", "--port", str(port), "--reload_interval", "1"]
+    if not any(option.startswith("--logdir_spec=") for option in options):
+        command += ["--logdir", str(logdir)]
     command += ["--load_fast", "true" if fast else "false", *options]
     prefix = next((option.split("=", 1)[1] for option in options if option.startswith("--path_prefix=")), "")
     board = Board(f"http://localhost:{port}{prefix}")

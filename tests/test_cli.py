@@ -1,5 +1,6 @@
 """The command line on a saved model and a real image file."""
 
+import json
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+from support.logs import BEGAN, RunLog
 
 from fm_callback.cli import _image, main
 
@@ -108,13 +110,73 @@ def test_an_image_that_lies_on_its_side_is_set_upright(tmp_path):
         (["render", "{saved}", "{photo}", "--range", "1", "1"], "two different finite numbers; received 1 1"),
         (["render", "{saved}", "{photo}", "-o", "{photo}"], "-o must be a directory, and {photo} is a file"),
         (["render", "{saved}", "{photo}", "-o", "{photo}/maps"], "error: {photo}/maps: Not a directory"),
+        (["ls", "nowhere"], "the log directory nowhere does not exist"),
+        (["ls", "{photo}"], "{photo} is a file, and no directory"),
+        (["ls", "{folder}"], "{folder} holds no log of feature maps with a whole step. It holds photo.jpg"),
+        (["check", "nowhere"], "no such log directory: nowhere"),
+        (["check", "{folder}"], "{folder} holds no log of feature maps"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(saved, photo, arguments, message, capsys):
-    assert main([argument.format(saved=saved, photo=photo) for argument in arguments]) == 2
+    names = {"saved": saved, "photo": photo, "folder": photo.parent}
+    assert main([argument.format(**names) for argument in arguments]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("fm-callback: error: ") and "Traceback" not in errors
-    assert message.format(saved=saved, photo=photo) in errors
+    assert message.format(**names) in errors
+
+
+@pytest.fixture
+def logs(tmp_path):
+    RunLog(tmp_path / "logs" / "seed1", {"stem": (8, 8, 4), "head": (4, 4, 2)}, steps=[0, 1, 5])
+    RunLog(tmp_path / "logs" / "evil\x1b[31m", {"stem": (8, 8, 4)}, steps=[0])
+    return tmp_path / "logs"
+
+
+def test_ls_lists_the_runs(logs, capsys, monkeypatch):
+    assert main(["ls", str(logs)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["run", "steps", "layers", "size", "newest", "step"]
+    assert lines[2].startswith("evil\\x1b[31m  1 (0) "), "what a terminal would obey is spelled out"
+    assert lines[3].startswith("seed1         3 (0 to 5)  2       0.0 MB  2025-11-27 ")
+    assert main(["ls", str(logs), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)[1]
+    assert listed.pop("bytes") > 1000
+    assert listed == {
+        "run": "seed1/feature_maps",
+        "name": "seed1",
+        "steps": [0, 1, 5],
+        "step_unit": "epoch",
+        "layers": ["stem", "head"],
+        "wall_time": BEGAN + 50,
+        "problems": [],
+    }
+
+
+def test_check_says_what_is_damaged_and_where(logs, capsys):
+    assert main(["check", str(logs)]) == 0
+    assert capsys.readouterr().out == "2 files, 4 steps: all sound\n"
+    (path,) = (logs / "seed1" / "feature_maps").iterdir()
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    assert main(["check", str(logs)]) == 0, "as a training leaves it that was killed"
+    assert "bytes at the end are not a whole record: passed over" in capsys.readouterr().out
+    changed = bytearray(content)
+    start = len(RunLog(logs.parent / "same", {"stem": (8, 8, 4), "head": (4, 4, 2)}).run_record(0))
+    changed[start + 400] ^= 1
+    path.write_bytes(changed)
+    assert main(["check", str(logs)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"{path}: byte {start:,}: step 0: ") and "2 files, 4 steps: damaged places: 1" in out
+
+
+def test_logs_are_looked_at_without_keras(logs):
+    code = (
+        "import sys; from fm_callback.cli import main; "
+        f"main(['ls', {str(logs)!r}]); main(['check', {str(logs)!r}]); "
+        "print([name for name in ('keras', 'tensorflow', 'jax', 'torch', 'tensorboard') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
 
 
 def test_it_is_installed_as_a_command():

@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 
 import pytest
+from support.logs import RunLog
 
 import fm_callback
 
@@ -12,7 +13,9 @@ MODULES = [module.name for module in pkgutil.walk_packages(fm_callback.__path__,
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings(name):
+def test_examples_in_docstrings(name, tmp_path, monkeypatch):
+    RunLog(tmp_path / "logs", {"stem": (8, 8, 4)}, steps=[0, 1, 2])  # the log of which the reader's examples tell
+    monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 

@@ -7,7 +7,9 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +135,20 @@ def test_a_table_becomes_pandas_or_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "pandas")
     pandas = pytest.importorskip("pandas")
     assert isinstance(table.to_pandas(), pandas.DataFrame)
+
+
+def test_a_log_of_this_format_stays_readable(tmp_path):
+    """The log in `tests/data` was written when the format was made, and is never written again."""
+    run = open_log(Path(__file__).parent / "data" / "format2")["feature_maps"]
+    again = RunLog(tmp_path, SMALL)  # the same, by what is the code now
+    assert run.steps == (0, 1, 2) and run.problems == () and run.labels == LABELS and run.facts.format == 2
+    np.testing.assert_array_equal(np.stack(run.probe.images), again.pictures())
+    np.testing.assert_array_equal(np.stack(run.probe.labels), again.labels())
+    for layer in run.layers:
+        for step in run.steps:
+            np.testing.assert_array_equal(layer.pixels(step), np.moveaxis(again.maps(step, layer.name), 1, -1))
+        np.testing.assert_array_equal(layer.numbers("std")[2], again.numbers(2, layer.name)[:, 4])
+        np.testing.assert_array_equal(layer.summaries("effective_rank")[1], again.summaries(1, layer.name)[1])
 
 
 @pytest.mark.parametrize("below", ["", "feature_maps"])
@@ -347,6 +363,8 @@ def test_facts_of_a_layer_that_are_not_understood_cost_that_layer(tmp_path, chan
     run = open_log(tmp_path)[0]
     assert run.layers == () and len(run.problems) == 1
     assert "layer 'stem' can't be shown" in run.problems[0]
+    with pytest.raises(KeyError, match=r"can't be shown|has no layer"):
+        run["stem"]
 
 
 @pytest.mark.parametrize(
@@ -381,7 +399,7 @@ def test_other_facts_that_are_not_understood_cost_no_step(tmp_path, changed):
 )
 def test_facts_without_which_nothing_can_be_read_are_told(tmp_path, changed):
     RunLog(tmp_path, SMALL, steps=[0], facts=changed)
-    with pytest.raises(OSError, match="no log of feature maps with a whole step"):
+    with pytest.raises(OSError, match="no log of feature maps with a whole step; feature_maps: the file can't be read"):
         open_log(tmp_path)
 
 
@@ -498,6 +516,25 @@ def test_a_damaged_last_step_does_not_count_until_it_is_whole(sound, tmp_path):
         file.write(written.step_record(4))
     log.refresh()
     assert log[0].steps == (0, 1, 2, 4) and "between step 2 and step 4" in log[0].problems[0]
+
+
+@pytest.mark.parametrize("more", [1, 11, 12, 100])
+def test_a_damaged_last_step_is_told_also_with_a_beginning_behind_it(sound, tmp_path, more):
+    written, content, _, all_of_it = sound
+    path = tmp_path / "feature_maps" / written.path.name
+    path.parent.mkdir()
+    changed = bytearray(content)
+    changed[-100] ^= 1
+    behind = written.step_record(4)
+    path.write_bytes(changed + behind[:more])
+    log = open_log(tmp_path)
+    assert log[0].steps == (0, 1, 2) and len(check(path.parent)) == 1
+    path.write_bytes(changed + behind)
+    log.refresh()
+    for run in (log[0], open_log(tmp_path)[0]):
+        found = everything(run)
+        assert {step: found[step] for step in (0, 1, 2)} == {step: all_of_it[step] for step in (0, 1, 2)}
+        assert 4 in found and (3 not in found or None in found[3])
 
 
 def test_zeros_at_the_end_are_told(sound, tmp_path):
@@ -712,6 +749,11 @@ def test_a_file_that_becomes_a_link_is_not_read(tmp_path):
         run["a"].maps(0)
     run.refresh()
     assert run.steps == ()
+    written.path.unlink()
+    written.directory.rmdir()
+    written.directory.symlink_to(secret.directory)
+    run.refresh()
+    assert run.steps == ()
 
 
 def test_pipes_devices_and_directories_are_no_logs(tmp_path):
@@ -751,6 +793,11 @@ def test_a_walk_lists_only_what_was_changed(tmp_path, monkeypatch):
     listed.clear()
     walk()
     assert len(listed) == 2, "what was changed just now is not trusted"
+    listed.clear()
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    walk()
+    assert len(listed) == 6, "after a while nothing is"
 
 
 # While it grows

@@ -9,8 +9,8 @@
 | `bundle` | frames: the same of several layers at several steps |
 | `probe` | PNG: a sample, or its labels |
 
-Frames: a 32-bit little-endian length, JSON of that length that says what follows, then the bytes. No answer is larger than
-`MOST`; whoever got less than he asked for is told so, and asks for the rest.
+Frames: a 32-bit little-endian length, JSON of that length that says what follows, then the bytes. No answer is larger
+than `MOST`; whoever got less than was asked for is told so, and asks for the rest.
 """
 
 import hashlib
@@ -195,7 +195,9 @@ class Answers:
         except (UnknownError, DamagedError) as error:
             raise NothingThereError(str(error)) from error
         except OSError as error:
-            raise NothingThereError(f"run {name[:200]!r} is no longer what it was: {error.strerror}") from error
+            raise NothingThereError(
+                f"run {name[:200]!r} is no longer what it was: {error.strerror or error}"
+            ) from error
 
     def _tell(self, name: str, run: Run) -> _Told | None:
         now, problems = run.snapshot, run.problems
@@ -205,7 +207,12 @@ class Answers:
         if known and known.of[0] is now and known.of[1:] == (problems, run):
             return known
         rest = _json(
-            {"run": name, "name": run.display_name, **_run_facts(now, now.facts), "problems": problems[:_MOST_PROBLEMS]}
+            {
+                "run": name,
+                "name": format.display_name(name),
+                **_run_facts(now, now.facts),
+                "problems": problems[:_MOST_PROBLEMS],
+            }
         )
         if known and known.facts is now.facts:
             return _Told((now, problems, run), known.facts, known.layout, known.layers, known.measures, rest)

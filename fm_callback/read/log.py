@@ -4,8 +4,8 @@
     run = log["feature_maps"]                 what was logged by one training, and by those that went on with it
     layer = run["dec2"]                       maps and numbers of a layer
 
-What is known of a run is one snapshot that is never changed: `refresh` puts another in its place, so that whoever reads in
-another thread goes on with what was there when he began.
+What is known of a run is one snapshot that is never changed: `refresh` puts another in its place, so that whoever reads
+in another thread goes on with what was there at first.
 """
 
 import os
@@ -95,8 +95,11 @@ class Log(Mapping[str, Run]):
                 for directory, names in sorted(walk().items()):
                     run = every[directory] = self._all.get(directory) or Run(directory, self._cache)
                     changed |= run.refresh(names)
+                    name = _run_name(walk.top, directory, path, prefix)
                     if len(run.steps):
-                        runs.append((_run_name(walk.top, directory, path, prefix), run))
+                        runs.append((name, run))
+                    else:  # it is not listed, so that what is wrong with it is told here
+                        problems += [f"{name}: {damage}" for damage in run.snapshot.damages]
                 problems += _of_links(walk.outside)
                 if not os.path.isdir(walk.top):
                     problems.append(

@@ -1,7 +1,7 @@
 """One `.fmlog` file: the whole steps in it, and what is stored of one.
 
-Opening a file reads the framing and the head of each record, and the data of the last one for their checksum. What is new
-is read by `refresh`; a record that is being written does not count before it is whole.
+Opening a file reads the framing and the head of each record, and the data of the last one for their checksum. What is
+new is read by `refresh`; a record that is being written does not count before it is whole.
 """
 
 import os
@@ -20,6 +20,7 @@ STEPS = np.dtype([("step", "<i8"), ("wall_time", "<f8"), ("start", "<i8"), ("fil
 
 #: The reference of a blob that is not there, or can't be.
 _NOWHERE = (-1, -1, -1)
+_BEGINNING = BEFORE + PREFIX
 #: So many damaged places are told of a file.
 _MOST_TOLD = 100
 
@@ -47,8 +48,8 @@ class StoredStep(NamedTuple):
 
     Attributes:
         start: Where they begin in the file.
-        references: int64 (blobs, 3), offset, length and checksum: of each layer its numbers, its summaries and its maps;
-            -1 for what is not there, or can't be.
+        references: int64 (blobs, 3), offset, length and checksum: of each layer its numbers, its summaries and its
+            maps; -1 for what is not there, or can't be.
         first: int64 (layers + 1,), the position of each layer's first reference.
     """
 
@@ -106,9 +107,12 @@ class LogFile:
         return tuple((0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in parts)
 
     @property
-    def identity(self) -> tuple[int, ...]:
-        """Tells this file from another that had its path."""
-        return self._seen[:2]
+    def beginning(self) -> bytes:
+        """Its first bytes, with the checksum of the run record's head: they tell it from another that had its path.
+
+        Not the number of its inode: that of a file which is mounted from elsewhere may change.
+        """
+        return self._beginning
 
     @property
     def rest(self) -> int:
@@ -126,11 +130,10 @@ class LogFile:
             return False
         with open_file(self.path) as file:
             seen = _signature(os.fstat(file.fileno()))
-            beginning = read_at(file, 0, BEFORE + PREFIX)  # with the checksum of the run record's head
-            same = seen[:2] == self.identity and seen[2] >= self.size and beginning.startswith(self._beginning)
-            if self._seen and not same:
+            size, beginning = seen[0], read_at(file, 0, _BEGINNING)
+            if size < self.size or not beginning.startswith(self._beginning):
                 raise ReplacedError(f"{self.name} was replaced")
-            self._seen, self.size, self._beginning = seen, seen[2], beginning
+            self._seen, self.size, self._beginning = seen, size, beginning
             return self._look(file)
 
     def open(self) -> BinaryIO:
@@ -140,7 +143,7 @@ class LogFile:
             OSError: if it is no longer there, or another one has its path.
         """
         file = open_file(self.path)
-        if _signature(os.fstat(file.fileno()))[:2] != self.identity:
+        if read_at(file, 0, _BEGINNING) != self._beginning:
             file.close()
             raise ReplacedError(f"{self.name} was replaced")
         return file
@@ -349,4 +352,4 @@ def _what(head: dict[str, Any]) -> str:
 
 
 def _signature(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino

@@ -112,7 +112,7 @@ class Reader:
             return None
         row = self._now.steps[at]
         file = self._now.files[row["file"]]
-        key = file.path, *file.identity, int(row["start"])
+        key = file.path, file.beginning, int(row["start"])
         if stored := self._cache.get(key):
             return stored
         try:

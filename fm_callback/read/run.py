@@ -177,6 +177,9 @@ class Run:
             found = [each for each in numbered if each.number == key] if key > 0 else numbered[key : key + 1 or None]
             if found and key:
                 return found[0]
+        for problem in self.facts.layers:
+            if isinstance(problem, Problem) and problem.name == key:
+                raise UnknownError(f"layer {key!r} can't be shown: {problem.reason}")
         raise unknown("layer", key, [each.name for each in layers], f"run {self.name!r}")
 
     def __repr__(self) -> str:

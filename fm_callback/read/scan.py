@@ -1,8 +1,8 @@
 """The records of a file: where each lies, by its framing and its head, and the way on behind damage.
 
-A record is found without its data being read. Where there should be one and is none, the next is looked for: `MAGIC`, with framing
-in front of it and a head behind it whose checksums are right. If there is one, what lies between is damaged; if there is none, it is
-the unfinished end of a file that is being written, or was when the training was killed.
+A record is found without its data being read. Where there should be one and is none, the next is looked for: `MAGIC`,
+with framing in front of it and a head behind it whose checksums are right. If there is one, what lies between is damaged;
+if there is none, it is the unfinished end of a file that is being written, or was when the training was killed.
 """
 
 import os
@@ -59,8 +59,8 @@ class Scan:
     """What was found from a position on.
 
     Attributes:
-        found: Records and damage, in the order of the file. The last record's data are as its checksum says, and so are those of
-            a record that a damaged stretch follows.
+        found: Records and damage, in the order of the file. The last record's data are as its checksum says, and so are
+            those of a record that a damaged stretch follows.
         end: Where the next record is expected.
         searched: Up to where nothing was found behind `end`.
         doubtful: Whether a record begins at `end` that is long enough and whose checksum is wrong.
@@ -83,11 +83,11 @@ def open_file(path: str) -> BinaryIO:
     flags = os.O_RDONLY
     for flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY", "O_CLOEXEC"):  # as far as the platform has them
         flags |= getattr(os, flag, 0)
-    file = os.fdopen(os.open(path, flags), "rb", buffering=4096)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    file = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
         raise OSError(f"{path} is no regular file")
-    return file
+    return os.fdopen(file, "rb", buffering=4096)
 
 
 def read_at(file: BinaryIO, start: int, length: int) -> bytes:
@@ -147,19 +147,21 @@ def scan(file: BinaryIO, size: int, start: int = 0, searched: int = 0) -> Scan:
                 result.found.append(record)
                 start = record.end
                 continue
+            doubtful = False
             if sound != start and isinstance(before := result.found[-1], Record):
-                # The record in front may have been cut off, by a disk that was full for a moment: then others lie inside it.
+                # The record in front may have been cut off, by a disk that was full for a moment: others lie in it then.
                 effort.spend(before.length)
                 if is_sound(file, before):
                     sound = start
                 else:
                     result.found.pop()
-                    start = before.start
+                    start, doubtful = before.start, True
             if start != result.end:
                 result.searched = 0
             result.end = start
             found, result.searched = _find(file, max(start + 1, result.searched), size, effort.spend)
             if found is None:
+                result.doubtful = doubtful
                 break
             result.found.append(Stretch(start, found))
             start = sound = found

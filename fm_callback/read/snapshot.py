@@ -64,5 +64,5 @@ def _told(damage: Damage) -> str:
 def _version(file: LogFile) -> str:
     """Tells the steps of a file from those of any other."""
     first = file.steps[0]
-    text = repr((file.name, file.identity, int(first["step"]), float(first["wall_time"])))
+    text = repr((file.name, file.beginning, int(first["step"]), float(first["wall_time"])))
     return hashlib.blake2s(os.fsencode(text), digest_size=6).hexdigest()

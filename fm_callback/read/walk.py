@@ -1,6 +1,7 @@
 """Which directories below a log directory hold logs of feature maps.
 
-No link is followed: what it leads to inside the log directory is found where it is, and what is outside is nobody's business here.
+No link is followed: what it leads to inside the log directory is found where it is, and what is outside is nobody's
+business here.
 """
 
 import os
@@ -10,9 +11,11 @@ from typing import NamedTuple
 
 from fm_callback.format2 import SUFFIX
 
-#: A directory that was changed so few seconds before it was listed is listed again: its time of change is not finer than that
-#: on every file system.
+#: A directory that was changed so few seconds before it was listed is listed again: its time of change is not finer than
+#: that on every file system.
 _FRESH = 3.0
+#: And so is one after so many seconds: some that are mounted from elsewhere have no time of change.
+_STALE = 30.0
 
 
 class Listing(NamedTuple):
@@ -20,14 +23,14 @@ class Listing(NamedTuple):
 
     Attributes:
         changed: When it was changed, in nanoseconds.
-        trusted: Whether that time tells that nothing was changed since.
+        until: Up to when, in seconds, that time tells that nothing was changed since.
         directories: Names of the directories in it.
         logs: Names of the logs in it.
         links: Names of the links in it to a directory or a log.
     """
 
     changed: int
-    trusted: bool
+    until: float
     directories: tuple[str, ...]
     logs: tuple[str, ...]
     links: tuple[str, ...]
@@ -67,11 +70,11 @@ class Walk:
         status = os.stat(path, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             raise NotADirectoryError(path)
-        before = self._known.get(path)
-        if before and before.trusted and before.changed == status.st_mtime_ns:
+        before, now = self._known.get(path), time.time()
+        if before and before.changed == status.st_mtime_ns and now < before.until:
             return before
-        trusted = time.time() - status.st_mtime > _FRESH
-        return Listing(status.st_mtime_ns, trusted, *_entries(path))
+        until = now + _STALE if now - status.st_mtime > _FRESH else now
+        return Listing(status.st_mtime_ns, until, *_entries(path))
 
     def _is_outside(self, link: str) -> bool:
         target = os.path.realpath(link)
@@ -80,9 +83,9 @@ class Walk:
 
 
 def logs_in(directory: str) -> tuple[str, ...]:
-    """Names of the logs in a directory; none if it can't be read."""
+    """Names of the logs in a directory, by its real path; none if it can't be read, or a link has its place."""
     try:
-        return _entries(directory)[1]
+        return _entries(directory)[1] if os.path.realpath(directory) == directory else ()
     except OSError:
         return ()
 

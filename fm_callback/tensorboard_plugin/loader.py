@@ -1,7 +1,7 @@
 """What TensorBoard imports at its start.
 
-TensorBoard loads entry points without a net: an ImportError here would stop it. So this module imports TensorBoard's own base class
-and nothing else; what may fail is imported in `load`, whose exceptions TensorBoard logs and survives.
+TensorBoard loads entry points without a net: an ImportError here would stop it. So this module imports TensorBoard's own
+base class and nothing else; what may fail is imported in `load`, whose exceptions TensorBoard logs and survives.
 """
 
 from tensorboard.plugins import base_plugin

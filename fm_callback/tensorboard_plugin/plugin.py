@@ -1,6 +1,7 @@
 """The plugin: `read.answers` and the page, by HTTP.
 
-It reads the log directory itself: TensorBoard keeps nothing of ours in memory, thins out no steps, and need not know our names.
+It reads the log directory itself: TensorBoard keeps nothing of ours in memory, thins out no steps, and need not know our
+names.
 """
 
 import os
@@ -119,7 +120,8 @@ def log_directories(logdir: str | None, spec: str | None) -> dict[str, str | Non
     found: dict[str, str | None] = {}
     for part in spec.split(","):
         name, colon, path = part.partition(":")
-        named = colon and not part.startswith("/") and "://" not in part and not os.path.splitdrive(part)[0]
+        address = re.match(r"[a-zA-Z][0-9a-zA-Z.]*://", part)
+        named = colon and not (part.startswith("/") or address or os.path.splitdrive(part)[0])
         found[path if named else part] = name or None if named else None
     return {path: name for path, name in found.items() if path}
 
