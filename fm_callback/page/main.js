@@ -2,7 +2,7 @@
 // Puts the page into its document. What is around it, and who answers it, is said by the door that it came through.
 
 import { addressOf, useFiles } from "./data/files.js";
-import { refresh } from "./data/log.js";
+import { hasNews, refresh } from "./data/log.js";
 import { connect } from "./data/source.js";
 import { App } from "./parts/app.js";
 import { watchRatio } from "./parts/maps.js";
@@ -39,7 +39,7 @@ export async function start({ ask, host, files }) {
   host.onReload(refresh);
   window.focus(); // so that the keys work before the first click
   render(h(App, null), document.body);
-  const look = () => document.visibilityState === "visible" && refresh();
+  const look = () => document.visibilityState === "visible" && hasNews() && refresh();
   setInterval(look, NEWS);
   document.addEventListener("visibilitychange", look);
   await first;

@@ -16,6 +16,9 @@ export const now = signal(0);
 let /** @type {string | null} */ tag = null;
 let /** @type {Promise<void> | null} */ asking = null;
 
+// An answer without a tag is the last word: a page with the log inside it has no news.
+export const hasNews = () => log.peek().status !== "ready" || tag !== null;
+
 // Asks whether there is news; who asks while an answer is on its way gets that one.
 export function refresh() {
   asking ??= ask().finally(() => {
@@ -40,8 +43,7 @@ async function ask() {
     // What is on the screen stays there; the message says that it may be old.
     const { message } = /** @type {Error} */ (error);
     const status = log.peek().status === "ready" ? "ready" : "failed";
-    if (log.peek().error !== message || log.peek().status !== status)
-      log.value = { ...log.peek(), status, error: message };
+    if (log.peek().error !== message) log.value = { ...log.peek(), status, error: message };
   }
 }
 

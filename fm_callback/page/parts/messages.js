@@ -15,9 +15,14 @@ export function Failed() {
   </main>`;
 }
 
+const MOST = 3; // problems of a log
+
 export function Notices() {
   const { error, format, problems } = log.value;
-  const notices = [...problems, ...run.value.problems];
+  const wrong = [...problems, ...run.value.problems];
+  const notices = /** @type {any[]} */ (wrong.slice(0, MOST));
+  if (wrong.length > MOST)
+    notices.push(html`${wrong.length - MOST} more: <code>fm-callback check</code> tells them all.`);
   if (trouble.value) notices.unshift(html`${trouble.value} <button class="link" onClick=${retry}>Try again</button>`);
   if (error) notices.unshift(html`${error} <button class="link" onClick=${refresh}>Try again</button>`);
   if (run.value.format > format) {

@@ -179,11 +179,13 @@ function Caption({ layer, step, places }) {
   if (places.length === 1) {
     const value = numbers.get(step, places[0], measure.field);
     return html`<p class="caption">
-      <${Meter} value=${value} measure=${measure} /> ${measure.short} <span class="value">${format(value, measure)}</span>
+      <${Meter} value=${value} measure=${measure} />${" "}
+      ${measure.short} <span class="value">${format(value, measure)}</span>
     </p>`;
   }
   const { highest, median } = numbers.summary(step, measure.field);
-  const title = `${measure.label}: highest ${format(highest, measure)}, median ${format(median, measure)}; ${basis(layer)}`;
+  const told = `highest ${format(highest, measure)}, median ${format(median, measure)}`;
+  const title = `${measure.label}: ${told}; ${basis(layer)}`;
   return html`<p class="caption" title=${title}>
     <${Meter} value=${highest} measure=${measure} /> <span class="value">${format(highest, measure)}</span>${" "}
     <span class="second">median ${format(median, measure)}</span>
@@ -198,7 +200,8 @@ function Names({ layer, near }) {
   const single = chosen !== null && chosen >= 0;
   const line = (which) => numbers?.steps.map((each) => numbers.summary(each, measure.field)[which]);
   const values = single ? numbers?.history(chosen, measure.field) : line("highest");
-  const what = `${single ? `ch ${state.channel.value}` : bestOf(measure)} ${measure.kind === "score" ? measure.label : measure.short}`;
+  const whose = single ? `ch ${state.channel.value}` : bestOf(measure);
+  const what = `${whose} ${measure.kind === "score" ? measure.label : measure.short}`;
   return html`<h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
     <div class="trend">

@@ -141,7 +141,8 @@ function Tile({ layer, place, size, now, onShown }) {
   };
   const frame = { width: `${size.width}px`, height: `${size.height}px` };
   return html`<button ref=${ref} class="tile" data-whole aria-pressed=${state.channel.value === channel}
-    title=${`channel ${channel}: ${measure.label} ${value}`} onClick=${() => open("channel", { channel, layer: layer.name })}
+    title=${`channel ${channel}: ${measure.label} ${value}`}
+    onClick=${() => open("channel", { channel, layer: layer.name })}
     onFocus=${() => (pointed.value = { place, cell: null })}>
     <span class="frame" style=${frame} onPointerMove=${point} onPointerDown=${point}>
       ${
