@@ -115,12 +115,16 @@ def test_a_new_step_is_there_within_three_seconds(page, tmp_path):
     run = Run(tmp_path, {"stem": (8, 8, 4), "head": (8, 8, 2)}, steps=[0])
     with tab_on(page, tmp_path) as tab:
         tab.open(view="layer")
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
         for step in range(1, 6):
             run.write(step)
             began = time.monotonic()
             _grown(tab, f"epoch {step}")
             assert time.monotonic() - began < 3
             page.wait_for_timeout(377)  # so that polls and steps fall differently each time
+        numbers = [url for url in asked if "/numbers?" in url]
+        assert len(numbers) == 5 and all("after=" in url for url in numbers), "only what is new is asked for"
 
 
 def test_tensorboards_reload_asks_at_once(page, tmp_path):

@@ -78,7 +78,7 @@ function Scrubber() {
     goTo(Number(event.currentTarget.value));
   };
   const icon = playing.value ? html`<path d="M1 0h3v10h-3zM6 0h3v10h-3z" />` : html`<path d="M1 0l9 5-9 5z" />`;
-  return html`<div class="scrubber">
+  return html`<div class=${live.value ? "scrubber growing" : "scrubber"}>
     <button class="round play" aria-label=${playing.value ? "pause" : "play"} disabled=${!last}
       title=${playing.value ? "Pause (space)" : "Play (space)"} onClick=${togglePlay}>
       <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden="true">${icon}</svg>
