@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOGS ?= logs
 BACKEND_TESTS := $(addprefix tests/test_,zoo.py layers.py extractor.py observer.py scale_out.py private_apis.py)
 
-.PHONY: demo test test-firefox test-slow test-backends lint bench clean
+.PHONY: demo test test-firefox test-slow test-backends lint lint-page bench clean
 
 demo: $(VENV)/examples
 	$(BIN)/python examples/train_pets.py --log-dir $(LOGS)
@@ -25,10 +25,20 @@ test-backends: $(VENV)-backends/backends
 	KERAS_BACKEND=jax $(VENV)-backends/bin/python -m pytest -q $(BACKEND_TESTS)
 	KERAS_BACKEND=torch $(VENV)-backends/bin/python -m pytest -q $(BACKEND_TESTS)
 
-lint: $(VENV)/dev
+lint: $(VENV)/dev lint-page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The page needs no build and no node; who has node checks its formatting and types.
+lint-page:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.package-lock.json \
+		&& node_modules/.bin/biome format && node_modules/.bin/tsc --project .; \
+	else echo "npm is not installed: the page's formatting and types are not checked"; fi
+
+node_modules/.package-lock.json: package.json
+	npm install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
 
 # Rivals that do not install are left out. BENCH="--model MODEL.keras --arrays FILE.npz" measures a trained model on a photograph.
 bench: $(VENV)/dev
@@ -47,4 +57,4 @@ $(VENV)-backends/%: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-backends logs build *.egg-info
+	rm -rf $(VENV) $(VENV)-backends node_modules logs build *.egg-info

@@ -226,7 +226,7 @@ def test_only_reading(board):
 
 def test_the_page_is_a_closed_list_of_files(board):
     static = resources.files("fm_callback") / "page"
-    for file in ("index.js", "main.js", "style.css", "views/layer.js", "vendor/preact.js"):
+    for file in ("tensorboard.js", "main.js", "style/theme.css", "views/layer.js", "vendor/preact.js"):
         status, headers, body = ask(board, f"static/{file}")
         assert status == 200
         assert headers["Content-Type"].startswith("application/javascript" if file.endswith("js") else "text/css")
@@ -383,7 +383,9 @@ def _requests():
         st.sampled_from([("image", "0"), ("image", "1"), ("kind", "label"), ("after", "97"), ("layer", HOSTILE)])
     ).map(lambda more: [("run", RUN), ("layer", "stem"), ("step", "1"), *more])
     route = st.one_of(
-        st.sampled_from(["runs", "numbers", "summaries", "maps", "bundle", "probe", "static/index.js", "static", ""]),
+        st.sampled_from(
+            ["runs", "numbers", "summaries", "maps", "bundle", "probe", "static/tensorboard.js", "static", ""]
+        ),
         st.text(max_size=30),
         st.lists(
             st.sampled_from(["static", "..", ".", "views", "%2e%2e", "vendor", "plugin.py", "secret.txt"]), max_size=5

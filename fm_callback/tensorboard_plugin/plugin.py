@@ -67,7 +67,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
         """The page in its frame; it follows TensorBoard's reload."""
-        return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name="Feature maps")
+        return base_plugin.FrontendMetadata(es_module_path="/static/tensorboard.js", tab_name="Feature maps")
 
     def _runs(self, request: Request) -> Any:
         self._watch.look(_PATIENCE if self._watch.opened else _FIRST_PATIENCE)

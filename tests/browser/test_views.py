@@ -1,4 +1,4 @@
-"""Every view and control of the tab, as a user works them, on a log that a real `fit` wrote."""
+"""Every view and control of the tab, as a user works them."""
 
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -8,9 +8,6 @@ from PIL import Image
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 VIEWS = ("evolution", "layer", "channel", "compare", "depth")
-
-# What does not depend on how TensorBoard reads the log is tested on its fast path alone.
-on_one_path = pytest.mark.parametrize("tab_of", ["fast"], indirect=True)
 
 
 def test_evolution_shows_layers_by_epochs(tab):
@@ -87,7 +84,6 @@ def test_keys(tab):
     assert not tab.frame.locator("dialog").is_visible()
 
 
-@on_one_path
 def test_the_first_key_marks_a_layer_at_an_end(tab):
     for key, layer in (("j", "stem"), ("k", "head")):
         tab.open()
@@ -95,7 +91,6 @@ def test_the_first_key_marks_a_layer_at_an_end(tab):
         assert tab.frame.locator(".row[aria-current]").get_attribute("aria-label") == f"layer {layer}"
 
 
-@on_one_path
 def test_a_link_to_what_is_not_there_says_what_is_shown(tab):
     tab.open(run="nowhere", layer="nonsense")
     notices = " ".join(tab.frame.locator(".notice").all_inner_texts())
@@ -104,7 +99,6 @@ def test_a_link_to_what_is_not_there_says_what_is_shown(tab):
     assert tab.frame.locator(".notice").count() == 0
 
 
-@on_one_path
 @pytest.mark.parametrize(("width", "height"), [(390, 700), (1280, 600)])
 def test_only_the_view_scrolls(tab, width, height):
     tab.page.set_viewport_size({"width": width, "height": height})
@@ -115,7 +109,6 @@ def test_only_the_view_scrolls(tab, width, height):
         assert document == window, view
 
 
-@on_one_path
 def test_a_linked_layer_is_in_view(tab):
     tab.page.set_viewport_size({"width": 390, "height": 600})
     tab.open(layer="up")
@@ -231,7 +224,7 @@ def test_scales_and_colours_need_no_request(tab):
         tab.settle()
         seen.add(tab.frame.evaluate(pixels))
     assert len(seen) == 5
-    assert not [url for url in asked if "feature_maps/" in url]
+    assert not [url for url in asked if "feature_maps/" in url and not url.endswith("/runs")]
 
 
 def test_channel_is_a_film_with_curves(tab):
@@ -325,7 +318,6 @@ def test_depth_goes_from_input_to_mask(tab):
     assert "view=layer" in tab.hash()
 
 
-@on_one_path
 def test_curves_by_depth_keep_their_axis(tab):
     tab.open(view="depth", measure="mask_auroc", step=0)
     tab.frame.locator(".card .uplot").first.wait_for()
@@ -348,7 +340,6 @@ def test_the_address_reopens_what_was_seen(tab):
     assert tab.frame.evaluate("document.querySelector('main').innerText") == before
 
 
-@on_one_path
 @pytest.mark.parametrize("view", ["evolution", "channel"])
 def test_a_saved_picture_cuts_nothing_in_two(tab, view):
     tab.page.set_viewport_size({"width": 390, "height": 500})

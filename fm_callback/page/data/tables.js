@@ -1,0 +1,240 @@
+// @ts-check
+// Numbers of layers and summaries of runs: asked for when they are first needed, and then for the steps that are new.
+
+import { effect, signal } from "../vendor/signals.js";
+import { log } from "./log.js";
+import { Numbers } from "./numbers.js";
+import { frames } from "./source.js";
+
+/** @typedef {import("./types.js").Run} Run */
+/** @typedef {import("./types.js").Layer} Layer */
+/**
+ * @typedef {object} Summaries
+ * @property {number[]} steps
+ * @property {Map<string, Map<string, number[]>>} layers by layer and name, in the order of the steps
+ */
+
+/**
+ * @template T
+ * @typedef {object} Table
+ * @property {import("../vendor/signals.js").Signal<T | null>} content
+ * @property {number} age of the run that it was last asked for
+ * @property {[number, string][]} held steps that are here, with their versions
+ */
+
+// What is wrong with the numbers; null where nothing is.
+export const trouble = signal(/** @type {string | null} */ (null));
+
+const tables = /** @type {Map<string, Table<Numbers>>} */ (new Map());
+const summaries = /** @type {Map<string, Table<Summaries>>} */ (new Map());
+const wanted = /** @type {Map<string, Layer>} */ (new Map());
+
+/**
+ * @template T
+ * @param {Map<string, Table<T>>} all
+ * @param {string} key
+ * @returns {Table<T>}
+ */
+function tableOf(all, key) {
+  let table = all.get(key);
+  if (!table) all.set(key, (table = { content: signal(null), age: 0, held: [] }));
+  return table;
+}
+
+/** @param {Layer} layer */
+const keyOf = (layer) => `${layer.run.id}\0${layer.name}`;
+
+/**
+ * A signal of the layer's numbers: null until they are here. Asked for again when the run has grown.
+ *
+ * @param {Layer} layer
+ */
+export function numbersOf(layer) {
+  const key = keyOf(layer);
+  const table = tableOf(tables, key);
+  if (table.age < layer.run.age && !layer.problem) {
+    table.age = layer.run.age;
+    want(key, layer);
+  }
+  return table.content;
+}
+
+/**
+ * A promise of the layer's numbers at all steps.
+ *
+ * @param {Layer} layer
+ * @returns {Promise<Numbers>}
+ */
+export function numbersHere(layer) {
+  const content = numbersOf(layer);
+  const last = layer.run.steps.at(-1);
+  let /** @type {() => void} */ stop;
+  return new Promise((resolve, reject) => {
+    stop = effect(() => {
+      const found = content.value;
+      if (found && /** @type {number} */ (found.steps.at(-1)) >= /** @type {number} */ (last)) resolve(found);
+      else if (trouble.value) reject(new Error(trouble.value));
+    });
+  }).finally(() => stop());
+}
+
+/**
+ * @param {string} key
+ * @param {Layer} layer
+ */
+function want(key, layer) {
+  if (!wanted.size) setTimeout(fetchNumbers);
+  wanted.set(key, layer);
+}
+
+// Asks again for what could not be read.
+export function retry() {
+  trouble.value = null;
+  log.value = { ...log.peek() };
+}
+
+async function fetchNumbers() {
+  const alike = /** @type {Map<string, {after: number | null, layers: Layer[]}>} */ (new Map());
+  for (const [key, layer] of wanted) {
+    const after = holds(tableOf(tables, key), layer.run);
+    const name = `${layer.run.id}\0${layer.run.age}\0${after}`;
+    const group = alike.get(name) ?? { after, layers: [] };
+    alike.set(name, group);
+    group.layers.push(layer);
+  }
+  wanted.clear();
+  for (const { after, layers } of alike.values()) {
+    for (const chunk of chunks(layers)) await fetchChunk(chunk, after);
+  }
+}
+
+/**
+ * The last of the steps that are here, if all of them are still what the run says; else all is begun anew.
+ *
+ * @param {Table<any>} table
+ * @param {Run} run
+ */
+function holds(table, run) {
+  if (table.held.some(([step, version]) => run.versions.get(step) !== version)) table.held = [];
+  return table.held.at(-1)?.[0] ?? null;
+}
+
+/**
+ * @param {Run} run
+ * @param {number | null} after
+ * @returns {[string, string | number][]}
+ */
+function question(run, after) {
+  const last = /** @type {number} */ (run.steps.at(-1));
+  return [
+    ["run", run.id],
+    ...(after === null ? [] : [/** @type {[string, number]} */ (["after", after])]),
+    ["v", run.versions.get(last) ?? ""],
+  ];
+}
+
+/**
+ * @param {Layer[]} layers of one run
+ * @param {number | null} after
+ */
+async function fetchChunk(layers, after) {
+  const [{ run }] = layers;
+  try {
+    const parameters = [
+      ...question(run, after),
+      ...layers.map(({ name }) => /** @type {[string, string]} */ (["layer", name])),
+    ];
+    const { head, buffer, start } = await frames("numbers", parameters);
+    let from = start;
+    for (const { layer: name, steps, shape, more } of head) {
+      const layer = /** @type {Layer} */ (layers.find((each) => each.name === name));
+      const table = tableOf(tables, keyOf(layer));
+      const size = shape[0] * shape[1];
+      const values = new Float32Array(buffer.slice(from, (from += 4 * steps.length * size)));
+      // What came in between is asked for when the run says so.
+      const known = [...steps.keys()].filter((index) => run.versions.has(steps[index]));
+      const rows = known.map((index) => values.subarray(index * size, (index + 1) * size));
+      const here = known.map((index) => steps[index]);
+      const before = table.held.length ? table.content.peek() : null;
+      table.content.value = before
+        ? before.and(here, rows)
+        : new Numbers(layer.fields.slice(0, shape[1]), shape[0], here, rows);
+      for (const step of here) table.held.push([step, run.versions.get(step) ?? ""]);
+      if (more && here.length) want(keyOf(layer), layer);
+    }
+    trouble.value = null;
+  } catch (error) {
+    for (const layer of layers) tableOf(tables, keyOf(layer)).age = 0;
+    trouble.value = `The numbers could not be read. ${/** @type {Error} */ (error).message}`;
+  }
+}
+
+// Small enough for any server's limit on the length of an address.
+const LONGEST = 4000;
+const MOST = 16;
+
+/** @param {Layer[]} layers */
+function* chunks(layers) {
+  let /** @type {Layer[]} */ chunk = [];
+  let length = 0;
+  for (const layer of layers) {
+    const more = encodeURIComponent(layer.name).length + 7;
+    if (chunk.length && (length + more > LONGEST || chunk.length === MOST)) {
+      yield chunk;
+      chunk = [];
+      length = 0;
+    }
+    chunk.push(layer);
+    length += more;
+  }
+  if (chunk.length) yield chunk;
+}
+
+/**
+ * A signal of the summaries of the run's layers: null until they are here.
+ *
+ * @param {Run} run
+ */
+export function summariesOf(run) {
+  const table = tableOf(summaries, run.id);
+  if (table.age < run.age) {
+    table.age = run.age;
+    fetchSummaries(run, table).catch(() => {
+      table.age = 0; // what follows from the numbers is shown all the same
+    });
+  }
+  return table.content;
+}
+
+/**
+ * @param {Run} run
+ * @param {Table<Summaries>} table
+ */
+async function fetchSummaries(run, table) {
+  let /** @type {any} */ head,
+    /** @type {ArrayBuffer} */ buffer,
+    start = 0;
+  do {
+    const after = holds(table, run);
+    ({ head, buffer, start } = await frames("summaries", question(run, after)));
+    const before = after === null ? null : table.content.peek();
+    const steps = /** @type {number[]} */ (head.steps);
+    const layers = new Map(before?.layers);
+    let from = start;
+    for (const { layer, names } of head.layers) {
+      const values = new Float32Array(buffer.slice(from, (from += 4 * steps.length * names.length)));
+      const series = (/** @type {number} */ column) => steps.map((_, row) => values[row * names.length + column]);
+      layers.set(
+        layer,
+        new Map(
+          names.map((/** @type {string} */ name, /** @type {number} */ column) => [
+            name,
+            [...(before?.layers.get(layer)?.get(name) ?? []), ...series(column)],
+          ]),
+        ),
+      );
+    }
+    table.content.value = { steps: [...(before?.steps ?? []), ...steps], layers };
+    for (const step of steps) table.held.push([step, run.versions.get(step) ?? ""]);
+  } while (head.more && head.steps.length);
+}
