@@ -1,13 +1,11 @@
-"""The way data takes has one direction: no module imports against the arrows of docs/architecture.md, in either language."""
+"""The way data takes has one direction: no module imports against the arrows of docs/architecture.md; test_page.py holds the page to its own."""
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "fm_callback"
-PAGE = PACKAGE / "page"
 
 #: What each part of the package may import of the others. `scores` and `read` meet in the log alone.
 ALLOWED = {
@@ -30,8 +28,6 @@ FORBIDDEN = {
     "capture": ("tensorboard",),
     "tensorboard_plugin": ("keras", "tensorflow"),
 }
-#: The page's folders, in the order in which they may import each other: each only those before it.
-PAGE_ORDER = ("vendor", "draw", "data", "state", "parts", "views")
 
 
 def imports(path: Path) -> list[str]:
@@ -68,14 +64,3 @@ def test_no_import_goes_against_the_arrows(part):
             if package == "fm_callback" and rest and not rest[0].startswith("__"):
                 assert rest[0] in ALLOWED[part] | {part}, f"{path.name} imports {name}"
             assert package not in FORBIDDEN.get(part, ()), f"{path.name} imports {name}"
-
-
-def test_the_pages_modules_import_only_what_comes_before_them():
-    for path in PAGE.rglob("*.js"):
-        folder = path.relative_to(PAGE).parts[0]
-        if folder not in PAGE_ORDER or folder == "vendor":
-            continue
-        for target in re.findall(r"""(?:from|import)\s*\(?\s*["']([^"']+)["']""", path.read_text()):
-            other = (path.parent / target).resolve().relative_to(PAGE).parts[0]
-            if other in PAGE_ORDER:
-                assert PAGE_ORDER.index(other) <= PAGE_ORDER.index(folder), f"{path.name} imports {target}"
