@@ -14,9 +14,9 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from fm_callback.format2 import NUMBERS, to_grid, to_values
 from PIL import Image
 
+from fm_callback.format import NUMBERS, to_grid, to_values
 from fm_callback.scores import measures
 from fm_callback.write import png
 
