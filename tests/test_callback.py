@@ -20,6 +20,7 @@ from support.decoding import all_steps, decoded, probe_pictures, run_facts, stor
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
 from fm_callback.format import NUMBERS
+from fm_callback.read.log import Log
 from fm_callback.scores.measures import MEASURES, summaries
 from fm_callback.write.cost import Cost, foretold
 from fm_callback.write.event_copies import CURVES
@@ -143,6 +144,26 @@ def test_the_stored_maps_and_numbers_are_those_of_the_trained_weights(tmp_path):
             0 * flat.sum(1),
         ]
         np.testing.assert_allclose(table[:, :7], np.stack(expected, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_a_log_that_is_being_written_never_shows_half_a_step(tmp_path):
+    log, seen = Log(tmp_path), []
+    training = threading.Thread(
+        target=fit, args=(segmenter(), FeatureMapCallback(X[:4], tmp_path, masks=MASKS[:4])), kwargs={"epochs": 40}
+    )
+    training.start()
+    looks = 0
+    while training.is_alive() or looks < 1000:
+        looks += 1
+        if log.refresh() and log:
+            (run,) = log.values()
+            seen.append(run.steps)
+            assert run.problems == () and [layer.maps().shape[0] for layer in run.layers] == [4, 4, 4]
+            table = run.table("channel")
+            assert len(table["step"]) == len(run.steps) * (32 + 6 + 1) and not np.isnan(table["std"]).any()
+    training.join()
+    assert seen[-1] == tuple(range(41)) and all(steps == tuple(range(len(steps))) for steps in seen)
+    assert len(seen) > 5, "it was looked at between steps"
 
 
 def test_step_zero_is_the_untrained_network(tmp_path):

@@ -10,8 +10,9 @@ import pytest
 from support.decoding import decoded, stored
 from zoo import BACKEND, CANNOT, NOTES, ZOO, Animal
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers, open_log
 from fm_callback.format import NUMBERS
+from fm_callback.read.run import Run
 
 #: Where to write a JSON of what each model did, for the table in docs/backends.md (see tests/zoo_table.py).
 REPORT = os.environ.get("ZOO_REPORT")
@@ -53,6 +54,22 @@ def check_stored(animal: Animal, step: dict[str, tuple], truths: dict[str, np.nd
         assert (np.abs(decoded(entry) - picture_of(truth)) <= half_a_level).all(), facts.path
 
 
+def check_read(
+    animal: Animal, run: Run, steps: dict[int, dict[str, tuple]], truths: list[dict[str, np.ndarray]]
+) -> None:
+    """The package's own reader: numbers to the bit as they were written, maps within half a level of the truth."""
+    assert run.steps == tuple(steps) and not run.problems
+    assert [layer.name for layer in run.layers] == list(steps[0])
+    for layer in run.layers:
+        for column, field in enumerate(layer.fields):
+            written = np.stack([step[layer.name].table[:, column] for step in steps.values()])
+            np.testing.assert_array_equal(layer.numbers(field), written)
+        low, high = layer.numbers("low"), layer.numbers("high")
+        for at, (step, truth) in enumerate(zip(run.steps, truths, strict=True)):
+            half_a_level = 0.51 * (high[at] - low[at]) / 255 + 3 * rounding(animal, truth[layer.path])
+            assert (np.abs(layer.maps(step) - picture_of(truth[layer.path])) <= half_a_level).all(), layer.path
+
+
 def slow(name: str) -> bool:
     """torch's compiler takes a minute."""
     return (name, BACKEND) == ("jit_compile", "torch")
@@ -91,6 +108,7 @@ def test_names_arrays_and_records_equal_the_ground_truth(name: str, tmp_path: Pa
     assert steps.keys() == {0, 1}
     check_stored(animal, steps[0], before)
     check_stored(animal, steps[1], after)
+    check_read(animal, open_log(tmp_path)["feature_maps"], steps, [before, after])
 
     ours = [str(warning.message) for warning in caught if "can't be" in str(warning.message)]
     assert len(ours) == (2 if animal.skipped or animal.eager else 0), (
