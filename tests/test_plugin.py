@@ -383,7 +383,9 @@ def _requests():
         st.sampled_from([("image", "0"), ("image", "1"), ("kind", "label"), ("after", "97"), ("layer", HOSTILE)])
     ).map(lambda more: [("run", RUN), ("layer", "stem"), ("step", "1"), *more])
     route = st.one_of(
-        st.sampled_from(["runs", "numbers", "summaries", "maps", "bundle", "probe", "static/tensorboard.js", "static", ""]),
+        st.sampled_from(
+            ["runs", "numbers", "summaries", "maps", "bundle", "probe", "static/tensorboard.js", "static", ""]
+        ),
         st.text(max_size=30),
         st.lists(
             st.sampled_from(["static", "..", ".", "views", "%2e%2e", "vendor", "plugin.py", "secret.txt"]), max_size=5
