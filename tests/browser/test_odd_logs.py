@@ -217,6 +217,7 @@ def test_a_picture_that_fails_is_marked_and_the_rest_is_shown(page, odd_board):
     page.goto(f"{odd_board.url}/#feature_maps&p.feature_maps.run=newer%2Ffeature_maps")
     tab.frame.locator(".trouble").first.wait_for()
     assert "gone" in tab.frame.locator(".trouble").first.inner_text()
+    page.goto("about:blank")  # it goes on asking
     page.trouble.clear()
 
 
@@ -239,11 +240,19 @@ def test_what_is_wrong_with_a_log_is_said(page, tmp_path):
 
 
 def test_a_server_that_comes_back_is_heard(page, odd_board):
-    tab = Tab(page, odd_board).open()
+    tab = Tab(page, odd_board)
+    # Of what is behind the page, nothing comes but the log.
+    for path in ("numbers", "bundle"):
+        page.route(f"**/feature_maps/{path}*", lambda route: route.abort())
+    tab.open(view="layer", run=f"{HOSTILE_RUN}/feature_maps", layer="stem")
+    tab.frame.locator(".notice", has_text="The numbers could not be read.").wait_for()
     page.route("**/feature_maps/runs*", lambda route: route.abort())
-    tab.frame.locator(".notice", has_text="TensorBoard does not answer").wait_for()
-    page.unroute("**/feature_maps/runs*")
-    tab.frame.locator(".notice", has_text="TensorBoard does not answer").wait_for(state="detached")
+    tab.frame.locator(".notice", has_text=re.compile("^TensorBoard does not answer")).wait_for()
+    page.unroute_all()
+    tab.frame.locator(".notice").first.wait_for(state="detached")
+    tab.settle()
+    assert tab.frame.locator(".notice, .trouble, .waiting").count() == 0
+    assert "–" not in tab.frame.locator(".baseline").inner_text()
     page.trouble.clear()  # the browser's own report of what was aborted
 
 

@@ -2,13 +2,16 @@
 // What the log holds: runs, layers in model order, steps. It is asked for again and again, and answered when there is
 // news.
 
-import { signal } from "../vendor/signals.js";
+import { computed, signal } from "../vendor/signals.js";
 import { answer } from "./source.js";
 
 /** @typedef {import("./types.js").Run} Run */
 
 /** @type {import("../vendor/signals.js").Signal<import("./types.js").Log>} */
 export const log = signal({ status: "loading", format: 0, measures: {}, runs: [], problems: [], error: null });
+
+// Whether somebody answers: what could not be had while nobody did is asked for again.
+export const reachable = computed(() => log.value.error === null);
 
 // The server's clock, in seconds since 1970, as of its last answer.
 export const now = signal(0);

@@ -2,7 +2,7 @@
 // Numbers of layers and summaries of runs: asked for when they are first needed, and then for the steps that are new.
 
 import { effect, signal } from "../vendor/signals.js";
-import { log } from "./log.js";
+import { reachable } from "./log.js";
 import { Numbers } from "./numbers.js";
 import { frames } from "./source.js";
 
@@ -83,15 +83,31 @@ export function numbersHere(layer) {
  * @param {Layer} layer
  */
 function want(key, layer) {
-  if (!wanted.size) setTimeout(fetchNumbers);
+  if (!wanted.size) setTimeout(() => inTurn(fetchNumbers));
   wanted.set(key, layer);
 }
+
+// One after the other: what is asked for depends on what is here.
+let /** @type {Promise<void>} */ turn = Promise.resolve();
+
+/** @param {() => Promise<void>} work */
+function inTurn(work) {
+  turn = turn.then(work);
+}
+
+const failed = /** @type {Set<() => void>} */ (new Set());
 
 // Asks again for what could not be read.
 export function retry() {
   trouble.value = null;
-  log.value = { ...log.peek() };
+  const again = [...failed];
+  failed.clear();
+  for (const ask of again) ask();
 }
+
+effect(() => {
+  if (reachable.value) retry();
+});
 
 async function fetchNumbers() {
   const alike = /** @type {Map<string, {after: number | null, layers: Layer[]}>} */ (new Map());
@@ -164,7 +180,7 @@ async function fetchChunk(layers, after) {
     }
     trouble.value = null;
   } catch (error) {
-    for (const layer of layers) tableOf(tables, keyOf(layer)).age = 0;
+    for (const layer of layers) failed.add(() => want(keyOf(layer), layer));
     trouble.value = `The numbers could not be read. ${/** @type {Error} */ (error).message}`;
   }
 }
@@ -199,9 +215,8 @@ export function summariesOf(run) {
   const table = tableOf(summaries, run.id);
   if (table.age < run.age) {
     table.age = run.age;
-    fetchSummaries(run, table).catch(() => {
-      table.age = 0; // what follows from the numbers is shown all the same
-    });
+    const ask = () => inTurn(() => fetchSummaries(run, table).catch(() => void failed.add(ask)));
+    ask();
   }
   return table.content;
 }

@@ -2,7 +2,7 @@
 // Maps on the screen: a canvas that shows some channels of a layer at a step, and keeps what it shows until the next
 // picture is there.
 
-import { stepName } from "../data/log.js";
+import { reachable, stepName } from "../data/log.js";
 import { prefetch, want } from "../data/pictures.js";
 import { labelled } from "../data/probe.js";
 import { numbersOf } from "../data/tables.js";
@@ -67,6 +67,7 @@ export function Maps({ layer, when, places, columns = 1, width, height, gap = 0,
     const numbers = numbersOf(layer).value;
     const pixelRatio = ratio.value;
     dark.value; // repaints the marks
+    reachable.value; // asks again for what did not come
     const say = (wrong) => {
       trouble.value = wrong;
       onShown?.({ layer, step, image: shownImage, places });

@@ -1,6 +1,7 @@
 // @ts-check
 // An input of the probe or its labels, as a picture.
 
+import { reachable } from "../data/log.js";
 import { input, labelled } from "../data/probe.js";
 import { paintLabels } from "../draw/labels.js";
 import { ink } from "../draw/inks.js";
@@ -29,7 +30,7 @@ export function ProbePicture({ kind, image, outlined = false, label }) {
     return () => {
       gone = true;
     };
-  }, [shownRun.id, shownRun.versions.get(shownRun.steps[0]), kind, image, outlined, theme]);
+  }, [shownRun.id, shownRun.versions.get(shownRun.steps[0]), kind, image, outlined, theme, reachable.value]);
   const told = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
   return html`<canvas ref=${canvas} class="probe waiting" ...${told}></canvas>`;
 }

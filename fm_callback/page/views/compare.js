@@ -2,7 +2,7 @@
 // Two cells side by side, any two of (run, layer, step): linked zoom, a swipe handle, the signed difference; and the
 // same cell of all runs.
 
-import { labelOf, log, stepName } from "../data/log.js";
+import { labelOf, log, reachable, stepName } from "../data/log.js";
 import { format } from "../data/measures.js";
 import { want } from "../data/pictures.js";
 import { labelled } from "../data/probe.js";
@@ -204,7 +204,7 @@ function useSide({ layer: wanted, step: when }, name) {
       gone = true;
       withdraw();
     };
-  }, [wanted, when, stored]);
+  }, [wanted, when, stored, reachable.value]);
   const now = held.value;
   const missing = place(now.layer ?? wanted) === -1;
   return {
