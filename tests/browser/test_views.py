@@ -269,6 +269,7 @@ def test_compare_two_cells(tab):
     tab.frame.get_by_label("left layer").select_option("stem")
     tab.settle()
     assert "No difference: the maps are 32×32 and 16×16" in tab.frame.locator(".panels").inner_text()
+    assert tab.frame.get_by_label("how to compare").inner_text().split("\n") == ["side by side", "swipe"]
     tab.frame.get_by_text("swipe", exact=True).click()
     tab.frame.get_by_label("swipe handle").fill("200")
     tab.frame.get_by_label("scale").select_option("both")

@@ -8,11 +8,7 @@ import { frames } from "./source.js";
 
 /** @typedef {import("./types.js").Run} Run */
 /** @typedef {import("./types.js").Layer} Layer */
-/**
- * @typedef {object} Summaries
- * @property {number[]} steps
- * @property {Map<string, Map<string, number[]>>} layers by layer and name, in the order of the steps
- */
+/** @typedef {Map<string, Numbers>} Summaries by layer, as numbers of one channel */
 
 /**
  * @template T
@@ -136,6 +132,37 @@ function holds(table, run) {
 }
 
 /**
+ * Notes the steps that came; returns how many.
+ *
+ * @param {Table<any>} table
+ * @param {Run} run
+ * @param {number[]} steps
+ */
+function hold(table, run, steps) {
+  const known = steps.filter((step) => run.versions.has(step));
+  for (const step of known) table.held.push([step, run.versions.get(step) ?? ""]);
+  return known.length;
+}
+
+/**
+ * Numbers with what came of the steps that the run names: what is newer is asked for when the run says so.
+ *
+ * @param {Numbers | null} before
+ * @param {Run} run
+ * @param {string[]} fields
+ * @param {number} channels
+ * @param {number[]} steps
+ * @param {Float32Array} values (steps, channels, fields)
+ */
+function extended(before, run, fields, channels, steps, values) {
+  const size = channels * fields.length;
+  const known = [...steps.keys()].filter((index) => run.versions.has(steps[index]));
+  const rows = known.map((index) => values.subarray(index * size, (index + 1) * size));
+  const here = known.map((index) => steps[index]);
+  return before ? before.and(here, rows) : new Numbers(fields, channels, here, rows);
+}
+
+/**
  * @param {Run} run
  * @param {number | null} after
  * @returns {[string, string | number][]}
@@ -165,18 +192,10 @@ async function fetchChunk(layers, after) {
     for (const { layer: name, steps, shape, more } of head) {
       const layer = /** @type {Layer} */ (layers.find((each) => each.name === name));
       const table = tableOf(tables, keyOf(layer));
-      const size = shape[0] * shape[1];
-      const values = new Float32Array(buffer.slice(from, (from += 4 * steps.length * size)));
-      // What came in between is asked for when the run says so.
-      const known = [...steps.keys()].filter((index) => run.versions.has(steps[index]));
-      const rows = known.map((index) => values.subarray(index * size, (index + 1) * size));
-      const here = known.map((index) => steps[index]);
+      const values = new Float32Array(buffer.slice(from, (from += 4 * steps.length * shape[0] * shape[1])));
       const before = table.held.length ? table.content.peek() : null;
-      table.content.value = before
-        ? before.and(here, rows)
-        : new Numbers(layer.fields.slice(0, shape[1]), shape[0], here, rows);
-      for (const step of here) table.held.push([step, run.versions.get(step) ?? ""]);
-      if (more && here.length) want(keyOf(layer), layer);
+      table.content.value = extended(before, run, layer.fields.slice(0, shape[1]), shape[0], steps, values);
+      if (hold(table, run, steps) && more) want(keyOf(layer), layer);
     }
     trouble.value = null;
   } catch (error) {
@@ -226,30 +245,17 @@ export function summariesOf(run) {
  * @param {Table<Summaries>} table
  */
 async function fetchSummaries(run, table) {
-  let /** @type {any} */ head,
-    /** @type {ArrayBuffer} */ buffer,
-    start = 0;
-  do {
+  for (;;) {
     const after = holds(table, run);
-    ({ head, buffer, start } = await frames("summaries", question(run, after)));
+    const { head, buffer, start } = await frames("summaries", question(run, after));
     const before = after === null ? null : table.content.peek();
-    const steps = /** @type {number[]} */ (head.steps);
-    const layers = new Map(before?.layers);
+    const layers = /** @type {Summaries} */ (new Map());
     let from = start;
     for (const { layer, names } of head.layers) {
-      const values = new Float32Array(buffer.slice(from, (from += 4 * steps.length * names.length)));
-      const series = (/** @type {number} */ column) => steps.map((_, row) => values[row * names.length + column]);
-      layers.set(
-        layer,
-        new Map(
-          names.map((/** @type {string} */ name, /** @type {number} */ column) => [
-            name,
-            [...(before?.layers.get(layer)?.get(name) ?? []), ...series(column)],
-          ]),
-        ),
-      );
+      const values = new Float32Array(buffer.slice(from, (from += 4 * head.steps.length * names.length)));
+      layers.set(layer, extended(before?.get(layer) ?? null, run, names, 1, head.steps, values));
     }
-    table.content.value = { steps: [...(before?.steps ?? []), ...steps], layers };
-    for (const step of steps) table.held.push([step, run.versions.get(step) ?? ""]);
-  } while (head.more && head.steps.length);
+    table.content.value = layers;
+    if (!hold(table, run, head.steps) || !head.more) return;
+  }
 }

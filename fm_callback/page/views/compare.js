@@ -72,7 +72,7 @@ function Sides({ width }) {
 
 function Tools({ one, two }) {
   const options = [
-    ["side", "side measure side"],
+    ["side", "side by side"],
     ["swipe", "swipe"],
   ];
   return html`<div class="tools">

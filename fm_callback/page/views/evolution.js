@@ -140,7 +140,7 @@ function useBrought(ref, chosen) {
     const later = shown.current;
     shown.current = true;
     if (!chosen) return;
-    const frame = requestAnimationFrame(() => bring(ref.current, later)); // the page's width is known measure then
+    const frame = requestAnimationFrame(() => bring(ref.current, later)); // the page's width is known by then
     return () => cancelAnimationFrame(frame);
   }, [chosen]);
 }

@@ -24,10 +24,9 @@ export function Heatmap({ layers }) {
   const which = names.includes(state.heat.value) || state.heat.value === "median" ? state.heat.value : "highest";
   const ofLayers = names.includes(which);
   const measure = ofLayers ? measureOf(which) : chosenMeasure.value;
-  const index = new Map(summaries?.steps.map((each, place) => [each, place]));
   const value = (row, each) => {
     if (!ofLayers) return tables[row]?.summary(each, measure.field)[which] ?? NaN;
-    return summaries?.layers.get(layers[row].name)?.get(which)?.[index.get(each) ?? -1] ?? NaN;
+    return summaries?.get(layers[row].name)?.get(each, 0, which) ?? NaN;
   };
   const grid = layers.map((_, row) => steps.value.map((each) => value(row, each)));
   const finite = grid.flat().filter(Number.isFinite);
