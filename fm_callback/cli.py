@@ -158,7 +158,10 @@ def _check(options: argparse.Namespace) -> int:
         steps += len(file.steps)
         if file.rest and not file.tail:
             print(_shown(f"{file.path}: {file.rest:,} bytes at the end are not a whole record: passed over"))
-    print(f"{len(files)} files, {steps} steps: " + (f"damaged places: {damaged}" if damaged else "all sound"))
+    counted = ", ".join(
+        f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((len(files), "file"), (steps, "step"))
+    )
+    print(f"{counted}: " + (f"damaged places: {damaged}" if damaged else "all sound"))
     return 1 if damaged else 0
 
 

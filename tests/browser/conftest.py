@@ -2,6 +2,7 @@
 
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from reading import tensorboard
@@ -78,25 +79,29 @@ def page(browser):
     assert not trouble
 
 
-FIELDS = ("mask_auroc", "mask_iou", "edge_auroc")
-
-
-class _Trained(Run):
-    """The channels' ranges differ, and are widest half way."""
-
-    def numbers(self, step, path):
-        numbers = super().numbers(step, path)
-        numbers[:, :2] *= (1 + np.arange(len(numbers))[:, None] / 10) * (3 if step == 3 else 1)
-        return numbers
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, plugin):
-    """Two runs of a small segmentation network."""
+    """Two runs of a small segmentation network, as a real `fit` writes them."""
+    from fm_callback import FeatureMapCallback
+
     path = tmp_path_factory.mktemp("trained")
-    layers = {"stem": (32, 32, 16), "down": (16, 16, 32), "up": (32, 32, 16), "head": (32, 32, 2)}
+    rng = np.random.default_rng(0)
+    masks = np.zeros((12, 32, 32), np.uint8)
+    for mask in masks:
+        x, y = rng.integers(2, 14, 2)
+        mask[y : y + 14, x : x + 14] = 1
+    images = (0.3 * rng.random((12, 32, 32, 3)) + 0.6 * masks[..., None]).astype("float32")
+    layers = keras.layers
     for seed in (0, 1):
-        _Trained(path / f"seed{seed}", layers, steps=range(7), fields=FIELDS, images=4)
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((32, 32, 3))
+        x = layers.Conv2D(16, 3, padding="same", activation="relu", name="stem")(inputs)
+        x = layers.Conv2D(32, 3, strides=2, padding="same", activation="relu", name="down")(x)
+        x = layers.Conv2DTranspose(16, 2, strides=2, name="up")(x)
+        model = keras.Model(inputs, layers.Conv2D(2, 1, activation="softmax", name="head")(x))
+        model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+        callback = FeatureMapCallback(images[:4], path / f"seed{seed}", masks=masks[:4], layers="all")
+        model.fit(images, masks, epochs=6, batch_size=4, verbose=0, callbacks=[callback])
     return path
 
 

@@ -60,7 +60,7 @@ def test_play_and_pause(tab):
     tab.frame.get_by_label("play").wait_for()
     tab.frame.get_by_label("play").click()
     tab.page.wait_for_function(
-        "document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('epoch 6')"
+        "() => document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('epoch 6')"
     )
     tab.frame.get_by_label("play").wait_for()
 
