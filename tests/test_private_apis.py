@@ -110,6 +110,28 @@ def test_a_function_of_tensorflow_is_called_through_its_type() -> None:
 
 
 @only_tensorflow
+def test_a_function_of_tensorflow_is_rewritten_on_request() -> None:
+    import tensorflow as tf
+
+    def flip(value: Any) -> Any:
+        return -value if value > 0 else value
+
+    function, autograph = tf.function(flip), tf.__internal__.autograph
+    assert (function._autograph, tf.function(flip, autograph=False)._autograph) == (True, False), (
+        "`tf.function` objects no longer say in `_autograph` whether their Python is rewritten"
+    )
+
+    def around(value: Any) -> Any:
+        disabled = autograph.control_status_ctx()
+        with type(disabled)(type(disabled.status).ENABLED) as enabled:
+            return autograph.tf_convert(function.python_function, enabled)(value)
+
+    assert int(tf.function(around, autograph=False)(tf.constant(3))) == -3, (
+        "tf.__internal__.autograph no longer rewrites Python: `inline_functions` in capture/backends/tensorflow.py asks it"
+    )
+
+
+@only_tensorflow
 def test_concrete_and_symbolic_tensors_of_tensorflow_differ_in_type() -> None:
     import tensorflow as tf
 

@@ -152,7 +152,7 @@ class _Tracer(keras.Operation):
 
 def obstacle(output: Any, like: Any) -> str | None:
     """Why a layer's output can't leave the traced function that has `like` among its inputs; None if it can."""
-    if not keras.ops.is_tensor(output):
+    if not backend.is_dense(output):
         return f"it returns a {type(output).__name__}, not one tensor"
     if backend.scope(output) not in (None, backend.scope(like)):
         return "it runs inside a loop, a branch, a vectorised map or a function that is compiled on its own"

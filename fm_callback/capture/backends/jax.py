@@ -65,6 +65,9 @@ class JAX(Backend):
     def scope(self, tensor: Any) -> object | None:
         return getattr(tensor, "_trace", None)
 
+    def is_dense(self, value: Any) -> bool:
+        return isinstance(value, jax.Array)
+
     def to_host(self, tensors: tuple[Any, ...]) -> list[np.ndarray]:
         """Tensors as arrays; their copies run side by side."""
         for tensor in tensors:
