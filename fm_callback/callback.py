@@ -44,7 +44,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             several inputs. Whether an array is one sample is decided by `model.input_shape`; where that is unknown, an
             array of up to three axes is one sample.
         log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
-            go to `<log_dir>/feature_maps`, or, where another run has left its maps there, to `feature_maps_2`,
+            go to `<log_dir>/feature_maps` ("~" is the home directory), or, where another run has left its maps there, to `feature_maps_2`,
             `feature_maps_3`, ...
         masks: Labels of the probe, (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
         foreground: The label of the object, or several labels that together are the object.
@@ -93,7 +93,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if not callable(every) and not _positive(every):
             raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
         self.samples = samples
-        self.log_dir = os.fsdecode(log_dir)
+        self.log_dir = os.path.expanduser(os.fsdecode(log_dir))  # as the shell does for `tensorboard --logdir`
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
         self.layers = layers
         self.channels = read_channels(channels)

@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 import weakref
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -361,6 +362,17 @@ def test_a_wrong_configuration_fails_before_the_first_batch(tmp_path, options, m
 def test_a_malformed_argument_fails_at_construction(options, message):
     with pytest.raises(ValueError, match=message):
         FeatureMapCallback(**{"samples": X[:1]} | options)
+
+
+def test_a_home_directory_is_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    model = segmenter()
+    model.fit(X, Y, verbose=2, callbacks=[FeatureMapCallback(X[:1], "~/logs")])
+    assert runs(tmp_path / "logs") == ["feature_maps"]
+    assert str(tmp_path / "logs" / "feature_maps") in capsys.readouterr().out
+    for kind in (Path("~/logs"), b"~/logs"):
+        assert FeatureMapCallback(X[:1], kind).log_dir == str(tmp_path / "logs")
 
 
 def test_a_log_dir_that_is_a_file_is_refused(tmp_path):
