@@ -19,7 +19,7 @@ from PIL import Image
 from reading import events, values_at, with_tensorboards_own_loader
 from support.decoding import all_steps, decoded, probe_pictures, run_facts, stored
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
 from fm_callback.format2 import NUMBERS
 from fm_callback.scores.measures import MEASURES, summaries
 from fm_callback.write.cost import Cost, foretold
@@ -373,6 +373,22 @@ def test_a_home_directory_is_found(tmp_path, monkeypatch, capsys):
     assert str(tmp_path / "logs" / "feature_maps") in capsys.readouterr().out
     for kind in (Path("~/logs"), b"~/logs"):
         assert FeatureMapCallback(X[:1], kind).log_dir == str(tmp_path / "logs")
+
+
+@pytest.mark.parametrize("use", [FeatureMapExtractor, conv_layers, "fit"])
+def test_a_model_of_keras_2_is_refused_in_a_sentence(use):
+    """Keras 2 is another package, of another name: a class that says it is from there stands for it."""
+    model = type("Functional", (), {"__module__": "tf_keras.src.engine.functional"})()
+    if use == "fit":  # which gives each callback the model before anything else
+        use = FeatureMapCallback(X[:1]).set_model
+    with pytest.raises(ValueError, match=r"a Functional of tf_keras, which is Keras 2: .* Keras 3"):
+        use(model)
+
+
+@pytest.mark.parametrize("use", [FeatureMapExtractor, conv_layers])
+def test_what_is_no_model_is_refused(use):
+    with pytest.raises(ValueError, match="must be a Keras model; received a ndarray"):
+        use(X)
 
 
 def test_a_log_dir_that_is_a_file_is_refused(tmp_path):

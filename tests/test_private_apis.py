@@ -52,6 +52,17 @@ def test_rematerialisation_goes_through_one_method_of_a_layer(monkeypatch: pytes
     )
 
 
+def test_what_building_changes_is_in_a_layers_attributes_and_its_tracker() -> None:
+    model = keras.Sequential([layers.Dense(2), keras.Sequential([layers.Dense(1, name="deep")])])
+    assert next(layer.name for layer in model._flatten_layers()) == model.name, "`_flatten_layers` begins otherwise"
+    assert "deep" in [layer.name for layer in model._flatten_layers()], "`_flatten_layers` goes less deep"
+    dense = model.layers[0]
+    dense.build((None, 3))
+    assert dense._tracker.locked and len(dense._tracker.stored_ids["trainable_variables"]) == 2, (
+        "Keras keeps otherwise which variables a layer has: capture/restore.py puts that back"
+    )
+
+
 @pytest.mark.parametrize("kind", [dict, list])
 def test_a_functional_model_keeps_the_structure_of_its_inputs(kind: type) -> None:
     inputs = {"left": keras.Input((3,), name="left"), "right": keras.Input((3,), name="right")}

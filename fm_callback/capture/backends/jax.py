@@ -60,7 +60,8 @@ class JAX(Backend):
 
     def synchronise(self, model: keras.Model) -> None:
         """Keras does so where a callback asks for its `model`."""
-        model.jax_state_sync()
+        if isinstance(model, keras.Model):  # a layer is not trained by itself
+            model.jax_state_sync()
 
     def scope(self, tensor: Any) -> object | None:
         return getattr(tensor, "_trace", None)
