@@ -179,7 +179,7 @@ def test_a_model_without_call_is_refused_with_what_could_be_watched(use: Any) ->
     with pytest.raises(ValueError) as caught:
         use(Adversaries(), X)
     assert str(caught.value) == (
-        "model 'adversaries' (Adversaries) has no `call` of its own, so there is no pass to take feature maps from. "
+        "model 'adversaries' (Adversaries) has no `call` of its own, so there is no pass over `samples` to watch. "
         "To watch a model inside it give `submodel=`, one of 'generator', 'discriminator'"
     )
 

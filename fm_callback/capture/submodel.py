@@ -41,7 +41,7 @@ def watched(model: keras.Model, submodel: Submodel = None) -> keras.Model:
         raise ValueError(f"`submodel` must give a model or a layer; it gave a {type(inside).__name__}")
     if not _has_call(inside):
         raise ValueError(
-            f"{_of(inside)} has no `call` of its own, so there is no pass to take feature maps from. "
+            f"{_of(inside)} has no `call` of its own, so there is no pass over `samples` to watch. "
             f"{_choose_another(inside) or 'Give it a `call`'}"
         )
     return inside
