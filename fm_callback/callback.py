@@ -15,7 +15,7 @@ from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import read_channels
 from fm_callback.capture.probe import Probe, read_masks
 from fm_callback.capture.select import Choice
-from fm_callback.capture.submodel import Submodel, refuse_keras_2, watched
+from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
 from fm_callback.scores.history import aligned
 from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
@@ -106,7 +106,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.update_freq = update_freq
         self.every = every
         self.images = images
-        self.submodel = submodel
+        self.submodel = read_submodel(submodel)
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
         self._started = self._said_cost = self._has_logged = False

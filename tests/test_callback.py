@@ -357,6 +357,7 @@ def test_a_wrong_configuration_fails_before_the_first_batch(tmp_path, options, m
         ({"log_dir": "gs://bucket/logs"}, "must be a local directory"),
         ({"log_dir": None}, "log_dir must be a directory's path; received None"),
         ({"masks": MASKS / 2.0}, "integer or bool"),
+        ({"submodel": 3}, "`submodel` must be a name or a function of the model; received 3"),
     ],
 )
 def test_a_malformed_argument_fails_at_construction(options, message):

@@ -192,6 +192,7 @@ def test_a_model_without_call_is_refused_with_what_could_be_watched(use: Any) ->
         ("name", "no attribute or layer 'name' that is a model"),
         ("second_half", "'second_half' names 2 layers of model 'autoencoder' (Autoencoder): give the name of an attribute, "
                         "such as 'encoder', 'decoder', 'averaged', or a function"),
+        (layers.ReLU(name="itself"), "`submodel` is the model 'itself' itself: give the name of its attribute, or a function"),
         (3, "`submodel` must be a name or a function of the model; received 3"),
         (lambda model: model.name, "`submodel` must give a model or a layer; it gave a str"),
     ],

@@ -16,6 +16,22 @@ Submodel: TypeAlias = str | Callable[[keras.Model], keras.Layer] | None
 _PASS = "This is from a pass for feature maps"
 
 
+def read_submodel(submodel: Any) -> Submodel:
+    """The choice of a model, checked.
+
+    Raises:
+        ValueError: if it is neither a name nor a function.
+    """
+    if isinstance(submodel, keras.Layer):
+        raise ValueError(
+            f"`submodel` is the model {submodel.name!r} itself: give the name of its attribute, or a function such as "
+            "`lambda model: model.encoder`"
+        )
+    if submodel is not None and not isinstance(submodel, str) and not callable(submodel):
+        raise ValueError(f"`submodel` must be a name or a function of the model; received {submodel!r}")
+    return submodel
+
+
 def watched(model: keras.Model, submodel: Submodel = None) -> keras.Model:
     """The model that is watched.
 
@@ -29,14 +45,11 @@ def watched(model: keras.Model, submodel: Submodel = None) -> keras.Model:
     refuse_keras_2(model)
     if not isinstance(model, keras.Layer):
         raise ValueError(f"the model must be a Keras model; received a {type(model).__name__}")
-    if submodel is None:
-        inside = model
-    elif isinstance(submodel, str):
-        inside = _named(model, submodel)
-    elif callable(submodel):
-        inside = submodel(model)
+    choice = read_submodel(submodel)
+    if isinstance(choice, str):
+        inside = _named(model, choice)
     else:
-        raise ValueError(f"`submodel` must be a name or a function of the model; received {submodel!r}")
+        inside = model if choice is None else choice(model)
     if not isinstance(inside, keras.Layer):
         raise ValueError(f"`submodel` must give a model or a layer; it gave a {type(inside).__name__}")
     if not _has_call(inside):
@@ -67,7 +80,7 @@ def explaining(model: keras.Model, samples: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        shapes = keras.tree.map_structure(lambda batch: tuple(batch.shape), samples)
+        shapes = keras.tree.map_structure(lambda batch: tuple(getattr(batch, "shape", ())), samples)
         error.add_note(
             f"{_PASS}: {_of(model)} was called on `samples` alone, in evaluation mode, with "
             f"the shapes {shapes}. Give `samples` that `model(samples, training=False)` takes: as many inputs, of such a "
