@@ -46,10 +46,11 @@ def watched(model: keras.Model, submodel: Submodel = None) -> keras.Model:
     if not isinstance(model, keras.Layer):
         raise ValueError(f"the model must be a Keras model; received a {type(model).__name__}")
     choice = read_submodel(submodel)
+    inside: Any = model
     if isinstance(choice, str):
         inside = _named(model, choice)
-    else:
-        inside = model if choice is None else choice(model)
+    elif choice is not None:
+        inside = choice(model)
     if not isinstance(inside, keras.Layer):
         raise ValueError(f"`submodel` must give a model or a layer; it gave a {type(inside).__name__}")
     if not _has_call(inside):
