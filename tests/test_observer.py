@@ -107,6 +107,16 @@ class Inside(keras.Model):
         return self.pool(self.part(self.a(inputs)))
 
 
+class Rewritten(Inside):
+    """The part has a branch for TensorFlow to rewrite; our pass meets it first."""
+
+    def plain_part(self, inputs: Any) -> Any:
+        value = self.b(self.norm(inputs))
+        if ops.mean(value) > 0.0:
+            value = value / 2.0
+        return value
+
+
 class Private(keras.Model):
     """Has state of the backend's that Keras does not know, and changes it in evaluation mode, too."""
 
@@ -189,6 +199,7 @@ def trained(
         (small, "epoch", {"compile": {"run_eagerly": True}, "validate": True}),
         pytest.param(small, 3, {"compile": {"jit_compile": True, "steps_per_execution": 3}}, marks=NOT_ON_TORCH),
         pytest.param(Inside, "epoch", {}, marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")),
+        pytest.param(Rewritten, 1, {}, marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")),
         pytest.param(Private, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
         pytest.param(Native, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
     ],
