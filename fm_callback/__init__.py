@@ -29,7 +29,11 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'fm_callback' has no attribute {name!r}")
-    return getattr(import_module(f"fm_callback.{_HOMES[name]}"), name)
+    home = f"fm_callback.{_HOMES[name]}"
+    try:
+        return getattr(import_module(home), name)
+    except AttributeError as error:  # of Keras's backend, say; from here Python would take it for "no such name"
+        raise ImportError(f"{home} can't be imported: AttributeError: {error}") from error
 
 
 def __dir__() -> list[str]:

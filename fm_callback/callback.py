@@ -15,6 +15,7 @@ from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import read_channels
 from fm_callback.capture.probe import Probe, read_masks
 from fm_callback.capture.select import Choice
+from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
 from fm_callback.scores.history import aligned
 from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
@@ -44,7 +45,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             several inputs. Whether an array is one sample is decided by `model.input_shape`; where that is unknown, an
             array of up to three axes is one sample.
         log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
-            go to `<log_dir>/feature_maps`, or, where another run has left its maps there, to `feature_maps_2`,
+            go to `<log_dir>/feature_maps` ("~" is the home directory), or, where another run has left its maps there, to `feature_maps_2`,
             `feature_maps_3`, ...
         masks: Labels of the probe, (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
         foreground: The label of the object, or several labels that together are the object.
@@ -59,10 +60,14 @@ class FeatureMapCallback(keras.callbacks.Callback):
         every: Take each n-th of these steps, or those for which a predicate of the step is true; the first and the last
             are always taken.
         images: Whether to write the grids for TensorBoard's own Images and Time Series tabs, too.
+        submodel: The model inside the trained one that is watched: the name of an attribute or a layer, such as
+            "generator", or a function of the model. None: the whole model. `samples` are what it takes: latents for a
+            generator.
 
     Raises:
-        ValueError: at construction for malformed arguments; when training begins, if the samples do not fit the model,
-            the masks do not fit the samples, or a layer or channel is unknown.
+        ValueError: at construction for malformed arguments; when training begins, if the model has no `call` or
+            no such submodel, the samples do not fit it, the masks do not fit the samples, or a layer or channel is
+            unknown.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         update_freq: int | str = "epoch",
         every: int | Callable[[int], bool] = 1,
         images: bool = True,
+        submodel: Submodel = None,
     ) -> None:
         super().__init__()
         if not isinstance(log_dir, (str, bytes, os.PathLike)):
@@ -93,13 +99,14 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if not callable(every) and not _positive(every):
             raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
         self.samples = samples
-        self.log_dir = os.fsdecode(log_dir)
+        self.log_dir = os.path.expanduser(os.fsdecode(log_dir))  # as the shell does for `tensorboard --logdir`
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
         self.layers = layers
         self.channels = read_channels(channels)
         self.update_freq = update_freq
         self.every = every
         self.images = images
+        self.submodel = read_submodel(submodel)
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
         self._started = self._said_cost = self._has_logged = False
@@ -124,14 +131,19 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.__dict__.update(state)
         self._hook()
 
+    def set_model(self, model: keras.Model) -> None:
+        refuse_keras_2(model)  # here: the `fit` of Keras 2 next asks for what its own callbacks have
+        super().set_model(model)
+
     def on_train_begin(self, logs: Any = None) -> None:
         self._close()
         self._started = self._said_cost = False
         self._epochs = 0
         if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
-        probe = Probe.of(self.samples, self.masks, self.model)
-        chosen = self.model, probe.batch, self.layers, self.channels
+        model = watched(self.model, self.submodel)
+        probe = Probe.of(self.samples, self.masks, model)
+        chosen = model, probe.batch, self.layers, self.channels, self.model
         if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
             self._capture = Capture(*chosen)
         self._recorder = Recorder(
@@ -140,7 +152,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             Path(self.log_dir),
             step_unit="epoch" if self.update_freq == "epoch" else "batch",
             images=self.images,
-            model=_about(self.model),
+            model=_about(model, self.model),
             before=self._directory,
         )
 
@@ -263,10 +275,10 @@ class FeatureMapCallback(keras.callbacks.Callback):
             say(text, end)
 
 
-def _about(model: keras.Model) -> dict[str, Any]:
-    """What the log says of a model."""
+def _about(model: keras.Model, trained: keras.Model) -> dict[str, Any]:
+    """What the log says of the model that is watched."""
     about = {
-        "name": model.name,
+        "name": model.name if model is trained else f"{trained.name}/{model.name}",
         "class": type(model).__name__,
         "backend": keras.backend.backend(),
         "versions": {"keras": keras.__version__, "fm_callback": __version__},

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fm-callback", description="Feature maps of Keras models, and logs of them.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    layers = commands.add_parser("layers", help="list the convolution layers of a saved model with their numbers")
-    layers.add_argument("model", help="a model saved by Keras, such as model.keras")
+    saved = argparse.ArgumentParser(add_help=False)
+    saved.add_argument("model", help="a model saved by Keras, such as model.keras")
+    saved.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that has custom layers and functions of the model, such as my_layers (may be repeated)",
+    )
+    saved.add_argument(
+        "--unsafe",
+        action="store_true",
+        help="load Lambda layers, too: their code comes from the file, so only for a file that you trust",
+    )
+
+    layers = commands.add_parser(
+        "layers", parents=[saved], help="list the convolution layers of a saved model with their numbers"
+    )
     layers.set_defaults(run=_layers)
 
-    render = commands.add_parser("render", help="write the feature maps of an image as PNG pictures, one a layer")
-    render.add_argument("model", help="a model saved by Keras, such as model.keras")
+    render = commands.add_parser(
+        "render", parents=[saved], help="write the feature maps of an image as PNG pictures, one a layer"
+    )
     render.add_argument("image", help="an image file; it is resized to the model's input")
+    render.add_argument(
+        "--size", metavar="HxW", help="height and width that the image is resized to, for a model that takes any size"
+    )
     render.add_argument(
         "--layers", default="all", help="numbers, names and globs, with commas between, or 'all' (default)"
     )
@@ -65,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         return options.run(options) or 0
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
         print(f"fm-callback: error: {reason}", file=sys.stderr)
         return 2
@@ -74,26 +96,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _layers(options: argparse.Namespace) -> None:
     from fm_callback.capture.find import conv_layers
 
-    print(conv_layers(_load(options.model)))
+    print(conv_layers(_load(options)))
 
 
 def _render(options: argparse.Namespace) -> None:
     import keras
 
     from fm_callback.capture.capture import Capture
+    from fm_callback.capture.submodel import is_of_the_pass
     from fm_callback.write import grid, png
 
-    choice, channels = _choice(options.layers), _count(options.channels)
+    choice, channels, size = _choice(options.layers), _count(options.channels), _size(options.size)
     low, high = options.range
     if not (math.isfinite(low) and math.isfinite(high)) or low == high:
         raise ValueError(f"--range must be two different finite numbers; received {low:g} {high:g}")
     directory = Path(options.output)
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"-o must be a directory, and {directory} is a file")
-    model = _load(options.model)
-    batch = _image(options.image, model, low, high)
-    capture = Capture(model, batch, choice, channels)
-    maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
+    model = _load(options)
+    batch = _image(options.image, model, low, high, size)
+    try:
+        capture = Capture(model, batch, choice, channels)
+        maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
+    except Exception as error:
+        if not is_of_the_pass(error):
+            raise
+        raise ValueError(_refused(model, batch, error)) from error
     print(f"pixels from {low:g} (black) to {high:g} (white), as --range says")
     directory.mkdir(parents=True, exist_ok=True)
     for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
@@ -170,19 +198,63 @@ def _shown(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def _load(path: str) -> "keras.Model":
+def _load(options: argparse.Namespace) -> "keras.Model":
     import keras
 
+    from fm_callback.capture.trace import on_one_line
+
+    path = options.model
     if not Path(path).exists():
         raise ValueError(f"no such model: {path}")
+    custom = {name: value for module in options.modules for name, value in _import(module).items()}
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, custom_objects=custom, compile=False, safe_mode=not options.unsafe)
     except Exception as error:  # whatever a file that is no model makes Keras raise
-        raise ValueError(f"{path} can't be loaded as a Keras model: {error}") from error
+        reason = on_one_line(error)
+        if missing := re.search(r"Could not locate \w+ '[^']*'", str(error)):  # deep in a text with the whole config
+            reason = f"{missing[0]}. Give --import MODULE, the module that has it"
+        elif "safe_mode" in str(error):
+            reason += " Its code comes from the file: if you trust that, give --unsafe"
+        raise ValueError(f"{path} can't be loaded as a Keras model: {reason}") from error
 
 
-def _image(path: str, model: "keras.Model", low: float, high: float) -> np.ndarray:
-    """The image, upright, as a batch of one, float32, in the model's size and data format, black at `low` and white at `high`."""
+def _import(name: str) -> dict[str, Any]:
+    """The classes and functions of a module, found as `python -m` finds it: from the directory where one stands."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = import_module(name)
+    except Exception as error:
+        raise ValueError(f"--import {name}: {type(error).__name__}: {error}") from error
+    home = name.split(".")[0]
+    return {
+        key: value
+        for key, value in vars(module).items()
+        if callable(value) and (getattr(value, "__module__", None) or "").split(".")[0] == home
+    }
+
+
+def _refused(model: "keras.Model", batch: np.ndarray, error: Exception) -> str:
+    """What is said of an image that the model raises an error at."""
+    import keras
+
+    from fm_callback.capture.trace import on_one_line
+
+    first = keras.config.image_data_format() == "channels_first"
+    height, width = batch.shape[2:] if first else batch.shape[1:3]
+    said = f"model {model.name!r} can't take the image at {height}×{width} ({on_one_line(error)})"
+    if None not in model.input_shape[1:]:
+        return said
+    # Most models that take any size halve it up to five times.
+    fitting = "x".join(str(max(32, round(side / 32) * 32)) for side in (height, width))
+    return f"{said}; give a size that it takes, such as --size {fitting}"
+
+
+def _image(path: str, model: "keras.Model", low: float, high: float, size: tuple[int, int] | None = None) -> np.ndarray:
+    """The image, upright, as a batch of one, float32, in the model's data format, black at `low` and white at `high`.
+
+    It has the model's size, where that is fixed; else `size`, (height, width), if it is given.
+    """
     import keras
 
     shape = getattr(model, "input_shape", None)
@@ -190,6 +262,12 @@ def _image(path: str, model: "keras.Model", low: float, high: float) -> np.ndarr
         raise ValueError(f"model {model.name!r} does not take one image: its input shape is {shape}")
     first = keras.config.image_data_format() == "channels_first"
     height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
+    if size is not None and any(own not in (None, asked) for own, asked in zip((height, width), size, strict=True)):
+        raise ValueError(
+            f"--size {size[0]}x{size[1]} is not that of model {model.name!r}, which takes images of "
+            + "×".join("any" if side is None else str(side) for side in (height, width))
+        )
+    height, width = size or (height, width)
     modes = {1: "L", 3: "RGB", 4: "RGBA", None: "RGB"}  # a letter a channel
     if channels not in modes:
         raise ValueError(f"model {model.name!r} takes images of {channels} channels; an image file has 1, 3 or 4")
@@ -214,6 +292,14 @@ def _choice(text: str) -> "Choice":
         return "all"
     items: list[Any] = [int(item) if re.fullmatch(r"-?\d+", item) else item for item in text.split(",") if item]
     return items
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    if not (sides := re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text, re.ASCII)):
+        raise ValueError(f"--size must be a height and a width, such as 224x320; received {text!r}")
+    return int(sides[1]), int(sides[2])
 
 
 def _count(text: str) -> int | str:

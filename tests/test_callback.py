@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 import weakref
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from PIL import Image
 from reading import events, values_at, with_tensorboards_own_loader
 from support.decoding import all_steps, decoded, probe_pictures, run_facts, stored
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
 from fm_callback.format import NUMBERS
 from fm_callback.read.log import Log
 from fm_callback.scores.measures import MEASURES, summaries
@@ -389,11 +390,39 @@ def test_a_wrong_configuration_fails_before_the_first_batch(tmp_path, options, m
         ({"log_dir": "gs://bucket/logs"}, "must be a local directory"),
         ({"log_dir": None}, "log_dir must be a directory's path; received None"),
         ({"masks": MASKS / 2.0}, "integer or bool"),
+        ({"submodel": 3}, "`submodel` must be a name or a function of the model; received 3"),
     ],
 )
 def test_a_malformed_argument_fails_at_construction(options, message):
     with pytest.raises(ValueError, match=message):
         FeatureMapCallback(**{"samples": X[:1]} | options)
+
+
+def test_a_home_directory_is_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    model = segmenter()
+    model.fit(X, Y, verbose=2, callbacks=[FeatureMapCallback(X[:1], "~/logs")])
+    assert runs(tmp_path / "logs") == ["feature_maps"]
+    assert str(tmp_path / "logs" / "feature_maps") in capsys.readouterr().out
+    for kind in (Path("~/logs"), b"~/logs"):
+        assert FeatureMapCallback(X[:1], kind).log_dir == str(tmp_path / "logs")
+
+
+@pytest.mark.parametrize("use", [FeatureMapExtractor, conv_layers, "fit"])
+def test_a_model_of_keras_2_is_refused_in_a_sentence(use):
+    """Keras 2 is another package, of another name: a class that says it is from there stands for it."""
+    model = type("Functional", (), {"__module__": "tf_keras.src.engine.functional"})()
+    if use == "fit":  # which gives each callback the model before anything else
+        use = FeatureMapCallback(X[:1]).set_model
+    with pytest.raises(ValueError, match=r"a Functional of tf_keras, which is Keras 2: .* Keras 3"):
+        use(model)
+
+
+@pytest.mark.parametrize("use", [FeatureMapExtractor, conv_layers])
+def test_what_is_no_model_is_refused(use):
+    with pytest.raises(ValueError, match="must be a Keras model; received a ndarray"):
+        use(X)
 
 
 def test_a_log_dir_that_is_a_file_is_refused(tmp_path):

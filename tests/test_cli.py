@@ -91,9 +91,74 @@ def test_an_image_that_lies_on_its_side_is_set_upright(tmp_path):
     np.testing.assert_array_equal(received(tmp_path / "lying.png", 3), upright)
 
 
+OWN = """
+import keras
+
+class Own(keras.layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv = keras.layers.Conv2D(2, 1, name="inside")
+
+    def call(self, inputs):
+        return keras.ops.relu(self.conv(inputs))
+"""
+
+
+@pytest.fixture
+def in_a_folder(tmp_path, monkeypatch):
+    """A folder to stand in, with a module of one's own; what is imported from it is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_layers.py").write_text(OWN)
+    yield tmp_path
+    sys.modules.pop("own_layers", None)
+
+
+def test_a_layer_of_ones_own_needs_its_module(in_a_folder, capsys):
+    namespace = {"__name__": "somewhere_else"}
+    exec(OWN, namespace)
+    keras.Sequential([keras.Input((8, 8, 3)), namespace["Own"](name="own")]).save("own.keras")
+    assert main(["layers", "own.keras"]) == 2
+    assert capsys.readouterr().err == (
+        "fm-callback: error: own.keras can't be loaded as a Keras model: Could not locate class 'Own'. "
+        "Give --import MODULE, the module that has it\n"
+    )
+    assert main(["layers", "own.keras", "--import", "own_layers"]) == 0
+    assert "own/inside" in capsys.readouterr().out
+    assert main(["layers", "own.keras", "--import", "own_layer"]) == 2
+    assert "error: --import own_layer: ModuleNotFoundError: No module named 'own_layer'\n" in capsys.readouterr().err
+
+
+def test_a_lambda_layer_needs_trust(in_a_folder, capsys):
+    doubled = keras.layers.Lambda(lambda values: values * 2)
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 1, name="conv"), doubled]).save("lambda.keras")
+    assert main(["layers", "lambda.keras"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "`Lambda` layer" in said and said.endswith("if you trust that, give --unsafe")
+    assert main(["layers", "lambda.keras", "--unsafe"]) == 0
+    assert "conv" in capsys.readouterr().out
+
+
+def test_a_size_that_the_model_does_not_take_is_told_with_one_that_it_may(in_a_folder, capsys):
+    image = keras.Input((None, None, 3))
+    first = keras.layers.Conv2D(4, 3, padding="same", name="first")(image)
+    halved = keras.layers.UpSampling2D()(keras.layers.MaxPooling2D()(first))
+    keras.Model(image, keras.layers.Concatenate(name="join")([halved, first]), name="unet").save("unet.keras")
+    Image.new("RGB", (301, 199)).save("photo.png")
+    assert main(["render", "unet.keras", "photo.png", "-o", "maps"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("fm-callback: error: model 'unet' can't take the image at 199×301 (layer 'join': ")
+    assert said.endswith("; give a size that it takes, such as --size 192x288")
+    assert main(["render", "unet.keras", "photo.png", "-o", "maps", "--size", "192x288"]) == 0
+    assert "001_first.png  4 of 4 channels, 192×288" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["render", "{saved}", "{photo}", "--size", "32"], "--size must be a height and a width, such as 224x320"),
+        (["render", "{saved}", "{photo}", "--size", "0x32"], "--size must be a height and a width, such as 224x320"),
+        (["render", "{saved}", "{photo}", "--size", "32x32"], "--size 32x32 is not that of model"),
         (["layers", "none.keras"], "no such model: none.keras"),
         (["layers", "{photo}"], "can't be loaded as a Keras model"),
         (["render", "{saved}", "none.jpg"], "none.jpg can't be read as an image"),

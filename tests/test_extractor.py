@@ -2,6 +2,9 @@
 
 import inspect
 import logging
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -189,6 +192,20 @@ def test_settings_of_the_training_thread_hold_for_the_pass(tmp_path: Path) -> No
     assert marks.counts[-1] == marks.counts[-2] == Counting.evaluated
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="Keras on numpy convolves by JAX")
+def test_on_keras_numpy_the_model_runs_layer_by_layer() -> None:
+    program = """
+import keras, numpy as np
+from fm_callback import FeatureMapExtractor, conv_layers
+model = keras.Sequential([keras.layers.Conv2D(3, 3, padding="same", name="a"), keras.layers.Dropout(0.5), keras.layers.Conv2D(2, 1, name="b")])
+x = np.random.default_rng(0).random((2, 8, 8, 3), "float32")
+maps = FeatureMapExtractor(model)(x)
+assert [layer.path for layer in conv_layers(model)] == list(maps) == ["a", "b"]
+np.testing.assert_allclose(maps["b"], model.predict(x, verbose=0), atol=1e-5)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"KERAS_BACKEND": "numpy"})
+
+
 # What is made of values -----------------------------------------------------------------------------------------------
 
 
@@ -368,6 +385,85 @@ def test_what_is_inside_a_function_that_is_compiled_on_its_own_is_captured() -> 
     maps = FeatureMapExtractor(model)(samples)
     assert list(maps) == ["a", "b"]
     np.testing.assert_allclose(maps["b"], ops.convert_to_numpy(model.b(model.a(samples))), atol=1e-5)
+
+
+class Branches(keras.Model):
+    """Tensors decide in Python, which TensorFlow rewrites for its graph; a layer of one's own has such a function, too."""
+
+    class Halves(keras.layers.Layer):
+        def build(self, shape: tuple[int, ...]) -> None:
+            self.function = sys.modules["tensorflow"].function(self.halve)
+
+        def halve(self, inputs: Any) -> Any:
+            return inputs / 2.0 if ops.mean(inputs) < 100.0 else inputs
+
+        def call(self, inputs: Any) -> Any:
+            return self.function(inputs)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.halves, self.b = layers.Conv2D(3, 1, name="a"), self.Halves(), layers.Conv2D(2, 1, name="b")
+
+    def call(self, inputs: Any) -> Any:
+        value = self.halves(self.a(inputs))
+        for _ in range(2):
+            if ops.mean(value) > 100.0:
+                value = value / 10.0
+        return self.b(value)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known to TensorFlow"])
+def test_a_function_that_is_compiled_on_its_own_is_rewritten_as_tensorflow_does(known: bool) -> None:
+    samples, function = data(2, 4, 4, 3), sys.modules["tensorflow"].function
+    model = type("Decorated", (Branches,), {"call": function(Branches.call)})()
+    if known:
+        model(samples)
+    maps = FeatureMapExtractor(model)(samples)
+    np.testing.assert_allclose(maps["b"], ops.convert_to_numpy(model.b(model.a(samples) / 2.0)), atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")
+def test_a_function_that_tensorflow_would_not_rewrite_is_not_rewritten() -> None:
+    model, tensorflow = Branches(), sys.modules["tensorflow"]
+    model.call = tensorflow.function(model.call, autograph=False)
+    with pytest.warns(RuntimeWarning, match="can't be compiled .*bool"):
+        FeatureMapExtractor(model)(data(2, 4, 4, 3))
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's sparse and ragged tensors")
+@pytest.mark.parametrize("kind", ["sparse", "ragged"])
+def test_a_layer_that_returns_a_sparse_or_ragged_tensor_is_no_obstacle(kind: str) -> None:
+    tensorflow = sys.modules["tensorflow"]
+
+    class Through(keras.layers.Layer):
+        """Has a layer inside that returns a ragged tensor."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.ragged = layers.Lambda(tensorflow.RaggedTensor.from_tensor, name="ragged")
+
+        def call(self, inputs: Any) -> Any:
+            return self.ragged(inputs).to_tensor()
+
+    if kind == "sparse":
+        site = keras.Input((1,), dtype="int32", name="site")
+        lookup = layers.IntegerLookup(vocabulary=[1, 2], output_mode="multi_hot", sparse=True, name="sparse")
+        branch = layers.Dense(4)(lookup(site))
+    else:
+        site = keras.Input((1,), name="site")
+        branch = Through()(site)
+    image = keras.Input((4, 4, 3), name="image")
+    conv = layers.Conv2D(2, 1, name="conv")
+    pooled = layers.GlobalAveragePooling2D()(conv(image))
+    model = keras.Model({"image": image, "site": site}, layers.Concatenate()([pooled, branch]))
+    samples = {"image": data(2, 4, 4, 3), "site": np.ones((2, 1), site.dtype)}
+    maps = FeatureMapExtractor(model)(samples)
+    assert list(maps) == ["conv"]
+    np.testing.assert_allclose(maps["conv"], ops.convert_to_numpy(conv(samples["image"])), atol=1e-5)
+    with pytest.raises(ValueError, match=f"it returns a {kind.title()}Tensor, not one tensor"):
+        FeatureMapExtractor(model, lambda layer: layer.name == kind)(samples)
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow counts traces of a function")

@@ -52,6 +52,17 @@ def test_rematerialisation_goes_through_one_method_of_a_layer(monkeypatch: pytes
     )
 
 
+def test_what_building_changes_is_in_a_layers_attributes_and_its_tracker() -> None:
+    model = keras.Sequential([layers.Dense(2), keras.Sequential([layers.Dense(1, name="deep")])])
+    assert next(layer.name for layer in model._flatten_layers()) == model.name, "`_flatten_layers` begins otherwise"
+    assert "deep" in [layer.name for layer in model._flatten_layers()], "`_flatten_layers` goes less deep"
+    dense = model.layers[0]
+    dense.build((None, 3))
+    assert dense._tracker.locked and len(dense._tracker.stored_ids["trainable_variables"]) == 2, (
+        "Keras keeps otherwise which variables a layer has: capture/restore.py puts that back"
+    )
+
+
 @pytest.mark.parametrize("kind", [dict, list])
 def test_a_functional_model_keeps_the_structure_of_its_inputs(kind: type) -> None:
     inputs = {"left": keras.Input((3,), name="left"), "right": keras.Input((3,), name="right")}
@@ -106,6 +117,28 @@ def test_a_function_of_tensorflow_is_called_through_its_type() -> None:
     assert [int(value) for value in seen] == [6], (
         "`tf.function` objects have another type, `__call__` or `python_function`: `inline_functions` in "
         "capture/backends/tensorflow.py replaces the call by the Python function"
+    )
+
+
+@only_tensorflow
+def test_a_function_of_tensorflow_is_rewritten_on_request() -> None:
+    import tensorflow as tf
+
+    def flip(value: Any) -> Any:
+        return -value if value > 0 else value
+
+    function, autograph = tf.function(flip), tf.__internal__.autograph
+    assert (function._autograph, tf.function(flip, autograph=False)._autograph) == (True, False), (
+        "`tf.function` objects no longer say in `_autograph` whether their Python is rewritten"
+    )
+
+    def around(value: Any) -> Any:
+        disabled = autograph.control_status_ctx()
+        with type(disabled)(type(disabled.status).ENABLED) as enabled:
+            return autograph.tf_convert(function.python_function, enabled)(value)
+
+    assert int(tf.function(around, autograph=False)(tf.constant(3))) == -3, (
+        "tf.__internal__.autograph no longer rewrites Python: `inline_functions` in capture/backends/tensorflow.py asks it"
     )
 
 

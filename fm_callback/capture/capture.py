@@ -18,7 +18,9 @@ from fm_callback.capture.backends import backend, same_objects
 from fm_callback.capture.find import find, obstacle, specs_of
 from fm_callback.capture.layers import every_layer
 from fm_callback.capture.plan import Channels, plan_layers
+from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.select import Choice, select
+from fm_callback.capture.submodel import explaining
 from fm_callback.capture.summary import summarise
 from fm_callback.capture.trace import Call, on_one_line, recording
 from fm_callback.capture.warn import warn
@@ -34,26 +36,30 @@ class Capture:
         plans: What is captured, in the order of the maps.
     """
 
-    def __init__(self, model: keras.Model, samples: Any, layers: Choice, channels: Channels) -> None:
-        """Finds and chooses layers; compiles nothing yet.
+    def __init__(
+        self, model: keras.Model, samples: Any, layers: Choice, channels: Channels, trained: keras.Model | None = None
+    ) -> None:
+        """Finds and chooses layers; compiles nothing yet. After an error an unbuilt model is unbuilt again.
 
         Args:
             model: The model, built or not.
             samples: One batch, or a structure of batches for a model with several inputs, as numpy arrays.
             layers: As for `FeatureMapCallback`.
             channels: As for `FeatureMapCallback`.
+            trained: The model that is compiled and trained, if `model` is a part of it.
 
         Raises:
             ValueError: if a choice is unknown, empty, or made twice.
         """
         specs = keras.tree.map_structure(lambda batch: keras.KerasTensor(batch.shape, str(batch.dtype)), samples)
-        if not model.built:  # from a batch of any size: otherwise the model would remember this one's
-            find(model, specs_of(samples), samples)
-        found, untraceable = find(model, specs, samples)
-        self.plans = plan_layers(select(found, layers), channels)
-        self._model = model
+        with unbuilt_again_on_error(model):
+            if not model.built:  # from a batch of any size: otherwise the model would remember this one's
+                find(model, specs_of(samples), samples)
+            found, untraceable = find(model, specs, samples)
+            self.plans = plan_layers(select(found, layers), channels)
+        self._model, self._trained = model, trained or model
         self._images = len(keras.tree.flatten(samples)[0])
-        self._arguments, self._parts = _arguments(samples, layers, channels), _parts(model)
+        self._arguments, self._parts = _arguments(samples, layers, channels), _parts(model, self._trained)
         self._summarise = backend.compile_pure(partial(summarise))  # its own: TensorFlow warns of many traces of one
         self._eager = untraceable is not None or backend.runs_eagerly
         self._fast, self._slow = backend.compile(model, self._forward), backend.eager(model, self._forward)
@@ -61,12 +67,15 @@ class Capture:
         if untraceable is not None:
             self._warn(untraceable)
 
-    def fits(self, model: keras.Model, samples: Any, layers: Choice, channels: Channels) -> bool:
+    def fits(
+        self, model: keras.Model, samples: Any, layers: Choice, channels: Channels, trained: keras.Model | None = None
+    ) -> bool:
         """Whether a capture made anew would be this one again: same arguments, and a model of the same parts."""
         return (
             model is self._model
+            and (trained or model) is self._trained
             and self._arguments == _arguments(samples, layers, channels)
-            and same_objects(self._parts, _parts(model))
+            and same_objects(self._parts, _parts(model, self._trained))
         )
 
     def __call__(self, samples: Any) -> Captured:
@@ -92,15 +101,16 @@ class Capture:
         Returns:
             Float32 tensors (N, ..., channels) on the device, one for each of `plans`.
         """
-        if self._runs_eagerly:
-            return self._slow(samples)
-        try:
-            return self._fast(samples)
-        except Exception as error:
-            self._eager = True
-            outputs = self._slow(samples)  # raises again where the fault is the model's own
-            self._warn(on_one_line(error))
-            return outputs
+        with explaining(self._model, samples):
+            if self._runs_eagerly:
+                return self._slow(samples)
+            try:
+                return self._fast(samples)
+            except Exception as error:
+                self._eager = True
+                outputs = self._slow(samples)  # raises again where the fault is the model's own
+                self._warn(on_one_line(error))
+                return outputs
 
     def arrays(self, captured: Captured) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """What is stored of captured channels.
@@ -126,7 +136,7 @@ class Capture:
     @property
     def _runs_eagerly(self) -> bool:
         """Whether the model's Python must run each time; a compiled pass would go on as at its trace."""
-        return self._eager or self._model.run_eagerly
+        return self._eager or getattr(self._trained, "run_eagerly", False)
 
     def _whole(self, inputs: Any) -> tuple[Any, Any]:
         """The pass and its summary in one function."""
@@ -168,7 +178,7 @@ def _arguments(samples: Any, layers: Choice, channels: Channels) -> tuple[Any, .
     return shapes, choice, channels
 
 
-def _parts(model: keras.Model) -> list[Any]:
+def _parts(model: keras.Model, trained: keras.Model) -> list[Any]:
     """What a capture depends on of its model, to be compared with `same_objects`."""
-    compiled_with = getattr(model, "optimizer", None)  # where Keras traces anew, so do we
+    compiled_with = getattr(trained, "optimizer", None)  # where Keras traces anew, so do we
     return [compiled_with, *every_layer(model), *model.variables]

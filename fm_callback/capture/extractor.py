@@ -10,6 +10,7 @@ from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import Channels, read_channels
 from fm_callback.capture.probe import as_batch
 from fm_callback.capture.select import Choice
+from fm_callback.capture.submodel import Submodel, watched
 
 
 class FeatureMapExtractor:
@@ -28,14 +29,18 @@ class FeatureMapExtractor:
         layers: Which layers: "all" convolutions (the default), a count, or a list of numbers, names, paths, globs,
             predicates.
         channels: Which channels of each: "all" (the default), a count from the first, or a list of indices.
+        submodel: The model inside it that is meant, as for `FeatureMapCallback`; the samples are what that one takes.
 
     Raises:
-        ValueError: if `channels` is malformed; on the first call, if a choice of `layers` is unknown, empty, or made
+        ValueError: if `channels` is malformed, or the model has no `call` or no such submodel; on the first call, if a choice of `layers` is unknown, empty, or made
             twice.
     """
 
-    def __init__(self, model: keras.Model, layers: Choice = "all", channels: Channels = "all") -> None:
-        self.model = model
+    def __init__(
+        self, model: keras.Model, layers: Choice = "all", channels: Channels = "all", submodel: Submodel = None
+    ) -> None:
+        self.model = watched(model, submodel)
+        self._trained = model
         self._choice = layers, read_channels(channels)
         self._captures: dict[Any, Capture] = {}
 
@@ -52,11 +57,11 @@ class FeatureMapExtractor:
         Raises:
             ValueError: if the samples do not fit the model.
         """
-        backend.synchronise(self.model)
+        backend.synchronise(self._trained)
         batch = as_batch(samples, self.model)
         key = str(keras.tree.map_structure(lambda array: (array.shape, str(array.dtype)), batch))
         if key not in self._captures:
-            self._captures = {key: Capture(self.model, batch, *self._choice)}
+            self._captures = {key: Capture(self.model, batch, *self._choice, self._trained)}
         capture = self._captures[key]
         outputs = capture.outputs(keras.tree.map_structure(keras.ops.convert_to_tensor, batch))
         return {

@@ -7,6 +7,8 @@ import keras
 from fm_callback.capture.backends import backend
 from fm_callback.capture.layers import ConvLayer, ConvLayers, conv_numbers, describe, is_conv
 from fm_callback.capture.probe import as_batch
+from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.submodel import Submodel, explaining, watched
 from fm_callback.capture.trace import Call, on_one_line, recording
 
 
@@ -25,7 +27,7 @@ class Findings(NamedTuple):
     untraceable: str | None
 
 
-def conv_layers(model: keras.Model, samples: Any = None) -> ConvLayers:
+def conv_layers(model: keras.Model, samples: Any = None, submodel: Submodel = None) -> ConvLayers:
     """Lists the convolution layers of a model, nested ones included, in the order of their numbers.
 
     Numbers go depth-first over `model.layers`, entering a nested model where it stands; convolutions that only a pass
@@ -44,13 +46,16 @@ def conv_layers(model: keras.Model, samples: Any = None) -> ConvLayers:
         model: Any Keras 3 model.
         samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs. Needed only for a
             model that has not seen data yet, such as an unbuilt subclass.
+        submodel: The model inside it that is meant, as for `FeatureMapCallback`; `samples` are what that one takes.
 
     Returns:
         A list of `ConvLayer`, one for each call of each convolution; printing it shows a table.
 
     Raises:
-        ValueError: if the model does not know its input shape and no samples are given, or they do not fit it.
+        ValueError: if the model does not know its input shape and no samples are given, or they do not fit it; if it
+            has no `call`, or no such submodel.
     """
+    model = watched(model, submodel)
     batch = None if samples is None else as_batch(samples, model)
     specs = input_specs(model) if batch is None else specs_of(batch)
     return ConvLayers(found.info for found in find(model, specs, batch).found if found.info.number is not None)
@@ -94,15 +99,8 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
     tracer.model = model
     untraceable = None
     try:
-        if not model.built:  # a layer that is built while we watch would be seen twice
-            if isinstance(model, keras.Sequential):  # torch would take the batch size of its trial runs for the model's
-                model.build(keras.tree.flatten(specs)[0].shape)
-            with backend.keep_buffers(model), backend.inline_functions():
-                tracer.compute_output_spec(specs)
-        with backend.keep_buffers(model), backend.inert(), backend.inline_functions():
-            outputs = tracer.compute_output_spec(specs)
-            if tracer.variables_grew:
-                outputs = tracer.compute_output_spec(specs)
+        with unbuilt_again_on_error(model):
+            outputs = tracer.trace(specs)
     except Exception as error:
         untraceable = on_one_line(tracer.error or error)
         if samples is None:
@@ -110,7 +108,9 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
                 f"model {model.name!r} can't be traced without data ({untraceable}); give `samples`, one batch of its "
                 "inputs"
             ) from error
-        outputs = backend.eager(model, tracer.call)(keras.tree.map_structure(keras.ops.convert_to_tensor, samples))
+        tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, samples)
+        with explaining(model, samples):
+            outputs = backend.eager(model, tracer.run)(tensors)
     traced = iter(outputs)
     numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls])
     found = []
@@ -125,7 +125,29 @@ class _Tracer(keras.Operation):
     """Calls a model in evaluation mode and returns what its layers returned, so that Keras can infer their shapes."""
 
     model: keras.Model
+    builds = False  # a trace that builds sees layers twice or not: what it returns is of no use
     error: Exception | None = None  # as it was: Keras words it anew, and fails at that for some of JAX's
+
+    def trace(self, specs: Any) -> list[Any]:
+        """What the layers return, without data."""
+        model = self.model
+        if not model.built:  # a layer that is built while we watch would be seen twice
+            if isinstance(model, keras.Sequential):  # torch would take the batch size of its trial runs for the model's
+                model.build(keras.tree.flatten(specs)[0].shape)
+            self.builds = True
+            with backend.keep_buffers(model), backend.inline_functions():
+                self.compute_output_spec(specs)
+            self.builds = False
+        with backend.keep_buffers(model), backend.inert(), backend.inline_functions():
+            outputs = self.compute_output_spec(specs)
+            return self.compute_output_spec(specs) if self.variables_grew else outputs
+
+    def run(self, inputs: Any) -> list[Any]:
+        """What the layers return of data."""
+        self.builds = False
+        if not self.model.built:
+            self.call(inputs)
+        return self.call(inputs)
 
     def call(self, inputs: Any) -> list[Any]:
         before = len(self.model.variables)
@@ -147,12 +169,12 @@ class _Tracer(keras.Operation):
             self.error = error
             raise
         self.variables_grew = len(self.model.variables) > before
-        return outputs
+        return [] if self.builds else outputs
 
 
 def obstacle(output: Any, like: Any) -> str | None:
     """Why a layer's output can't leave the traced function that has `like` among its inputs; None if it can."""
-    if not keras.ops.is_tensor(output):
+    if not backend.is_dense(output):
         return f"it returns a {type(output).__name__}, not one tensor"
     if backend.scope(output) not in (None, backend.scope(like)):
         return "it runs inside a loop, a branch, a vectorised map or a function that is compiled on its own"

@@ -111,8 +111,8 @@ def describe(layer: keras.Layer, path: str, number: int | None, shape: tuple[int
 
 
 def every_layer(model: keras.Model) -> Iterator[keras.Layer]:
-    """The layers that `model.layers` shows, depth-first."""
-    for layer in model.layers:
+    """The layers that `model.layers` shows, depth-first; a layer that is no model shows none."""
+    for layer in getattr(model, "layers", ()):
         yield layer
         if isinstance(layer, keras.Model):
             yield from every_layer(layer)

@@ -7,6 +7,8 @@ from keras import ops
 
 from fm_callback.format import NUMBERS
 
+_LARGEST = float(np.finfo("float32").max)
+
 
 def summarise(outputs: list[Any]) -> tuple[Any, Any]:
     """Summarises layers. Laying those of one size side by side first would cost more than it saves.
@@ -30,11 +32,11 @@ def _summary(output: Any) -> tuple[Any, Any]:
     finite = ops.isfinite(output)
     count = ops.sum(ops.cast(finite, "float32"), axis=axes)
     values = ops.where(finite, output, 0.0)
-    low = ops.min(ops.where(finite, output, np.inf), axis=axes)
-    high = ops.max(ops.where(finite, output, -np.inf), axis=axes)
     some = count > 0
-    low, high = ops.where(some, low, np.nan), ops.where(some, high, np.nan)
     mean = ops.sum(values, axis=axes) / count
+    # No infinity and no NaN but those of the maps: a user who hunts them (tf.debugging) would find ours.
+    low = ops.where(some, ops.min(ops.where(finite, output, _LARGEST), axis=axes), mean)
+    high = ops.where(some, ops.max(ops.where(finite, output, -_LARGEST), axis=axes), mean)
     deviation = ops.where(finite, output - mean, 0.0)
     numbers = {
         "low": low,

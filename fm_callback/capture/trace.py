@@ -93,7 +93,7 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
 
 
 def on_one_line(error: Exception) -> str:
-    """An error that left a model while `recording`: the layer that raised it, its kind and its first sentence."""
+    """An error: the layer that raised it, if it left a model while `recording`; its kind and its first sentence."""
     layer = _raised_in(error)
     sentence = re.split(r"(?<=[.!?])\s", " ".join(str(error).split()), maxsplit=1)[0]
     return ("" if layer is None else f"layer {layer!r}: ") + f"{type(error).__name__}: {sentence}"

@@ -3,8 +3,8 @@
 What a capture asks of a backend, and why:
 
 - Training must not notice a pass. So the pass is compiled apart (`compile`, or `eager` where that is impossible), under
-  a stateless scope, and what else it would leave behind is kept from staying: random numbers and gradients (`inert`),
-  buffers that Keras does not know (`keep_buffers`), traces of functions that the model compiles on its own
+  a stateless scope, and what else it would leave behind is kept from staying: random numbers, gradients and
+  summaries (`inert`), buffers that Keras does not know (`keep_buffers`), traces of functions that the model compiles on its own
   (`inline_functions`).
 - Training should not wait for a pass: where the weights of a moment can be set aside, the pass runs later (`defer`).
 - A capture shows the weights of its moment, wherever the backend keeps them (`synchronise`), and what was captured
@@ -19,9 +19,12 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     where                    what                                       what for
     trace.py                 keras.Layer.__call__, found on the class   replaced while a call is watched
     trace.py                 keras.Layer.rematerialized_call            replaced likewise: it would hide what is inside
+    restore.py               _flatten_layers and _tracker of a layer    what building changes is put back after an error
     probe.py                 _inputs_struct of a functional model       names and nesting of its inputs
     callback.py              keras.callbacks.Callback._model            left out of copies and pickles
     backends/tensorflow.py   the type of `tf.function`                  its calls run as parts of the function around
+    backends/tensorflow.py   `_autograph` of a `tf.function`            whether TensorFlow rewrites its Python
+    backends/tensorflow.py   tf.__internal__.autograph                  how it does that
     backends/tensorflow.py   tf.__internal__.EagerTensor                a concrete value has no scope
     backends/tensorflow.py   "loop_body" in names of tensors            the scope of a vectorised map's turn
     backends/tensorflow.py   ConcreteFunction.graph.variables           the variables that Keras does not know
@@ -111,7 +114,7 @@ class Backend:
         return run
 
     def inert(self) -> AbstractContextManager[None]:
-        """Within it no gradients are recorded, and no random number is drawn that training would miss."""
+        """Within it no gradients are recorded, no summaries written, and no random number drawn that training would miss."""
         return nullcontext()
 
     def inline_functions(self) -> AbstractContextManager[None]:
@@ -131,6 +134,10 @@ class Backend:
         A tensor made inside a loop, a branch, a vectorised map or a function that is compiled on its own has another
         scope than the inputs of the function around it, and must not leave there.
         """
+        raise NotImplementedError
+
+    def is_dense(self, value: Any) -> bool:
+        """Whether a value is one tensor that holds all its numbers: neither several, nor sparse, nor ragged."""
         raise NotImplementedError
 
     def clone(self, tensor: Any) -> Any:
@@ -168,7 +175,8 @@ def same_objects(some: Sequence[Any], others: Sequence[Any]) -> bool:
 
 
 def _running() -> Backend:
-    name, classes = keras.backend.backend(), {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "Torch"}
+    name = keras.backend.backend()
+    classes = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "Torch", "numpy": "NumPy"}
     if name not in classes:
         raise ImportError(f"feature maps need Keras on one of the backends {', '.join(classes)}; it runs on {name!r}")
     return getattr(import_module(f"{__name__}.{name}"), classes[name])()

@@ -60,10 +60,14 @@ class JAX(Backend):
 
     def synchronise(self, model: keras.Model) -> None:
         """Keras does so where a callback asks for its `model`."""
-        model.jax_state_sync()
+        if isinstance(model, keras.Model):  # a layer is not trained by itself
+            model.jax_state_sync()
 
     def scope(self, tensor: Any) -> object | None:
         return getattr(tensor, "_trace", None)
+
+    def is_dense(self, value: Any) -> bool:
+        return isinstance(value, jax.Array)
 
     def to_host(self, tensors: tuple[Any, ...]) -> list[np.ndarray]:
         """Tensors as arrays; their copies run side by side."""

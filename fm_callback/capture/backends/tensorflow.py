@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import keras
@@ -25,6 +25,10 @@ class TensorFlow(Backend):
     def compile_pure(self, function: Function) -> Function:
         return tf.function(function, autograph=False)
 
+    def inert(self) -> AbstractContextManager[None]:
+        """Nothing is written for TensorBoard: the model's own summaries are of its training, not of our pass."""
+        return tf.summary.record_if(False)
+
     @contextmanager
     def inline_functions(self) -> Iterator[None]:
         """On this thread, functions that the model compiles on its own run as parts of the one around them.
@@ -38,7 +42,7 @@ class TensorFlow(Backend):
             python = function.python_function
             if threading.get_ident() != thread or (getattr(python, "__module__", None) or "").startswith("tensorflow."):
                 return original(function, *args, **kwargs)
-            return python(*args, **kwargs)
+            return _as_written(function, *args, **kwargs)
 
         with _one_at_a_time:
             original, kind.__call__ = kind.__call__, call
@@ -54,6 +58,9 @@ class TensorFlow(Backend):
         turn = re.search(r"(?:^|/)loop_body(_\d+)?/", tensor.name)
         return turn[0] if turn else tensor.graph
 
+    def is_dense(self, value: Any) -> bool:
+        return isinstance(value, tf.Tensor)
+
     def is_chief(self) -> bool:
         config = json.loads(os.environ.get("TF_CONFIG") or "{}")
         cluster, task = config.get("cluster", {}), config.get("task", {})
@@ -61,6 +68,16 @@ class TensorFlow(Backend):
         return kind in ("chief", "master") or (
             kind == "worker" and index == 0 and not {"chief", "master"} & cluster.keys()
         )
+
+
+def _as_written(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Runs the Python of a `tf.function`, with `if` and loops over tensors rewritten as TensorFlow itself does."""
+    python = function.python_function
+    if not function._autograph:
+        return python(*args, **kwargs)
+    disabled = tf.__internal__.autograph.control_status_ctx()  # by us, for the function around
+    with type(disabled)(type(disabled.status).ENABLED) as enabled:
+        return tf.__internal__.autograph.tf_convert(python, enabled)(*args, **kwargs)
 
 
 # Contexts of two threads that end in another order than they began would leave one of the replacements behind.

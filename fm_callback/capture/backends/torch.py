@@ -46,6 +46,9 @@ class Torch(Backend):
     def scope(self, tensor: Any) -> object | None:
         return "functorch" if torch._C._functorch.is_functorch_wrapped_tensor(tensor) else None
 
+    def is_dense(self, value: Any) -> bool:
+        return isinstance(value, torch.Tensor) and value.layout == torch.strided
+
     def clone(self, tensor: Any) -> Any:
         """A copy: torch alone can change a tensor that somebody else still holds."""
         return tensor.clone()
