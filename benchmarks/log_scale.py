@@ -79,7 +79,7 @@ def main() -> None:
             further = (found[most].memory - found[few].memory) / (most - few)
             figure(f"{name}: memory, each further run", further, **at(judged, each), unit=" MB")
             for runs, figures in found.items():
-                figure(f"{name}: first row, {runs} runs", figures.first, **at(judged, 1.5), unit=" s")
+                figure(f"{name}: first row, {runs} run{'s' * (runs > 1)}", figures.first, **at(judged, 1.5), unit=" s")
             figure(f"{name}: a new step of ten layers, {most} runs", found[most].step, **at(judged, 100), unit=" ms")
             figure(f"{name}: 1,000 pictures, {most} runs", found[most].pictures, **at(judged, 5), unit=" s")
         long = measure(Size(1, many, SIDES[:40:5], True), flags)
