@@ -24,6 +24,7 @@ from PIL import Image
 from timing import cpu, figure, interleaved, ratio, wall
 
 from fm_callback.capture.capture import Capture
+from fm_callback.format import to_grid
 from fm_callback.write import grid, png
 
 Encoder = Callable[[Image.Image], bytes]
@@ -39,7 +40,7 @@ def main() -> None:
     grids, pictures = [], []
     for plan, layer, rows in zip(capture.plans, maps, numbers, strict=True):
         shape = grid.layout(len(plan.channels), *plan.size)
-        grids.append(Image.fromarray(grid.tile_grid(layer[0], *shape)))
+        grids.append(Image.fromarray(to_grid(layer[0], *shape)))
         pictures.append(Image.fromarray(grid.picture(layer[0], rows, plan.channels, *shape)))
         pictures[-1].putpalette(grid.PALETTE)
     print(f"{len(maps)} layers, {raw / 1e6:.2f} MB of raw maps, {os.cpu_count()} cores")
