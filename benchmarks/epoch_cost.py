@@ -17,6 +17,7 @@ from statistics import median
 import keras
 from driving import Watched, accelerated, arguments, device, subject, wait
 from rivals import hand_written, reference, summary_image, tf_explain
+from tensorboard.compat.proto import event_pb2
 from timing import Spent, beside, cpu, figure, interleaved, ratio, wall
 
 from fm_callback import tfrecord
@@ -91,19 +92,22 @@ def main() -> None:
 
 
 def sizes(directory: Path) -> tuple[int, int, int]:
-    """Bytes of the last step: maps, pictures for the Images tab, all the rest."""
-    (log,), (pictures, rest) = last_records(directory, "*.fmlog", 1), last_records(directory, "events.*", 2)
+    """Bytes of the last step: maps, pictures for the Images tab, all the rest of the two records."""
+    log, events = last_record(directory, "*.fmlog"), last_record(directory, "events.*")
     head = read_head(log)
     blobs = log[PREFIX + head_length(log) :]
     offset, length, _ = head["layers"]
     maps = sum(reference[1] for layer in from_json(blobs[offset : offset + length]) for reference in layer["maps"])
-    return maps, len(pictures), len(log) - maps + len(rest)
+    values = event_pb2.Event.FromString(events).summary.value
+    copies = sum(value.ByteSize() for value in values if value.tag.count("/") and value.tensor.string_val)
+    return maps, copies, len(log) + len(events) - maps - copies
 
 
-def last_records(directory: Path, files: str, count: int) -> list[bytes]:
-    """The data of the last records of the one such file."""
+def last_record(directory: Path, files: str) -> bytes:
+    """The data of the last record of the one such file."""
     with open(next(directory.glob(files)), "rb") as file:
-        return list(tfrecord.records(file))[-count:]
+        *_, record = tfrecord.records(file)
+    return record
 
 
 def table(times: dict[str, list[Spent]]) -> None:

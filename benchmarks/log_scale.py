@@ -122,14 +122,14 @@ def write_log(folder: Path, size: Size) -> int:
     scalars = rng.uniform(0.4, 0.9, len(layers[0].summaries)).astype(np.float32)
     for step in range(size.steps):
         turn = step % DIFFERENT
-        stored, shown, values = [], [], []
+        stored, values = [], []
         for layer, side in zip(layers, size.sides, strict=True):
             stored.append(LayerStep([grids[side][turn]], numbers[turn], scalars))
             if size.images:
-                shown.append(event_copies.image_value(layer.name, *copies[side][turn], "a picture"))
+                values.append(event_copies.image_value(layer.name, *copies[side][turn], "a picture"))
             values += [event_copies.scalar_value(name, layer.name, 0.5) for name in event_copies.CURVES]
         head = run_record(facts) if step == 0 else b""
-        files.write(step, step_record(step, 1e9 + step, stored), (shown, values), head)
+        files.write(step, step_record(step, 1e9 + step, stored), values, head)
     files.close()
     for run in range(1, size.runs):
         shutil.copytree(folder / "seed0", folder / f"seed{run}")

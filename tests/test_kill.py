@@ -61,7 +61,7 @@ def write(files, step, first):
             event_copies.image_value(layer, PICTURES[0], (100, 100), "a picture"),
             event_copies.scalar_value("effective_rank", layer, 1 / (step + 1)),
         ]
-    files.write(step, step_record(step, step, layers), [copies], run_record(facts(first)) if step == first else b"")
+    files.write(step, step_record(step, step, layers), copies, run_record(facts(first)) if step == first else b"")
 
 
 def steps_of_runs(root):

@@ -46,7 +46,7 @@ def write(files, step, run=None):
         event_copies.image_value("conv", b"png", (1, 1), ""),
         event_copies.scalar_value("effective_rank", "conv", 1.0),
     ]
-    return files.write(step, step_record(step, 1.0, [layer]), [copies], b"" if run is None else run_record(run))
+    return files.write(step, step_record(step, 1.0, [layer]), copies, b"" if run is None else run_record(run))
 
 
 def record(log_dir, steps, last=None, **options):

@@ -46,7 +46,7 @@ def log_dir(tmp_path_factory):
     picture = png.encode(one_tile, grid.PALETTE)
     facts = RunFacts(0, ())
     files = open_run(path / "by_hand", facts)
-    files.write(0, run_record(facts), [[event_copies.image_value(tag, picture, (10, 10), "")]])
+    files.write(0, run_record(facts), [event_copies.image_value(tag, picture, (10, 10), "")])
     files.close()
     return path
 

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorboard.plugins.image import metadata as image_metadata
-from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
 
 from fm_callback import tfrecord
@@ -47,10 +46,12 @@ def image_value(layer: str, picture: bytes, size: tuple[int, int], description: 
 
 
 def scalar_value(measure: str, layer: str, value: float) -> Value:
-    """A layer's value of a measure at a step, for TensorBoard's Scalars and Time Series tabs."""
-    tag = f"{PLUGIN}/{measure}/{layer}"
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT, tensor_shape=_NO_AXES, float_val=[value])
-    return summary_pb2.Summary.Value(tag=tag, metadata=_SCALAR, tensor=tensor)
+    """A layer's value of a measure at a step, for TensorBoard's Scalars and Time Series tabs.
+
+    In the plain form, which readers copy. Of a tensor TensorBoard's slow reading path would keep the whole record in memory, pictures
+    and all, for each of a thousand steps.
+    """
+    return summary_pb2.Summary.Value(tag=f"{PLUGIN}/{measure}/{layer}", simple_value=value)
 
 
 def table_value(text: str) -> Value:
@@ -73,28 +74,22 @@ class EventRecords:
         )
         self._tags: set[str] = set()
 
-    def step(self, step: int, *groups: Iterable[Value]) -> bytes:
-        """The values of a step, each group as one record, behind the head of the file if it is the first.
+    def step(self, step: int, values: Iterable[Value]) -> bytes:
+        """All values of a step as one record, behind the head of the file if it is the first.
 
         Metadata is written with the first value of a tag only, since readers take it from there; of later values it is removed.
-        TensorBoard's slow reading path keeps a record in memory as long as it keeps one value of it: pictures, of which it keeps
-        ten steps, must not be in one with curves, of which it keeps a thousand.
         """
-        records = [event.SerializeToString() for event in self._head]
-        self._head = ()
-        for group in groups:
-            values = list(group)
-            for value in values:
-                if value.tag in self._tags:
-                    value.ClearField("metadata")
-                self._tags.add(value.tag)
-            pieces = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
-            for at in range(0, len(values), _AT_ONCE):  # readers merge what a message has in pieces
-                piece = event_pb2.Event(summary=summary_pb2.Summary(value=values[at : at + _AT_ONCE]))
-                pieces.append(piece.SerializeToString())
-            if values:
-                records.append(b"".join(pieces))
-        return b"".join(map(tfrecord.pack, records))
+        values = list(values)
+        for value in values:
+            if value.tag in self._tags:
+                value.ClearField("metadata")
+            self._tags.add(value.tag)
+        record = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
+        for at in range(0, len(values), _AT_ONCE):  # readers merge what a message has in pieces
+            piece = event_pb2.Event(summary=summary_pb2.Summary(value=values[at : at + _AT_ONCE]))
+            record.append(piece.SerializeToString())
+        head, self._head = self._head, ()
+        return b"".join([*(tfrecord.pack(event.SerializeToString()) for event in head), tfrecord.pack(*record)])
 
 
 def _strings(blobs: Iterable[bytes]) -> tensor_pb2.TensorProto:
@@ -105,10 +100,6 @@ def _strings(blobs: Iterable[bytes]) -> tensor_pb2.TensorProto:
 def _shape(*sizes: int) -> tensor_shape_pb2.TensorShapeProto:
     return tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in sizes])
 
-
-_NO_AXES = _shape()
-_SCALAR = scalar_metadata.create_summary_metadata(display_name="", description="")
-_SCALAR.data_class = summary_pb2.DATA_CLASS_SCALAR
 
 #: How many values are turned into bytes at once: of all together, megabytes would be copied twice.
 _AT_ONCE = 16

@@ -193,19 +193,18 @@ class Recorder:
 
     def _write(self, moment: Moment) -> int:
         """Puts a step on disk; returns its bytes."""
-        stored, pictures, rest = [], [], []
+        stored, copies = [], []
         for layer, maps, numbers in zip(self._layers, *self._capture.arrays(moment.captured), strict=True):
             stored.append(layer.step(moment.step, maps, numbers))
-            pictures += layer.pictures(maps, numbers)
-            rest += layer.curves(stored[-1])
+            copies += layer.pictures(maps, numbers) + layer.curves(stored[-1])
         if (rows := table([layer.history for layer in self._layers])) is not None:
-            rest.append(event_copies.table_value(markdown(rows)))
+            copies.append(event_copies.table_value(markdown(rows)))
         record, head = format.step_record(moment.step, time.time(), stored), b""
         if self._files is None:
             facts = self._facts.starting_at(moment.step)
             self._files = open_run(self._log_dir, facts, self._before)
             head = format.run_record(facts, *self._pictures)
-        size = self._files.write(moment.step, record, (pictures, rest), head)
+        size = self._files.write(moment.step, record, copies, head)
         self.rows = rows
         return size - len(head)
 

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from fm_callback import tfrecord
@@ -61,13 +61,13 @@ class RunFiles:
         self._events = EventRecords(first_step)
         self._begun = False
 
-    def write(self, step: int, record: bytes, copies: Sequence[Iterable[Value]], run_record: bytes = b"") -> int:
+    def write(self, step: int, record: bytes, copies: Iterable[Value], run_record: bytes = b"") -> int:
         """Appends a step.
 
         Args:
             step: The step.
             record: Its framed record for our log.
-            copies: Groups of values for TensorBoard's own tabs.
+            copies: The same for TensorBoard's own tabs.
             run_record: With the first step, the framed record of the run.
 
         Returns:
@@ -81,7 +81,7 @@ class RunFiles:
             grown = self._log.append(run_record + record)
             if self._copies is None:
                 self._copies = AppendFile(self._copies_path)
-            grown += self._copies.append(self._events.step(step, *copies))
+            grown += self._copies.append(self._events.step(step, copies))
         except OSError:
             with contextlib.suppress(OSError):
                 self.close()
