@@ -62,6 +62,13 @@ def test_every_tensorboard_that_is_allowed_starts():
     assert not needs["tensorboard"].contains("2.20.0") or not needs["setuptools"].contains("82.0.0")
 
 
+def test_a_pillow_that_has_no_font_of_a_size_is_not_taken():
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parent.parent / "setup.cfg")
+    needs = {need.name: need.specifier for need in map(Requirement, setup["options"]["install_requires"].split())}
+    assert not needs["pillow"].contains("10.0.1"), "`ImageFont.load_default(size)` came with 10.1"
+
+
 def test_public_names_are_found_and_others_are_not():
     assert set(fm_callback.__all__) <= set(dir(fm_callback))
     with pytest.raises(AttributeError, match="no attribute 'FeatureMapCalback'"):
