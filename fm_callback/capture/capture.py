@@ -18,6 +18,7 @@ from fm_callback.capture.backends import backend, same_objects
 from fm_callback.capture.find import find, obstacle, specs_of
 from fm_callback.capture.layers import every_layer
 from fm_callback.capture.plan import Channels, plan_layers
+from fm_callback.capture.samples import dtype_of
 from fm_callback.capture.select import Choice, select
 from fm_callback.capture.summary import summarise
 from fm_callback.capture.trace import Call, on_one_line, recording
@@ -46,7 +47,7 @@ class Capture:
         Raises:
             ValueError: if a choice is unknown, empty, or made twice.
         """
-        specs = keras.tree.map_structure(lambda batch: keras.KerasTensor(batch.shape, str(batch.dtype)), samples)
+        specs = keras.tree.map_structure(lambda batch: keras.KerasTensor(batch.shape, dtype_of(batch)), samples)
         if not model.built:  # from a batch of any size: otherwise the model would remember this one's
             find(model, specs_of(samples), samples)
         found, untraceable = find(model, specs, samples)

@@ -8,7 +8,7 @@ import numpy as np
 from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import Channels, read_channels
-from fm_callback.capture.probe import as_batch
+from fm_callback.capture.samples import as_batch
 from fm_callback.capture.select import Choice
 
 

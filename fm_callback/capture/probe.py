@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fm_callback.capture.samples import as_fit_has_them
 from fm_callback.format2 import STORED_IMAGES, Label, ProbeFacts
 from fm_callback.scores.concepts import Concepts, Masks, luminance
 
@@ -34,7 +35,7 @@ class Probe:
         Raises:
             ValueError: if the samples do not fit the model, or the masks do not fit the samples.
         """
-        batch = as_batch(samples, model)
+        batch = as_fit_has_them(samples, model)
         shown = images(batch)
         if masks is not None:
             if shown is None:
@@ -86,100 +87,6 @@ class Probe:
             digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
         facts = ProbeFacts(self.count, min(self.count, STORED_IMAGES), digest.hexdigest(), scaling)
         return facts, [] if shown is None else list(shown), [] if labels is None else list(labels[:STORED_IMAGES])
-
-
-def as_batch(samples: Any, model: keras.Model) -> Any:
-    """Samples as the model takes them: with a batch axis, as numpy arrays, checked against the model's input.
-
-    Whether an array is one sample or a batch is decided by `model.input_shape`; where that is unknown, arrays of up to
-    three axes are one sample, and with an array of four all of them are batches.
-
-    Args:
-        samples: An array, or a dict, list or tuple of arrays for a model with several inputs. A dict may name the inputs of any
-            model that has names for them, as for `fit`.
-        model: The model, built or not.
-
-    Returns:
-        The same structure of arrays with a batch axis; one array for a model whose input is a list of one, in such a list.
-
-    Raises:
-        ValueError: if the samples are empty, not numbers, disagree about their count, or do not fit the model's input
-            shape.
-    """
-    arrays = keras.tree.map_structure(_array, _by_name(samples, model))
-    leaves = keras.tree.flatten(arrays)
-    if not leaves:
-        raise ValueError(f"`samples` holds no array; received {samples!r}")
-    shapes = _input_shapes(model)
-    if shapes is not None and len(shapes) != len(leaves):
-        stacked = ". If they are samples of one batch, give `np.stack(samples)`" if len(shapes) == 1 else ""
-        raise ValueError(
-            f"`samples` holds {len(leaves)} arrays, but model {model.name!r} has {len(shapes)} inputs: {shapes}{stacked}"
-        )
-    single = all(leaf.ndim <= 3 for leaf in leaves)
-    batches = [_batch(leaf, None if shapes is None else shapes[at], single) for at, leaf in enumerate(leaves)]
-    counts = {len(batch) for batch in batches}
-    if len(counts) > 1:
-        raise ValueError(
-            f"the arrays of `samples` hold different numbers of samples: {[len(batch) for batch in batches]}"
-        )
-    if counts == {0}:
-        raise ValueError(f"`samples` is empty: shape {leaves[0].shape}; give at least one sample")
-    if len(batches) == 1 and not isinstance(
-        arrays, dict
-    ):  # Keras warns if the one input is in a list and the model's is not
-        return batches if isinstance(getattr(model, "_inputs_struct", None), list) else batches[0]
-    return keras.tree.pack_sequence_as(arrays, batches)
-
-
-def _by_name(samples: Any, model: keras.Model) -> Any:
-    """A dict of inputs in the structure that the model has for them; anything else as it is."""
-    structure = getattr(model, "_inputs_struct", None)
-    if not isinstance(samples, dict) or structure is None or isinstance(structure, dict):
-        return samples
-    names = [tensor.name for tensor in keras.tree.flatten(structure)]
-    if samples.keys() != set(names):
-        raise ValueError(f"`samples` has the keys {list(samples)}, but the inputs of model {model.name!r} are {names}")
-    return keras.tree.map_structure(lambda tensor: samples[tensor.name], structure)
-
-
-def _array(value: Any) -> np.ndarray:
-    if isinstance(value, (int, float)):
-        raise ValueError(
-            f"`samples` holds the number {value!r} where an array belongs; give `np.asarray(samples)` for a nested list"
-        )
-    array = keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else np.asarray(value)
-    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise ValueError(f"`samples` must be arrays of numbers; received {type(value).__name__} of dtype {array.dtype}")
-    dtype = array.dtype.newbyteorder("=")
-    return array.astype(keras.config.floatx() if dtype == np.float64 else dtype, copy=False)
-
-
-def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]] | None:
-    """The model's input shapes in the order of a flattened structure of samples; None where the model does not know."""
-    try:
-        shape = model.input_shape
-    except (AttributeError, ValueError):
-        return None
-    if isinstance(shape, dict):
-        shape = [shape[key] for key in sorted(shape)]
-    elif isinstance(shape, tuple) and (not shape or not isinstance(shape[0], (tuple, list))):
-        shape = [shape]
-    return [tuple(each) for each in shape]
-
-
-def _batch(array: np.ndarray, shape: tuple[int | None, ...] | None, single: bool) -> np.ndarray:
-    if shape is None:
-        return array[None] if single else array
-    for batch in (array, array[None]):
-        if batch.ndim == len(shape) and all(
-            want is None or want == have for want, have in zip(shape[1:], batch.shape[1:], strict=True)
-        ):
-            return batch
-    raise ValueError(
-        f"`samples` of shape {array.shape} do not fit the model's input shape {shape}: give one sample of shape "
-        f"{shape[1:]}, or a batch of them, resized and scaled as for training"
-    )
 
 
 def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterable[int] | None) -> Masks:
