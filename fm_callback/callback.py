@@ -13,7 +13,8 @@ from fm_callback import __version__
 from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import read_channels
-from fm_callback.capture.probe import Probe, read_masks
+from fm_callback.capture.probe import Probe, read_bands, read_masks
+from fm_callback.capture.samples import as_fit_has_them
 from fm_callback.capture.select import Choice
 from fm_callback.scores.history import aligned
 from fm_callback.write.cost import foretold
@@ -40,13 +41,17 @@ class FeatureMapCallback(keras.callbacks.Callback):
         >>> history = model.fit(x, y, verbose=0, callbacks=[FeatureMapCallback(x[:1], tempfile.mkdtemp())])
 
     Args:
-        samples: The probe: one sample or a batch, scaled as for training; a dict or tuple of arrays for a model with
-            several inputs. Whether an array is one sample is decided by `model.input_shape`; where that is unknown, an
-            array of up to three axes is one sample.
+        samples: The probe, as `fit` takes its data: one sample or a batch, scaled as for training; a dict or tuple of
+            arrays for a model with several inputs. A batch of a data set may keep its labels. What is one sample is
+            decided by `model.input_shape`; where that is unknown, it is what the model can't take as a batch.
         log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
             go to `<log_dir>/feature_maps`, or, where another run has left its maps there, to `feature_maps_2`,
             `feature_maps_3`, ...
-        masks: Labels of the probe, (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
+        picture: Of several inputs the one that is the picture, which is shown, has the edges and is labelled by
+            `masks`: its name or position. By default the one of the masks' size that looks most like a picture.
+        bands: Which channels of the picture are shown: three as red, green and blue, or one in gray. By default of more
+            than three the first three.
+        masks: Labels of the probe, (H, W), (N, H, W), (N, H, W, 1) or (N, 1, H, W), integer or bool.
         foreground: The label of the object, or several labels that together are the object.
         ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
         layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a
@@ -70,6 +75,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         samples: Any,
         log_dir: str | bytes | os.PathLike[str] | os.PathLike[bytes] = "logs",
         *,
+        picture: str | int | None = None,
+        bands: int | Sequence[int] | None = None,
         masks: Any = None,
         foreground: int | Iterable[int] = 1,
         ignore: int | Iterable[int] | None = None,
@@ -94,6 +101,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
         self.samples = samples
         self.log_dir = os.fsdecode(log_dir)
+        self.picture, self.bands = picture, read_bands(bands)
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
         self.layers = layers
         self.channels = read_channels(channels)
@@ -130,10 +138,18 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._epochs = 0
         if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
-        probe = Probe.of(self.samples, self.masks, self.model)
-        chosen = self.model, probe.batch, self.layers, self.channels
+        batch = as_fit_has_them(self.samples, self.model)
+        chosen = self.model, batch, self.layers, self.channels
         if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
             self._capture = Capture(*chosen)
+        probe = Probe.of(
+            batch,
+            self.model,
+            channels_first=self._capture.channels_first,
+            masks=self.masks,
+            picture=self.picture,
+            bands=self.bands,
+        )
         self._recorder = Recorder(
             self._capture,
             probe,

@@ -1,48 +1,10 @@
-"""Samples as the model takes them, as pictures, and their masks."""
+"""The probe: its masks, and what of it is stored."""
 
-import hypothesis
-import hypothesis.extra.numpy as hnp
-import hypothesis.strategies as st
+import keras
 import numpy as np
 import pytest
 
 from fm_callback.capture import probe
-
-
-@hypothesis.given(
-    hnp.arrays(
-        st.sampled_from([np.uint8, np.float32, np.int32]),
-        hnp.array_shapes(min_dims=4, max_dims=4, max_side=5),
-        elements=st.integers(0, 255),
-    )
-)
-def test_pictures_in_the_range_of_bytes_are_shown_as_they_are(batch):
-    pixels, how = probe.pictures(batch)
-    scale = 255 if batch.max() <= 1 else 1
-    assert how == ("[0, 1]" if scale == 255 else "[0, 255]")
-    channels = batch.shape[-1]
-    expected = batch if channels in (3, 4) else batch.astype(float).mean(-1)
-    assert np.abs(pixels - expected.astype(float).reshape(pixels.shape) * scale).max() <= 0.51
-
-
-def test_pictures_outside_are_stretched_and_say_so():
-    pixels, how = probe.pictures(np.array([-1.0, 0.0, 1.0]).reshape(1, 1, 3, 1))
-    assert pixels.ravel().tolist() == [0, 128, 255] and how == "min-max -1 1"
-    pixels, how = probe.pictures(np.full((1, 2, 2, 1), -3.0))
-    assert not pixels.any()
-    assert probe.pictures(np.array([np.nan, np.inf, 0.5, 1]).reshape(1, 2, 2, 1))[0].ravel().tolist() == [
-        0,
-        0,
-        128,
-        255,
-    ]
-
-
-def test_the_first_image_among_several_inputs_is_the_picture():
-    assert probe.images([np.zeros((2, 7)), np.zeros((2, 8, 9, 3))]).shape == (2, 8, 9, 3)
-    assert probe.images([np.zeros((2, 8, 9))]).shape == (2, 8, 9, 1)
-    assert probe.images([np.zeros((2, 100, 3)), np.zeros((2, 4, 4, 4, 1))]) is None
-
 
 TRIMAP = np.array([[0, 0, 1, 2], [0, 2, 1, 1]])
 
@@ -73,3 +35,45 @@ def test_labels_become_foreground_and_ignore():
 def test_labels_that_make_no_sense_are_named(masks, foreground, ignore, message):
     with pytest.raises((ValueError, TypeError), match=message):
         probe.read_masks(masks, foreground, ignore)
+
+
+def test_labels_may_have_an_axis_of_channels_on_either_side():
+    for labels in (TRIMAP[None, ..., None], TRIMAP[None, None]):
+        assert probe.read_masks(labels, 1, None).foreground.shape == (1, 2, 4)
+
+
+def identity(*shape):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, inputs + 0)
+
+
+def test_the_labels_of_one_sample_may_have_an_axis_of_channels():
+    labels = TRIMAP[..., None]
+    found = probe.Probe.of(np.zeros((1, 2, 4, 3)), identity(2, 4, 3), masks=probe.read_masks(labels, 1, 2)).masks
+    assert found.foreground.tolist() == [(TRIMAP == 1).tolist()] and found.ignore.tolist() == [(TRIMAP == 2).tolist()]
+    narrow = probe.read_masks(np.array([[[0], [1]], [[1], [1]]]), 1, None)
+    assert probe.Probe.of(np.zeros((2, 2, 1, 3)), identity(2, 1, 3), masks=narrow).masks is narrow, "pictures one wide"
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 3, 4, 3), r"`masks` of shape \(1, 2, 4\) do not fit `samples`: 1 images of 3×4\. Give one label"),
+        ((2, 2, 4, 3), r"do not fit `samples`: 2 images of 2×4"),
+        ((1, 7), r"no input is a batch of images: `samples` have the shapes \[\(1, 7\)\]"),
+    ],
+)
+def test_labels_that_do_not_fit_the_samples_are_named(shape, message):
+    with pytest.raises(ValueError, match=message):
+        probe.Probe.of(np.zeros(shape), identity(*shape[1:]), masks=probe.read_masks(TRIMAP, 1, None))
+
+
+@pytest.mark.parametrize("bands", [(0, 1), (0, 1, 2, 3), -1, "rgb", (0.0, 1.0, 2.0), True])
+def test_bands_are_one_or_three(bands):
+    with pytest.raises(ValueError, match="`bands` must be three indices from 0"):
+        probe.read_bands(bands)
+
+
+def test_a_band_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"has 4 bands, numbered from 0: no `bands`=\[4, 0, 1\]"):
+        probe.Probe.of(np.zeros((1, 8, 8, 4)), identity(8, 8, 4), bands=(4, 0, 1))

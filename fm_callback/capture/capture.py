@@ -16,7 +16,7 @@ import numpy as np
 
 from fm_callback.capture.backends import backend, same_objects
 from fm_callback.capture.find import find, obstacle, specs_of
-from fm_callback.capture.layers import every_layer
+from fm_callback.capture.layers import are_channels_first, every_layer
 from fm_callback.capture.plan import Channels, plan_layers
 from fm_callback.capture.samples import dtype_of
 from fm_callback.capture.select import Choice, select
@@ -33,6 +33,7 @@ class Capture:
 
     Attributes:
         plans: What is captured, in the order of the maps.
+        channels_first: Whether the model has the channel axis second.
     """
 
     def __init__(self, model: keras.Model, samples: Any, layers: Choice, channels: Channels) -> None:
@@ -51,7 +52,8 @@ class Capture:
         if not model.built:  # from a batch of any size: otherwise the model would remember this one's
             find(model, specs_of(samples), samples)
         found, untraceable = find(model, specs, samples)
-        self.plans = plan_layers(select(found, layers), channels)
+        self.channels_first = are_channels_first(entry.layer for entry in found)
+        self.plans = plan_layers(select(found, layers), channels, self.channels_first)
         self._model = model
         self._images = len(keras.tree.flatten(samples)[0])
         self._arguments, self._parts = _arguments(samples, layers, channels), _parts(model)
