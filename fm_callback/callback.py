@@ -16,6 +16,7 @@ from fm_callback.capture.plan import read_channels
 from fm_callback.capture.probe import Probe, read_bands, read_masks
 from fm_callback.capture.samples import as_fit_has_them
 from fm_callback.capture.select import Choice
+from fm_callback.format2 import MOST_STORED
 from fm_callback.scores.history import aligned
 from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
@@ -64,6 +65,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         every: Take each n-th of these steps, or those for which a predicate of the step is true; the first and the last
             are always taken.
         images: Whether to write the grids for TensorBoard's own Images and Time Series tabs, too.
+        stored: Of how many samples, from the first, maps are stored. Numbers are over all of them; more than 16 go
+            through the model in chunks of 8, twice.
 
     Raises:
         ValueError: at construction for malformed arguments; when training begins, if the samples do not fit the model,
@@ -85,6 +88,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         update_freq: int | str = "epoch",
         every: int | Callable[[int], bool] = 1,
         images: bool = True,
+        stored: int = 4,
     ) -> None:
         super().__init__()
         if not isinstance(log_dir, (str, bytes, os.PathLike)):
@@ -99,6 +103,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
             )
         if not callable(every) and not _positive(every):
             raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
+        if not _positive(stored) or stored > MOST_STORED:
+            raise ValueError(f"stored must be a number of samples from 1 to {MOST_STORED}; received {stored!r}")
         self.samples = samples
         self.log_dir = os.fsdecode(log_dir)
         self.picture, self.bands = picture, read_bands(bands)
@@ -108,6 +114,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.update_freq = update_freq
         self.every = every
         self.images = images
+        self.stored = int(stored)
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
         self._started = self._said_cost = self._has_logged = False
@@ -149,6 +156,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             masks=self.masks,
             picture=self.picture,
             bands=self.bands,
+            stored=self.stored,
         )
         self._recorder = Recorder(
             self._capture,

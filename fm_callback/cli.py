@@ -80,7 +80,7 @@ def _render(options: argparse.Namespace) -> None:
     model = _load(options.model)
     batch = _image(options.image, model, low, high)
     capture = Capture(model, batch, choice, channels)
-    maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
+    maps, numbers = capture(keras.ops.convert_to_tensor(batch))()
     print(f"pixels from {low:g} (black) to {high:g} (white), as --range says")
     directory.mkdir(parents=True, exist_ok=True)
     for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):

@@ -71,11 +71,11 @@ TABLE_TAG = "mask_table"
 #: What is known of a channel at a step without any mask, over all probe images; the order in which it is stored.
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 
-#: PNGs are kept for the first images of the probe only; numbers are taken over all of them.
-STORED_IMAGES = 4
-
 #: Readers take no head that is longer, and no picture of more pixels: a log may be hostile.
 MOST_HEAD, MOST_PIXELS = 2**24, 2**28
+
+#: Of no more samples maps are stored.
+MOST_STORED = 10_000
 
 _PREFIX = struct.Struct("<4sI4s")
 PREFIX = _PREFIX.size
@@ -218,7 +218,7 @@ class ProbeFacts:
         """Reads the probe of a run record."""
         probe = cls(**{key: _tuple(value) for key, value in _known(cls, stored, "the probe").items()})
         sound = _all(int, probe.images, probe.stored) and _all(str, probe.digest, probe.scaling or "")
-        if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= 10_000):
+        if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= MOST_STORED):
             raise DamagedError("what is stored of the probe is not what it must be")
         return probe
 

@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from fm_callback.capture.chunks import AT_ONCE
 from fm_callback.capture.pictures import Picture, find_picture, to_pixels
-from fm_callback.format2 import STORED_IMAGES, Label, ProbeFacts
+from fm_callback.format2 import Label, ProbeFacts
 from fm_callback.scores.concepts import Concepts, Masks, luminance
 
 
@@ -23,12 +24,14 @@ class Probe:
         picture: The input that people see; None if none is a batch of images.
         masks: Their labels, or None.
         bands: Which channels of the picture are shown; None for the usual ones.
+        stored: Of how many samples, from the first, pictures and maps are stored. Numbers are over all of them.
     """
 
     batch: Any
     picture: Picture | None
     masks: Masks | None
     bands: tuple[int, ...] | None = None
+    stored: int = 4
 
     @classmethod
     def of(
@@ -40,6 +43,7 @@ class Probe:
         masks: Masks | None = None,
         picture: str | int | None = None,
         bands: tuple[int, ...] | None = None,
+        stored: int = 4,
     ) -> "Probe":
         """Finds the picture and checks masks against it.
 
@@ -51,6 +55,7 @@ class Probe:
             picture: Name or position of the input that is the picture; None for the one that fits the masks, or looks
                 like one.
             bands: Which channels of it to show.
+            stored: Of how many samples to store pictures and maps.
 
         Raises:
             ValueError: if the masks do not fit the samples, or there is no such input, or band.
@@ -63,7 +68,7 @@ class Probe:
             raise ValueError(_misfit(masks, batch, shown or find_picture(batch, model, channels_first, None, picture)))
         if shown is not None and bands is not None and max(bands) >= shown.images.shape[-1]:
             raise ValueError(f"the picture has {shown.images.shape[-1]} bands, numbered from 0: no `bands`={[*bands]}")
-        return cls(batch, shown, masks, bands)
+        return cls(batch, shown, masks, bands, stored)
 
     @property
     def count(self) -> int:
@@ -71,9 +76,9 @@ class Probe:
         return len(keras.tree.flatten(self.batch)[0])
 
     @cached_property
-    def tensors(self) -> Any:
-        """The batch as tensors of the backend."""
-        return keras.tree.map_structure(keras.ops.convert_to_tensor, self.batch)
+    def inputs(self) -> Any:
+        """The batch as a capture takes it: tensors of the backend, but arrays if it goes through in chunks."""
+        return self.batch if self.count > AT_ONCE else keras.tree.map_structure(keras.ops.convert_to_tensor, self.batch)
 
     @cached_property
     def concepts(self) -> Concepts:
@@ -92,20 +97,20 @@ class Probe:
         """uint8 (N, H, W), the position of each pixel's label in `labels`; None without masks."""
         return None if self.masks is None else self.masks.pictures()
 
-    def stored(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
+    def described(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
         """What the log says of the probe: its facts, uint8 pictures of the stored samples, and of their labels."""
         labels = self.label_pictures()
         shown, words = [], None
         if self.picture is not None:
-            pixels, words = to_pixels(self.picture.images[:STORED_IMAGES], self.bands)
+            pixels, words = to_pixels(self.picture.images[: self.stored], self.bands)
             shown = list(pixels)
             if len(keras.tree.flatten(self.batch)) > 1:
                 words = f"input {self.picture.name!r}, {words}"
         digest = hashlib.sha256()  # of all that is measured, not of what is stored: another probe is another run
         for array in [*keras.tree.flatten(self.batch), *([] if labels is None else [labels])]:
             digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
-        facts = ProbeFacts(self.count, min(self.count, STORED_IMAGES), digest.hexdigest(), words)
-        return facts, shown, [] if labels is None else list(labels[:STORED_IMAGES])
+        facts = ProbeFacts(self.count, min(self.count, self.stored), digest.hexdigest(), words)
+        return facts, shown, [] if labels is None else list(labels[: self.stored])
 
 
 def _fitted(masks: Masks, count: int) -> Masks:

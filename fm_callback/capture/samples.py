@@ -10,7 +10,6 @@ import numpy as np
 
 from fm_callback.capture.backends import backend
 from fm_callback.capture.layers import every_layer
-from fm_callback.capture.trace import on_one_line
 
 #: Which of `_READINGS` each model took that does not know its input's shape, by the shapes of samples: trying takes a trace.
 _found: "WeakKeyDictionary[keras.Model, dict[Any, str]]" = WeakKeyDictionary()
@@ -49,6 +48,7 @@ def as_batch(samples: Any, model: keras.Model) -> Any:
     Raises:
         ValueError: if the samples are empty, not numbers, disagree about their count, or do not fit the model's input
             shape.
+        Exception: the model's own, with a note, if it does not know its input's shape and can't take them.
     """
     arrays = keras.tree.map_structure(_array, samples)
     if not keras.tree.flatten(arrays):
@@ -218,10 +218,11 @@ def _tried(arrays: Any, model: keras.Model) -> Any:
             return batch
         refusals.append(refusal)
     shapes = [leaf.shape for leaf in keras.tree.flatten(arrays)]
-    raise ValueError(
+    refusals[0].add_note(
         f"model {model.name!r} takes `samples` of shape {shapes[0] if len(shapes) == 1 else shapes} neither as a batch nor as "
-        f"one sample: {on_one_line(refusals[0])}"
-    ) from refusals[0]
+        "one sample"
+    )
+    raise refusals[0]
 
 
 _READINGS: dict[str, Callable[[Any], Any]] = {

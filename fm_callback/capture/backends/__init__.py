@@ -42,6 +42,8 @@ import keras
 import numpy as np
 
 Function = Callable[[Any], Any]
+#: What is to be done with a function, as often as it likes to call it.
+Work = Callable[[Function], Any]
 
 
 class Backend:
@@ -73,12 +75,13 @@ class Backend:
         """
         raise NotImplementedError
 
-    def defer(self, model: keras.Model, function: Function) -> Callable[[Any], Callable[[], Any]]:
+    def defer(self, model: keras.Model, function: Function) -> Callable[[Any, Work], Callable[[], Any]]:
         """Compiles as `compile` does, in two parts: what must see the weights of this moment, and the rest.
 
         Returns:
-            A function of the inputs that returns the rest: a function of nothing, whose result is that of `function`.
-            The rest may run later and on another thread, while training changes the weights.
+            A function of inputs like those to come and of the work that is to be done with `function` at the weights of
+            this moment. It returns the rest: a function of nothing, whose result is that of the work. The rest may run
+            later and on another thread, while training changes the weights.
         """
         raise NotImplementedError
 
