@@ -150,6 +150,21 @@ def test_chunks_of_a_model_that_cannot_be_traced(monkeypatch: pytest.MonkeyPatch
     assert np.abs(np.moveaxis(maps, 1, -1) - (values - low) / (high - low) * 255).max() < 0.6
 
 
+def test_a_model_that_is_another_in_the_second_pass_stays_in_the_range_of_the_first() -> None:
+    class Moves(keras.Model):
+        calls = 0
+
+        def call(self, inputs: Any) -> Any:
+            self.calls += 1
+            return self.same(inputs + 0.01 * self.calls)
+
+    model, samples = Moves(), np.tile(np.linspace(0, 1, 30, dtype="float32").reshape(1, 6, 5, 1), (24, 1, 1, 4))
+    model.same = layers.Activation("linear", name="same")
+    model.compile("sgd", "mse", run_eagerly=True)
+    (maps,), _ = Capture(model, samples, "same", "all")(samples)()
+    assert (np.diff(maps.reshape(24, 4, 30).astype(int), axis=-1) >= 0).all(), "no level wraps around"
+
+
 def test_samples_of_several_inputs_are_cut_alike() -> None:
     image, shift = keras.Input((4, 4, 2), name="image"), keras.Input((1,), name="shift")
     shifted = layers.Add(name="sum")([image, layers.Reshape((1, 1, 1))(shift)])

@@ -54,16 +54,16 @@ class Capture:
             ValueError: if a choice is unknown, empty, or made twice.
         """
         self._images = len(keras.tree.flatten(samples)[0])
-        self._arguments, self._parts = _arguments(samples, layers, channels), _parts(model)
         self._size = self._images if self._images <= AT_ONCE else CHUNK  # of what goes through at once
-        samples = keras.tree.map_structure(lambda batch: batch[: self._size], samples)
-        specs = keras.tree.map_structure(lambda batch: keras.KerasTensor(batch.shape, dtype_of(batch)), samples)
+        batch = keras.tree.map_structure(lambda array: array[: self._size], samples)
+        specs = keras.tree.map_structure(lambda array: keras.KerasTensor(array.shape, dtype_of(array)), batch)
         if not model.built:  # from a batch of any size: otherwise the model would remember this one's
-            find(model, specs_of(samples), samples)
-        found, untraceable = find(model, specs, samples)
+            find(model, specs_of(batch), batch)
+        found, untraceable = find(model, specs, batch)
         self.channels_first = are_channels_first(entry.layer for entry in found)
         self.plans = plan_layers(select(found, layers), channels, self.channels_first)
         self._model = model
+        self._arguments, self._parts = _arguments(samples, layers, channels), _parts(model)
         self._summarise = backend.compile_pure(partial(summarise))  # its own: TensorFlow warns of many traces of one
         self._eager = untraceable is not None or backend.runs_eagerly
         self._fast, self._slow = backend.compile(model, self._forward), backend.eager(model, self._forward)

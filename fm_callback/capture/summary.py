@@ -43,7 +43,10 @@ def summarise_chunk(outputs: list[Any], scale: Any) -> tuple[Any, Any]:
         if len(output.shape) == 2:
             output = ops.expand_dims(output, 1)  # torch takes no axes for all axes
         finite = ops.isfinite(output)
-        pixels.append(ops.reshape(_pixels(output, finite, low, high), (-1,)))
+        inside = ops.minimum(
+            ops.maximum(output, low), high
+        )  # a model that draws anew may leave the range of the first pass
+        pixels.append(ops.reshape(_pixels(inside, finite, low, high), (-1,)))
         parts.append(_parts(output, finite, mean))
     return ops.concatenate(pixels), ops.concatenate(parts, axis=1)
 
