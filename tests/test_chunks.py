@@ -1,4 +1,4 @@
-"""A probe of many images: what goes through in chunks is what one pass over all would give, in the memory of a chunk."""
+"""A probe of many images: chunks give what one pass over all would give, in the memory of a chunk."""
 
 from pathlib import Path
 from typing import Any

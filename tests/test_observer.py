@@ -419,7 +419,7 @@ def test_jax_keeps_its_weights_when_a_later_capture_fails(tmp_path: Path) -> Non
     class Breaks(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             if batch == 0:
-                callback._recorder._samples = "no tensor"
+                callback._recorder._probe = "no probe"
 
     callback = FeatureMapCallback(X[:2], tmp_path, layers="all", update_freq="batch", images=False)
     _, expected, _ = trained(pointwise)

@@ -25,8 +25,8 @@ from fm_callback.capture.summary import summarise, summarise_chunk
 from fm_callback.capture.trace import Call, on_one_line, recording
 from fm_callback.capture.warn import warn
 
-#: What is stored of a pass, two lists with an entry for each layer: maps, uint8 (N, channels, height, width), each channel
-#: scaled to its own low and high over all images; and numbers, float32 (channels, numbers) in the order of `NUMBERS`.
+#: What is stored of a pass, two lists with an entry for each layer: maps, uint8 (N, channels, height, width), each
+#: channel scaled to its own low and high over all images; and numbers, float32 (channels, numbers), as `NUMBERS` says.
 Arrays: TypeAlias = tuple[list[np.ndarray], list[np.ndarray]]
 
 #: What is left to do of a pass, for any thread: it reads no weights.

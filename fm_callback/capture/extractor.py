@@ -43,7 +43,9 @@ class FeatureMapExtractor:
         """Runs the model once, in evaluation mode.
 
         Args:
-            samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs.
+            samples: One sample or a batch, as the model itself takes them: a KerasHub task's preprocessing is not
+                applied, as it is in `fit` and by `FeatureMapCallback`. A dict or tuple of arrays for a model with
+                several inputs.
 
         Returns:
             `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions,

@@ -144,12 +144,13 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def _named(batch: Any, model: keras.Model) -> dict[str, np.ndarray]:
-    """The inputs by name, those without by position."""
+    """The inputs by the names that samples or the model have for them, those without by position."""
     paths, leaves = zip(*keras.tree.flatten_with_path(batch), strict=True)
+    names = ["/".join(map(str, path)) for path in paths]
     structure = getattr(model, "_inputs_struct", None)
-    if structure is not None:
-        return dict(zip([tensor.name for tensor in keras.tree.flatten(structure)], leaves, strict=True))
-    return dict(zip(["/".join(map(str, path)) for path in paths], leaves, strict=True))
+    if structure is not None and not isinstance(batch, dict):
+        names = [tensor.name for tensor in keras.tree.flatten(structure)]
+    return dict(zip(names, leaves, strict=True))
 
 
 def _likeness(picture: Picture, inputs: dict[str, np.ndarray]) -> tuple[bool, int, int]:

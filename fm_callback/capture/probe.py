@@ -128,7 +128,8 @@ def _misfit(masks: Masks, batch: Any, shown: Picture | None) -> str:
     count, height, width, _ = shown.images.shape
     several = f" (input {shown.name!r})" if len(keras.tree.flatten(batch)) > 1 else ""
     return (
-        f"`masks` of shape {masks.foreground.shape} do not fit `samples`: {count} images of {height}×{width}{several}. "
+        f"`masks` of shape {masks.foreground.shape} do not fit `samples`: "
+        f"{count} images of {height}×{width}{several}. "
         "Give one label for each pixel of each sample (resize labels with nearest neighbour)"
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from fm_callback.capture.backends import backend
 from fm_callback.capture.layers import every_layer
 
-#: Which of `_READINGS` each model took that does not know its input's shape, by the shapes of samples: trying takes a trace.
+#: Which of `_READINGS` each model took that does not know its input's shape, by the samples' shapes: trying is a trace.
 _found: "WeakKeyDictionary[keras.Model, dict[Any, str]]" = WeakKeyDictionary()
 
 
@@ -60,7 +60,8 @@ def as_batch(samples: Any, model: keras.Model) -> Any:
     if all(leaf.dtype.kind == "S" for leaf in leaves):
         given = keras.tree.flatten(samples)[0]
         raise ValueError(
-            f"`samples` must be arrays of numbers; received {type(given).__name__} of dtype {getattr(given, 'dtype', 'str')}"
+            "`samples` must be arrays of numbers; "
+            f"received {type(given).__name__} of dtype {getattr(given, 'dtype', 'str')}"
         )
     if count is not None and count != len(leaves):
         stacked = ". If they are samples of one batch, give `np.stack(samples)`" if _alike(leaves) else ""
@@ -103,15 +104,15 @@ def _array(value: Any) -> np.ndarray:
 def _text(array: np.ndarray, value: Any) -> np.ndarray:
     if backend.name != "tensorflow":
         raise ValueError(
-            f"`samples` must be arrays of numbers; received {type(value).__name__} of dtype {array.dtype}: text among the "
-            f"inputs of a model needs TensorFlow, and Keras runs on {backend.name}"
+            f"`samples` must be arrays of numbers; received {type(value).__name__} of dtype {array.dtype}: "
+            f"text among the inputs of a model needs TensorFlow, and Keras runs on {backend.name}"
         )
     encoded = [item.encode() if isinstance(item, str) else bytes(item) for item in array.flat]
     return np.array(encoded, "S").reshape(array.shape)
 
 
 def _refuse_unread(value: Any) -> None:
-    """Data sets are not read: some read all, and one that is shuffled or used up would not give training the same again."""
+    """Refuses data sets: some would be read whole, others shuffled or used up, and training would not get the same."""
     if isinstance(value, (str, bytes, dict, list, tuple)) or keras.ops.is_tensor(value):
         return
     if any(hasattr(value, name) for name in ("__array__", "__array_interface__", "__float__")):
@@ -121,8 +122,8 @@ def _refuse_unread(value: Any) -> None:
     first = "next(data)" if hasattr(value, "__next__") else "next(iter(data))"
     how = "data[0]" if isinstance(value, keras.utils.PyDataset) else first
     raise ValueError(
-        f"`samples` is a {type(value).__name__}, which is not read, since training is to find it as it was: give samples, or "
-        f"a batch such as `{how}`, whose labels may stay in it"
+        f"`samples` is a {type(value).__name__}, which is not read, since training is to find it as it was: "
+        f"give samples, or a batch such as `{how}`, whose labels may stay in it"
     )
 
 
@@ -182,7 +183,7 @@ def _batch(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
 
 
 def _as_batch_of(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray | None:
-    """The array as a batch of inputs of a shape, a last axis of 1 added or dropped as Keras does; None if it is none."""
+    """The array as a batch of inputs of a shape, a last axis of 1 added or dropped as in `fit`; None if it is none."""
     if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
         array = array[..., 0]
     elif array.ndim == len(shape) - 1 and shape[-1] == 1:
@@ -219,8 +220,8 @@ def _tried(arrays: Any, model: keras.Model) -> Any:
         refusals.append(refusal)
     shapes = [leaf.shape for leaf in keras.tree.flatten(arrays)]
     refusals[0].add_note(
-        f"model {model.name!r} takes `samples` of shape {shapes[0] if len(shapes) == 1 else shapes} neither as a batch nor as "
-        "one sample"
+        f"model {model.name!r} takes `samples` of shape {shapes[0] if len(shapes) == 1 else shapes} "
+        "neither as a batch nor as one sample"
     )
     raise refusals[0]
 
