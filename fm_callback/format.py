@@ -71,12 +71,12 @@ TABLE_TAG = "mask_table"
 #: What is known of a channel at a step without any mask, over all probe images; the order in which it is stored.
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 
-#: PNGs are kept for the first images of the probe only; numbers are taken over all of them.
-STORED_IMAGES = 4
-
 #: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture
 #: of more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
 MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**24, 2**20, 10_000, 2**28, 48 * 2**20, 2**53
+
+#: Of no more samples maps are stored.
+MOST_STORED = 10_000
 
 _PREFIX = struct.Struct("<4sI4s")
 PREFIX = _PREFIX.size
@@ -235,7 +235,7 @@ class ProbeFacts:
             and _all(str, probe.digest, *_given(probe.scaling))
             and _all(tuple, probe.pictures, probe.labels)
         )
-        if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= 10_000):
+        if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= MOST_STORED):
             raise DamagedError("what is stored of the probe is not what it must be")
         return probe
 

@@ -111,7 +111,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     assert cells["foreground"] + cells["background"] == 5 * 8 * 8 and 0 < cells["edges"] < 5 * 8 * 8
     assert facts["head"]["activation"] == "sigmoid" and facts["head"]["rows"] == facts["head"]["columns"] == 1
     assert (run["format"], run["step_unit"], run["first_step"], run["images"]) == (2, "epoch", 0, True)
-    assert (run["probe"]["images"], run["probe"]["stored"], run["probe"]["scaling"]) == (5, 4, "[0, 1]")
+    assert (run["probe"]["images"], run["probe"]["stored"], run["probe"]["scaling"]) == (5, 4, "black is 0, white is 1")
     pictures = probe_pictures(tmp_path / "feature_maps")
     np.testing.assert_array_equal(pictures["pictures"], (X[:4] * 255 + 0.5).astype(np.uint8))
     np.testing.assert_array_equal(pictures["labels"], MASKS[:4])

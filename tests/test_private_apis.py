@@ -70,7 +70,7 @@ def test_a_functional_model_keeps_the_structure_of_its_inputs(kind: type) -> Non
     model = keras.Model(inputs if kind is dict else [*inputs.values()], total)
     structure = getattr(model, "_inputs_struct", None)
     assert isinstance(structure, kind) and [tensor.name for tensor in keras.tree.flatten(structure)] == [*inputs], (
-        "`_inputs_struct` of a functional model is no longer its inputs as they were given: capture/probe.py reads "
+        "`_inputs_struct` of a functional model is no longer its inputs as they were given: capture/samples.py reads "
         "their names and nesting from it"
     )
 

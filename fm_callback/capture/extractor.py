@@ -8,7 +8,8 @@ import numpy as np
 from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import Channels, read_channels
-from fm_callback.capture.probe import as_batch
+from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.samples import as_batch
 from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, watched
 
@@ -48,7 +49,9 @@ class FeatureMapExtractor:
         """Runs the model once, in evaluation mode.
 
         Args:
-            samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs.
+            samples: One sample or a batch, as the model itself takes them: a KerasHub task's preprocessing is not
+                applied, as it is in `fit` and by `FeatureMapCallback`. A dict or tuple of arrays for a model with
+                several inputs.
 
         Returns:
             `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions,
@@ -58,10 +61,11 @@ class FeatureMapExtractor:
             ValueError: if the samples do not fit the model.
         """
         backend.synchronise(self._trained)
-        batch = as_batch(samples, self.model)
-        key = str(keras.tree.map_structure(lambda array: (array.shape, str(array.dtype)), batch))
-        if key not in self._captures:
-            self._captures = {key: Capture(self.model, batch, *self._choice, self._trained)}
+        with unbuilt_again_on_error(self.model):
+            batch = as_batch(samples, self.model)
+            key = str(keras.tree.map_structure(lambda array: (array.shape, str(array.dtype)), batch))
+            if key not in self._captures:
+                self._captures = {key: Capture(self.model, batch, *self._choice, self._trained)}
         capture = self._captures[key]
         outputs = capture.outputs(keras.tree.map_structure(keras.ops.convert_to_tensor, batch))
         return {

@@ -6,8 +6,8 @@ import keras
 
 from fm_callback.capture.backends import backend
 from fm_callback.capture.layers import ConvLayer, ConvLayers, conv_numbers, describe, is_conv
-from fm_callback.capture.probe import as_batch
 from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.samples import as_batch, dtype_of
 from fm_callback.capture.submodel import Submodel, explaining, watched
 from fm_callback.capture.trace import Call, on_one_line, recording
 
@@ -81,9 +81,7 @@ def input_specs(model: keras.Model) -> Any:
 
 def specs_of(samples: Any) -> Any:
     """Symbolic inputs like a structure of batches, of any batch size."""
-    return keras.tree.map_structure(
-        lambda batch: keras.KerasTensor((None, *batch.shape[1:]), str(batch.dtype)), samples
-    )
+    return keras.tree.map_structure(lambda batch: keras.KerasTensor((None, *batch.shape[1:]), dtype_of(batch)), samples)
 
 
 def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:

@@ -1,6 +1,6 @@
 """What a convolution is, which number it has in a model, and the table of them all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,12 @@ def every_layer(model: keras.Model) -> Iterator[keras.Layer]:
 def is_conv(layer: keras.Layer) -> bool:
     """Whether a layer is a convolution or wraps one, by its type: names prove nothing."""
     return isinstance(inner(layer), _CONVOLUTIONS)
+
+
+def are_channels_first(layers: Iterable[keras.Layer]) -> bool:
+    """Whether a model has the channel axis second: as its convolutions say, if they agree; else as Keras is set."""
+    said = {getattr(inner(layer), "data_format", None) for layer in layers if is_conv(layer)} - {None}
+    return (said if len(said) == 1 else {keras.config.image_data_format()}) == {"channels_first"}
 
 
 def inner(layer: keras.Layer) -> keras.Layer:

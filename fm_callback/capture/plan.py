@@ -75,27 +75,28 @@ class Plan:
         return backend.clone(keras.ops.cast(output, "float32"))
 
 
-def plan_layers(chosen: list[Found], channels: Channels) -> list[Plan]:
+def plan_layers(chosen: list[Found], channels: Channels, channels_first: bool = False) -> list[Plan]:
     """What to capture of each layer.
 
     Args:
         chosen: The layers' calls, at least one.
         channels: Which channels of each, as `read_channels` returns them.
+        channels_first: Whether the model has the channel axis second: holds for layers that do not say it themselves.
 
     Raises:
         ValueError: if an output has no channel axis or more than three axes before it, or a channel is in no layer, or
             a layer has none of the channels.
     """
     if not isinstance(channels, (int, str)):
-        most = max(_channel_axis(entry)[1] for entry in chosen)
+        most = max(_channel_axis(entry, channels_first)[1] for entry in chosen)
         absent = [index for index in channels if index >= most]
         if absent:
             raise ValueError(f"no chosen layer has the channels {absent} of `channels`={list(channels)!r}")
-    return [_plan(entry, channels) for entry in chosen]
+    return [_plan(entry, channels, channels_first) for entry in chosen]
 
 
-def _plan(entry: Found, channels: Channels) -> Plan:
-    first, total = _channel_axis(entry)
+def _plan(entry: Found, channels: Channels, channels_first: bool) -> Plan:
+    first, total = _channel_axis(entry, channels_first)
     if channels == "all":
         indices = tuple(range(total))
     elif isinstance(channels, int):
@@ -112,7 +113,7 @@ def _plan(entry: Found, channels: Channels) -> Plan:
     return Plan(entry.info, indices, total, first, None if name == "linear" else name)
 
 
-def _channel_axis(entry: Found) -> tuple[bool, int]:
+def _channel_axis(entry: Found, channels_first: bool) -> tuple[bool, int]:
     """Whether the channel axis of a layer's output is the second one, not the last; and how many channels it has."""
     info, core = entry.info, inner(entry.layer)
     shape = info.output_shape
@@ -121,8 +122,8 @@ def _channel_axis(entry: Found) -> tuple[bool, int]:
             f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to three more axes can be "
             "shown as maps"
         )
-    layout = getattr(core, "data_format", None) or keras.config.image_data_format()
-    first = layout == "channels_first" and len(shape) > 2
+    layout = getattr(core, "data_format", None)
+    first = (channels_first if layout is None else layout == "channels_first") and len(shape) > 2
     if first and core is not entry.layer and len(shape) == 5:
         raise ValueError(
             f"layer {info.path!r} ({info.kind}) is channels_first inside a wrapper with a further axis: not supported"

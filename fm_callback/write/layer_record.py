@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fm_callback.capture.plan import Plan
-from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts, LayerStep, to_grid
+from fm_callback.format import NUMBERS, LayerFacts, LayerStep, to_grid
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
 from fm_callback.scores.measures import fields, measure, summaries
@@ -23,7 +23,7 @@ class LayerRecord:
         history: The layer's summaries of all steps so far.
     """
 
-    def __init__(self, plan: Plan, name: str, tag: str, concepts: Concepts, images: bool) -> None:
+    def __init__(self, plan: Plan, name: str, tag: str, concepts: Concepts, images: bool, stored: int) -> None:
         """Prepares all that stays the same.
 
         Args:
@@ -32,8 +32,9 @@ class LayerRecord:
             tag: Its name in TensorBoard's tags.
             concepts: What its maps are measured against, where they lie over the picture.
             images: Whether to make the picture for TensorBoard's Images tab.
+            stored: Of how many samples, from the first, maps are stored.
         """
-        self._tag, self._images, self._goes_on = tag, images, False
+        self._tag, self._images, self._stored, self._goes_on = tag, images, stored, False
         self._cells = concepts.at(*plan.size) if plan.planar else _NO_CONCEPTS
         self.facts = _facts(plan, name, self._cells)
         self._description = _description(plan)
@@ -48,7 +49,7 @@ class LayerRecord:
             maps: uint8 (N, channels, height, width).
             numbers: float32 (channels, 7).
         """
-        pngs = [png.encode(to_grid(image, self.facts.rows, self.facts.columns)) for image in maps[:STORED_IMAGES]]
+        pngs = [png.encode(to_grid(image, self.facts.rows, self.facts.columns)) for image in maps[: self._stored]]
         scores = measure(maps, numbers, self._cells)
         self._goes_on = step > 0 and not self.history.begun
         found = self.history.add(step, maps, numbers, scores)

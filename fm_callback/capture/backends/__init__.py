@@ -20,7 +20,7 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     trace.py                 keras.Layer.__call__, found on the class   replaced while a call is watched
     trace.py                 keras.Layer.rematerialized_call            replaced likewise: it would hide what is inside
     restore.py               _flatten_layers and _tracker of a layer    what building changes is put back after an error
-    probe.py                 _inputs_struct of a functional model       names and nesting of its inputs
+    samples.py               _inputs_struct of a functional model       names and nesting of its inputs
     callback.py              keras.callbacks.Callback._model            left out of copies and pickles
     backends/tensorflow.py   the type of `tf.function`                  its calls run as parts of the function around
     backends/tensorflow.py   `_autograph` of a `tf.function`            whether TensorFlow rewrites its Python
@@ -45,6 +45,8 @@ import keras
 import numpy as np
 
 Function = Callable[[Any], Any]
+#: What is to be done with a function, as often as it likes to call it.
+Work = Callable[[Function], Any]
 
 
 class Backend:
@@ -76,12 +78,13 @@ class Backend:
         """
         raise NotImplementedError
 
-    def defer(self, model: keras.Model, function: Function) -> Callable[[Any], Callable[[], Any]]:
+    def defer(self, model: keras.Model, function: Function) -> Callable[[Any, Work], Callable[[], Any]]:
         """Compiles as `compile` does, in two parts: what must see the weights of this moment, and the rest.
 
         Returns:
-            A function of the inputs that returns the rest: a function of nothing, whose result is that of `function`.
-            The rest may run later and on another thread, while training changes the weights.
+            A function of inputs like those to come and of the work that is to be done with `function` at the weights of
+            this moment. It returns the rest: a function of nothing, whose result is that of the work. The rest may run
+            later and on another thread, while training changes the weights.
         """
         raise NotImplementedError
 
