@@ -4,11 +4,12 @@ The list is in `fm_callback/capture/backends/__init__.py`.
 """
 
 import sys
+import threading
 from typing import Any
 
 import keras
 import pytest
-from keras import layers
+from keras import layers, ops
 from zoo import BACKEND, data
 
 from fm_callback.capture import backends
@@ -49,6 +50,29 @@ def test_rematerialisation_goes_through_one_method_of_a_layer(monkeypatch: pytes
     dense(data(1, 3))
     assert seen == ["dense"], (
         "Keras no longer rematerialises through `keras.Layer.rematerialized_call`: capture/trace.py turns it off there"
+    )
+
+
+def test_convolutions_of_keras_ops_are_looked_up_in_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def watched(name: str) -> Any:
+        operation = getattr(keras.src.backend.nn, name)
+        return lambda *args, **kwargs: (seen.append(name), operation(*args, **kwargs))[1]
+
+    for name in ("conv", "depthwise_conv", "separable_conv", "conv_transpose"):
+        monkeypatch.setattr(keras.src.backend.nn, name, watched(name))
+    value, square = data(1, 4, 4, 2), data(3, 3, 2, 2)
+    ops.conv(value, square)
+    ops.depthwise_conv(value, square)
+    ops.separable_conv(value, square, data(1, 1, 4, 2))
+    ops.conv_transpose(value, square, strides=2)
+    assert [name for name in seen if name in ("separable_conv", "conv_transpose")] == [
+        "separable_conv",
+        "conv_transpose",
+    ]
+    assert seen[:3] == ["conv", "depthwise_conv", "separable_conv"], (
+        "`keras.ops` no longer looks its convolutions up in `keras.src.backend.nn`: capture/trace.py replaces them there"
     )
 
 
@@ -153,6 +177,26 @@ def test_the_graph_of_a_concrete_function_knows_its_variables() -> None:
         "`ConcreteFunction.graph.variables` no longer holds the variables that a function uses: "
         "capture/backends/tensorflow.py puts back those that Keras does not know"
     )
+
+
+@only_tensorflow
+def test_options_of_calls_hold_for_one_thread() -> None:
+    from tensorflow.python.eager import context
+
+    before = context.context().function_call_options
+    other: list[Any] = []
+    with sys.modules["fm_callback.capture.backends.tensorflow"]._unfused():
+        within = context.context().function_call_options
+        thread = threading.Thread(target=lambda: other.append(context.context().function_call_options))
+        thread.start()
+        thread.join()
+    config = sys.modules["tensorflow"].compat.v1.ConfigProto.FromString(within.config_proto_serialized)
+    assert config.graph_options.rewrite_options.remapping == 2, (
+        "the options of calls no longer turn the remapper off: capture/backends/tensorflow.py does so on CPUs"
+    )
+    elsewhere = sys.modules["tensorflow"].compat.v1.ConfigProto.FromString(other[0].config_proto_serialized)
+    assert elsewhere.graph_options.rewrite_options.remapping == 0
+    assert context.context().function_call_options is before
 
 
 @only_jax

@@ -481,12 +481,40 @@ class OwnConv(keras.Layer):
 
 
 @animal
-@note("a convolution class of one's own has no number: choose it by name or predicate")
+@note("a layer around one convolution of `keras.ops` by a weight of its own counts as a convolution")
 def own_conv_class() -> Animal:
-    own = OwnConv(name="own")
-    model = keras.Sequential([keras.Input((8, 8, 3)), own, layers.ReLU(), conv(2, "a")])
-    truth = lambda batch: {"a": model.layers[2](ops.relu(own(batch))), "own": own(batch)}  # noqa: E731
-    return Animal(model, truth, layers=lambda layer: isinstance(layer, (OwnConv, layers.Conv2D)))
+    own, inside = OwnConv(name="own"), OwnConv(name="inside")
+    model = keras.Sequential([Doubled(inside, name="twice"), layers.ReLU(), own])
+
+    def truth(batch: Any) -> Maps:
+        twice = 2 * ops.conv(batch, inside.kernel, padding="same")
+        return {"twice": twice, "own": ops.conv(ops.relu(twice), own.kernel, padding="same")}
+
+    return Animal(model, truth, data(2, 8, 8, 2))
+
+
+class Blurred(keras.Layer):
+    """A fixed filter, and a layer that goes on computing: neither is a convolution to watch."""
+
+    def __init__(self, goes_on: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.goes_on = goes_on
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.kernel = self.add_weight(shape=(3, 3, shape[-1], 1), name="kernel") if self.goes_on else None
+
+    def call(self, inputs: Any) -> Any:
+        fixed = np.full((3, 3, inputs.shape[-1], 1), 1 / 9, "float32")
+        value = ops.depthwise_conv(inputs, self.kernel if self.goes_on else fixed, padding="same")
+        return value[:, ::2, ::2] if self.goes_on else value
+
+
+@animal
+@note("a fixed filter, or a layer that computes more than one convolution, has no number: choose it by name")
+def fixed_filter() -> Animal:
+    blur, half = Blurred(False, name="blur"), Blurred(True, name="half")
+    model = keras.Sequential([keras.Input((8, 8, 3)), blur, half, conv(2, "a")])
+    return Animal(model, chain(*model.layers))
 
 
 class Both(layers.Conv2D):
@@ -561,6 +589,79 @@ def separable1d() -> Animal:
 @animal
 def separable2d() -> Animal:
     return _kind((8, 8, 3), lambda filters: layers.SeparableConv2D(filters, 3, padding="same"))
+
+
+@animal
+def grouped() -> Animal:
+    a, b = conv(6, "a", groups=3, activation="relu"), layers.Conv1D(4, 3, groups=2, name="b")
+    model = keras.Sequential([keras.Input((8, 8, 3)), a, layers.Reshape((64, 6)), b])
+
+    def parts(layer: keras.Layer, value: Any, padding: str) -> Any:
+        groups = layer.groups
+        split = zip(ops.split(value, groups, -1), ops.split(layer.kernel, groups, -1), strict=True)
+        return ops.concatenate([ops.conv(part, kernel, padding=padding) for part, kernel in split], -1) + layer.bias
+
+    def truth(batch: Any) -> Maps:
+        first = ops.relu(parts(a, batch, "same"))
+        return {"a": first, "b": parts(b, ops.reshape(first, (-1, 64, 6)), "valid")}
+
+    return Animal(model, truth)
+
+
+def _lstm(layer: keras.Layer, value: Any, forward: bool = True) -> Any:
+    """A ConvLSTM by its equations: all states, in the order of time."""
+    cell, states = layer.cell, []
+    kernels, recurrent = (ops.split(each, 4, -1) for each in (cell.kernel, cell.recurrent_kernel))
+    biases, options = ops.split(cell.bias, 4), {"padding": "same"}
+    size = value.shape[1]
+    carry = hidden = ops.zeros((*value[:, 0].shape[:-1], cell.filters))
+    for at in range(size) if forward else reversed(range(size)):
+        gates = [
+            ops.conv(value[:, at], kernel, **options) + bias + ops.conv(hidden, own, **options)
+            for kernel, bias, own in zip(kernels, biases, recurrent, strict=True)
+        ]
+        taken, kept, shown = (cell.recurrent_activation(gates[which]) for which in (0, 1, 3))
+        carry = kept * carry + taken * ops.tanh(gates[2])
+        hidden = shown * ops.tanh(carry)
+        states.append(hidden)
+    return ops.stack(states if forward else states[::-1], axis=1)
+
+
+@animal
+def conv_lstm1d() -> Animal:
+    a = layers.ConvLSTM1D(3, 3, padding="same", return_sequences=True, name="a")
+    b = layers.ConvLSTM1D(2, 3, padding="same", name="b")
+    model = keras.Sequential([keras.Input((4, 6, 2)), a, b])
+    return Animal(model, lambda batch: {"a": (first := _lstm(a, batch)), "b": _lstm(b, first)[:, -1]})
+
+
+@animal
+def conv_lstm2d() -> Animal:
+    a = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True, name="a")
+    b = layers.ConvLSTM2D(2, 3, padding="same", name="b")
+    model = keras.Sequential([keras.Input((4, 6, 5, 2)), a, b])
+    return Animal(model, lambda batch: {"a": (first := _lstm(a, batch)), "b": _lstm(b, first)[:, -1]})
+
+
+@animal
+def conv_lstm3d() -> Animal:
+    a = layers.ConvLSTM3D(2, 3, padding="same", name="a")
+    model = keras.Sequential([keras.Input((3, 4, 5, 4, 2)), a])
+    return Animal(model, lambda batch: {"a": _lstm(a, batch)[:, -1]})
+
+
+@animal
+def both_ways() -> Animal:
+    """A wrapper that is no `Wrapper` of Keras's, of two layers that run both ways."""
+    a = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True, name="a")
+    both, head = layers.Bidirectional(a, name="both"), layers.Conv3D(2, 3, padding="same", name="head")
+    model = keras.Sequential([keras.Input((3, 6, 5, 2)), both, head])
+
+    def truth(batch: Any) -> Maps:
+        ways = [_lstm(both.forward_layer, batch), _lstm(both.backward_layer, batch, forward=False)]
+        return {"both": (joined := ops.concatenate(ways, -1)), "head": head(joined)}
+
+    return Animal(model, truth)
 
 
 def channels_first_runs() -> bool:

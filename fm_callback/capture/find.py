@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import keras
 
 from fm_callback.capture.backends import backend
-from fm_callback.capture.layers import ConvLayer, ConvLayers, conv_numbers, describe, is_conv
+from fm_callback.capture.layers import ConvLayer, ConvLayers, conv_numbers, describe, is_conv, own_kernel
 from fm_callback.capture.probe import as_batch
-from fm_callback.capture.trace import Call, on_one_line, recording
+from fm_callback.capture.trace import Call, known_shape, on_one_line, recording
 
 
 class Found(NamedTuple):
@@ -112,11 +112,13 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
             ) from error
         outputs = backend.eager(model, tracer.call)(keras.tree.map_structure(keras.ops.convert_to_tensor, samples))
     traced = iter(outputs)
-    numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls])
+    kernels = {id(call.layer): kernel for call, shape, _ in tracer.calls if (kernel := own_kernel(call, shape))}
+    numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls], kernels)
     found = []
     for call, shape, why in tracer.calls:
-        size = _known_shape(next(traced)) if why is None else shape
-        found.append(Found(describe(call.layer, call.path, numbers.get(id(call.layer)), size), call.layer, why))
+        size = known_shape(next(traced)) if why is None else shape
+        info = describe(call.layer, call.path, numbers.get(id(call.layer)), size, kernels)
+        found.append(Found(info, call.layer, why))
     found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
     return Findings(found, untraceable)
 
@@ -136,7 +138,7 @@ class _Tracer(keras.Operation):
         def visit(call: Call) -> None:
             if keras.ops.is_tensor(call.output) or is_conv(call.layer):
                 why = obstacle(call.output, like)
-                self.calls.append((call._replace(output=None), _known_shape(call.output), why))
+                self.calls.append((call._replace(output=None), known_shape(call.output), why))
                 if why is None:
                     outputs.append(call.output)
 
@@ -156,15 +158,9 @@ def obstacle(output: Any, like: Any) -> str | None:
         return f"it returns a {type(output).__name__}, not one tensor"
     if backend.scope(output) not in (None, backend.scope(like)):
         return "it runs inside a loop, a branch, a vectorised map or a function that is compiled on its own"
-    sizes, batch = _known_shape(output), _known_shape(like)
+    sizes, batch = known_shape(output), known_shape(like)
     if sizes[:1] != batch[:1]:
         return f"the first axis of its output {sizes} is not that of the samples {batch}"
     if None in sizes and None not in batch:
         return f"the size of its output {sizes} is known only when it runs"
     return None
-
-
-def _known_shape(tensor: Any) -> tuple[int | None, ...]:
-    """A tensor's shape; empty where TensorFlow does not know how many axes there are, and for what is no tensor."""
-    shape = getattr(tensor, "shape", ())
-    return () if getattr(shape, "rank", 0) is None else tuple(shape)
