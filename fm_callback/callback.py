@@ -46,9 +46,14 @@ class FeatureMapCallback(keras.callbacks.Callback):
         log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
             go to `<log_dir>/feature_maps`, or, where another run has left its maps there, to `feature_maps_2`,
             `feature_maps_3`, ...
-        masks: Labels of the probe, (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
+        masks: Labels of the probe, integer or bool: one for each pixel, (H, W), (N, H, W) or (N, H, W, 1); of volumes
+            one for each voxel, (N, D, H, W); of signals one for each sample in time, (N, L).
         foreground: The label of the object, or several labels that together are the object.
         ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
+        slice_axis: Of volumes and videos one slice is stored; numbers and scores are over the whole. Which of the three axes it cuts,
+            from 0; the shortest if None.
+        slice: Index of the slice along this axis, or one for each sample; if None, through the centre of each sample's object, half
+            of which lies before it, or through the middle without masks.
         layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a
             list of convolution numbers (1-based, negative from the end), names, paths, globs, and predicates of a
             layer.
@@ -73,6 +78,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         masks: Any = None,
         foreground: int | Iterable[int] = 1,
         ignore: int | Iterable[int] | None = None,
+        slice_axis: int | None = None,
+        slice: int | Sequence[int] | None = None,
         layers: Choice = 8,
         channels: int | str | Sequence[int] = 32,
         update_freq: int | str = "epoch",
@@ -95,6 +102,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.samples = samples
         self.log_dir = os.fsdecode(log_dir)
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
+        self.slice_axis = slice_axis
+        self.slice = slice
         self.layers = layers
         self.channels = read_channels(channels)
         self.update_freq = update_freq
@@ -130,7 +139,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._epochs = 0
         if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
-        probe = Probe.of(self.samples, self.masks, self.model)
+        probe = Probe.of(self.samples, self.masks, self.model, self.slice_axis, self.slice)
         chosen = self.model, probe.batch, self.layers, self.channels
         if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
             self._capture = Capture(*chosen)

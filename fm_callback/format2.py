@@ -22,7 +22,7 @@ files, which hold copies for its Images, Scalars and Text tabs; nothing of ours 
 | `first_step` | from this step on, the steps of files with earlier stamps are gone, once this file holds a whole step |
 | `step_unit` | "epoch" or "batch" |
 | `layers` | `LayerFacts` of each logged layer, in the order of their numbers |
-| `probe` | `images`: how many samples all numbers are over; `stored`: of how many the maps are stored; `digest`: tells this probe from others; `scaling`: how values became pixels; `pictures`, `labels`: references to PNGs of the stored samples and of their labels |
+| `probe` | `images`: how many samples all numbers are over; `stored`: of how many the maps are stored; `digest`: tells this probe from others; `scaling`: how values became pixels; `axes`, `slice_axis`, `slices`: of volumes, which slice; `pictures`, `labels`: references to PNGs of the stored samples and of their labels |
 | `labels` | `Label`s; a pixel of a label picture is the position of its label here |
 | `measures` | `{field or summary: {"label", "short", "kind", "chance", "says"}}`: what people call them |
 | `model` | `name`, `class`, `parameters`, `backend`, `versions` |
@@ -107,8 +107,10 @@ class LayerFacts:
         kernel: Spatial size of the kernel, None where the layer has none.
         activation: Name of the activation that the layer itself applies, None where it has none.
         planar: Whether a map lies over the picture, so that labels can be laid over it.
-        slice: Index of the slice that is stored of a map with a third axis (Conv3D's depth, TimeDistributed's time),
-            else None.
+        slice: Index of the slice that is stored of a map with a third axis (Conv3D's depth, TimeDistributed's time), of the first
+            image; else None.
+        slice_axis: Which of the axes of `shape` is cut there; of a map with four, the middle of the first is stored.
+        slices: Index of the slice for each stored image.
         cells: How many cells of all probe images stand behind a measure, by concept ("foreground", "background", "edges",
             "outline").
     """
@@ -128,6 +130,8 @@ class LayerFacts:
     activation: str | None = None
     planar: bool = False
     slice: int | None = None
+    slice_axis: int | None = None
+    slices: tuple[int, ...] = ()
     cells: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -150,7 +154,8 @@ class LayerFacts:
         counts = (*self.shape, *self.map, *self.channels, self.rows, self.columns, *(self.kernel or ()))
         return (
             _all(str, self.name, self.path, self.kind, *self.fields, *self.summaries, self.activation or "")
-            and _all(int, *counts, self.number or 0, self.slice or 0, *self.cells.values())
+            and _all(int, *counts, self.number or 0, self.slice or 0, self.slice_axis or 0, *self.cells.values())
+            and _all(int, *self.slices)
             and all(0 <= count < 2**31 for count in counts)
             and len(self.map) == 2
             and len(self.shape) > 0
@@ -202,6 +207,9 @@ class ProbeFacts:
         stored: Of how many of them maps are stored.
         digest: Tells this probe from others.
         scaling: How values became pixels; None for a probe that is no image.
+        axes: Sizes of the axes of a sample that can be seen: one of a signal, two of a picture, three of a volume or video.
+        slice_axis: Which of three is cut: pictures and label pictures are of that slice.
+        slices: Index of the slice of each stored sample.
         pictures: References to the stored pictures.
         labels: References to the stored label pictures.
     """
@@ -210,6 +218,9 @@ class ProbeFacts:
     stored: int = 1
     digest: str = ""
     scaling: str | None = None
+    axes: tuple[int, ...] = ()
+    slice_axis: int | None = None
+    slices: tuple[int, ...] = ()
     pictures: tuple[Reference, ...] = ()
     labels: tuple[Reference, ...] = ()
 
@@ -217,7 +228,8 @@ class ProbeFacts:
     def parse(cls, stored: Any) -> "ProbeFacts":
         """Reads the probe of a run record."""
         probe = cls(**{key: _tuple(value) for key, value in _known(cls, stored, "the probe").items()})
-        sound = _all(int, probe.images, probe.stored) and _all(str, probe.digest, probe.scaling or "")
+        numbers = probe.images, probe.stored, probe.slice_axis or 0, *probe.axes, *probe.slices
+        sound = _all(int, *numbers) and _all(str, probe.digest, probe.scaling or "")
         if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= 10_000):
             raise DamagedError("what is stored of the probe is not what it must be")
         return probe
@@ -307,7 +319,7 @@ class RunFacts:
         """Whether a training with these facts may go on in a run with the other's: all that tells how to read a step is alike."""
 
         def telling(facts: RunFacts) -> tuple[Any, ...]:
-            probe = facts.probe.images, facts.probe.stored, facts.probe.digest, facts.probe.scaling
+            probe = dataclasses.replace(facts.probe, pictures=(), labels=())
             return facts.format, facts.layers, facts.step_unit, probe, facts.labels, facts.images
 
         return telling(self) == telling(other)

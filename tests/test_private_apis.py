@@ -72,6 +72,16 @@ def test_convolutions_of_keras_ops_are_looked_up_in_the_backend(monkeypatch: pyt
     )
 
 
+def test_all_layers_of_a_model_are_listed_before_it_runs() -> None:
+    class Unbuilt(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stages = [[layers.Conv1D(2, 1)], keras.Sequential([layers.Conv2D(2, 1)])]
+
+    ranks = {layer.rank for layer in Unbuilt()._flatten_layers() if hasattr(layer, "rank")}
+    assert ranks == {1, 2}, "`_flatten_layers` is gone: capture/layers.py asks it what a model's convolutions go over"
+
+
 @pytest.mark.parametrize("kind", [dict, list])
 def test_a_functional_model_keeps_the_structure_of_its_inputs(kind: type) -> None:
     inputs = {"left": keras.Input((3,), name="left"), "right": keras.Input((3,), name="right")}

@@ -644,10 +644,11 @@ def conv_lstm2d() -> Animal:
 
 
 @animal
+@note("of a map with four axes the middle of the first, the time, is stored")
 def conv_lstm3d() -> Animal:
-    a = layers.ConvLSTM3D(2, 3, padding="same", name="a")
+    a = layers.ConvLSTM3D(2, 3, padding="same", return_sequences=True, name="a")
     model = keras.Sequential([keras.Input((3, 4, 5, 4, 2)), a])
-    return Animal(model, lambda batch: {"a": _lstm(a, batch)[:, -1]})
+    return Animal(model, lambda batch: {"a": _lstm(a, batch)})
 
 
 @animal

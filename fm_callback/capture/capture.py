@@ -109,14 +109,14 @@ class Capture:
             captured: What a call returned.
 
         Returns:
-            The maps, a list of uint8 arrays (N, channels, height, width), each channel scaled to its own low and high
+            The maps, a list of uint8 arrays (N, channels, *sizes), each channel scaled to its own low and high
             over all images; and the numbers, a list of float32 arrays (channels, numbers) in the order of `NUMBERS`.
         """
         pixels, numbers = backend.to_host(captured())
         maps, rows = [], []
         for plan in self.plans:
             count = len(plan.channels)
-            shape = (self._images, *plan.size, count)
+            shape = (self._images, *plan.axes, count)
             length = int(np.prod(shape))
             maps.append(np.ascontiguousarray(np.moveaxis(pixels[:length].reshape(shape), -1, 1)))
             rows.append(numbers[:count])

@@ -161,6 +161,12 @@ def is_conv(layer: keras.Layer) -> bool:
     return isinstance(inner(layer), _CONVOLUTIONS)
 
 
+def is_of_signals(model: keras.Model) -> bool:
+    """Whether a model's convolutions all go over one axis, as those of signals do."""
+    axes = {layer.rank for layer in model._flatten_layers() if is_conv(layer) and hasattr(layer, "rank")}
+    return axes == {1}
+
+
 def inner(layer: keras.Layer) -> keras.Layer:
     """The layer inside a wrapper (or several), else the layer."""
     return [layer, *_wrapped(layer)][-1]

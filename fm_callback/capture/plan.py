@@ -40,21 +40,9 @@ class Plan:
         return (*sizes[1:], sizes[0]) if self.channels_first else sizes
 
     @property
-    def planar(self) -> bool:
-        """Whether a map is 2-D, over the picture."""
-        return len(self.shape) == 3
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of a stored map: a row of cells for one axis, one cell for none, a slice for three."""
-        *axes, _ = self.shape
-        height, width = ([1, 1, *axes])[-2:]
-        return height, width
-
-    @property
-    def slice(self) -> int | None:
-        """Index of the slice that stands for a third axis, the middle one; None without a third axis."""
-        return self.shape[0] // 2 if len(self.shape) == 4 else None
+    def axes(self) -> tuple[int, ...]:
+        """Sizes of a map's axes in space and time: none of one value, one of a signal, two of a picture, three of a volume."""
+        return self.shape[:-1]
 
     @property
     def kernel(self) -> tuple[int, ...] | None:
@@ -83,7 +71,7 @@ def plan_layers(chosen: list[Found], channels: Channels) -> list[Plan]:
         channels: Which channels of each, as `read_channels` returns them.
 
     Raises:
-        ValueError: if an output has no channel axis or more than three axes before it, or a channel is in no layer, or
+        ValueError: if an output has no channel axis or more than four axes before it, or a channel is in no layer, or
             a layer has none of the channels.
     """
     if not isinstance(channels, (int, str)):
@@ -116,14 +104,14 @@ def _channel_axis(entry: Found) -> tuple[bool, int]:
     """Whether the channel axis of a layer's output is the second one, not the last; and how many channels it has."""
     info, core = entry.info, inner(entry.layer)
     shape = info.output_shape
-    if not 2 <= len(shape) <= 5:
+    if not 2 <= len(shape) <= 6:
         raise ValueError(
-            f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to three more axes can be "
+            f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to four more axes can be "
             "shown as maps"
         )
     layout = getattr(core, "data_format", None) or keras.config.image_data_format()
     first = layout == "channels_first" and len(shape) > 2
-    if first and core is not entry.layer and len(shape) == 5:
+    if first and core is not entry.layer and len(shape) >= 5:
         raise ValueError(
             f"layer {info.path!r} ({info.kind}) is channels_first inside a wrapper with a further axis: not supported"
         )

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from fm_callback.capture.layers import is_of_signals
+from fm_callback.capture.section import Section, section
 from fm_callback.format2 import STORED_IMAGES, Label, ProbeFacts
 from fm_callback.scores.concepts import Concepts, Masks, luminance
 
@@ -19,36 +21,48 @@ class Probe:
 
     Attributes:
         batch: The samples as the model takes them, numpy arrays with a batch axis.
-        images: The samples as people see them, (N, H, W, C); None if no input is a batch of images.
-        masks: Their labels, or None.
+        images: The samples as people see them: pictures (N, H, W, C), signals (N, L, C), volumes or videos (N, D, H, W, C); None if no
+            input is one of these.
+        masks: Their labels, (N, *axes); or None.
+        section: The plane of them that is stored.
     """
 
     batch: Any
     images: np.ndarray | None
     masks: Masks | None
+    section: Section
 
     @classmethod
-    def of(cls, samples: Any, masks: Masks | None, model: keras.Model) -> "Probe":
+    def of(
+        cls, samples: Any, masks: Masks | None, model: keras.Model, slice_axis: Any = None, slice_at: Any = None
+    ) -> "Probe":
         """Checks samples and masks against the model and each other.
 
+        Args:
+            samples: The samples.
+            masks: Their labels in the shape in which they came, or None.
+            model: The model.
+            slice_axis: Which axis of volumes is cut, see `section`.
+            slice_at: Where, see `section`.
+
         Raises:
-            ValueError: if the samples do not fit the model, or the masks do not fit the samples.
+            ValueError: if the samples do not fit the model, the masks do not fit the samples, or there is no such slice.
         """
         batch = as_batch(samples, model)
-        shown = images(batch)
+        views = images(batch, is_of_signals(model))
+        shown = views[0] if views else None
         if masks is not None:
-            if shown is None:
+            if not views:
                 shapes = [leaf.shape for leaf in keras.tree.flatten(batch)]
                 raise ValueError(
-                    f"`masks` are given, but no input is a batch of images: `samples` have the shapes {shapes}"
+                    "`masks` are given, but no input is a batch of images, volumes or signals: `samples` have the "
+                    f"shapes {shapes}"
                 )
-            if masks.foreground.shape != shown.shape[:3]:
-                raise ValueError(
-                    f"`masks` of shape {masks.foreground.shape} do not fit `samples`: "
-                    f"{shown.shape[0]} images of {shown.shape[1]}×{shown.shape[2]}. "
-                    "Give one label for each pixel of each sample (resize labels with nearest neighbour)"
-                )
-        return cls(batch, shown, masks)
+            masks, shown = _fitted(masks, views)
+        axes = () if shown is None else shown.shape[1:-1]
+        foreground = None if masks is None else masks.foreground
+        count = len(keras.tree.flatten(batch)[0])
+        return cls(batch, shown, masks, section(axes, count, foreground, slice_axis, slice_at))
 
     @property
     def count(self) -> int:
@@ -74,18 +88,28 @@ class Probe:
         return (Label("background"), Label("foreground", foreground=True), *ignored)
 
     def label_pictures(self) -> np.ndarray | None:
-        """uint8 (N, H, W), the position of each pixel's label in `labels`; None without masks."""
+        """uint8 (N, *axes), the position of each pixel's label in `labels`; None without masks."""
         return None if self.masks is None else self.masks.pictures()
 
     def stored(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
         """What the log says of the probe: its facts, uint8 pictures of the stored samples, and of their labels."""
         labels = self.label_pictures()
-        shown, scaling = (None, None) if self.images is None else pictures(self.images[:STORED_IMAGES])
+        count, planes = min(self.count, STORED_IMAGES), self.section.planes
+        shown, scaling = (None, None) if self.images is None else pictures(planes(self.images[:STORED_IMAGES]))
         digest = hashlib.sha256()  # of all that is measured, not of what is stored: another probe is another run
         for array in [*keras.tree.flatten(self.batch), *([] if labels is None else [labels])]:
             digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
-        facts = ProbeFacts(self.count, min(self.count, STORED_IMAGES), digest.hexdigest(), scaling)
-        return facts, [] if shown is None else list(shown), [] if labels is None else list(labels[:STORED_IMAGES])
+        facts = ProbeFacts(
+            images=self.count,
+            stored=count,
+            digest=digest.hexdigest(),
+            scaling=scaling,
+            axes=self.section.axes,
+            slice_axis=self.section.axis,
+            slices=self.section.at[:count],
+        )
+        coloured = [] if labels is None else list(planes(labels[:STORED_IMAGES, ..., None])[..., 0])
+        return facts, [] if shown is None else list(shown), coloured
 
 
 def as_batch(samples: Any, model: keras.Model) -> Any:
@@ -186,12 +210,15 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
     """Checks and reduces labels.
 
     Args:
-        masks: (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
+        masks: Of any shape, integer or bool; whether it fits the samples is checked with them.
         foreground: The label, or labels taken together, of the object.
         ignore: The label or labels to leave out, or None.
 
+    Returns:
+        The masks in the shape in which they came.
+
     Raises:
-        ValueError: if the array has another shape or dtype, a label is both, none of `foreground` occurs, or nothing else does.
+        ValueError: if the array has another dtype, a label is both, none of `foreground` occurs, or nothing else does.
     """
     labels = keras.ops.convert_to_numpy(masks) if keras.ops.is_tensor(masks) else np.asarray(masks)
     if labels.dtype.kind not in "biu":
@@ -199,13 +226,6 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
             f"`masks` must be labels, integer or bool; received dtype {labels.dtype}. For probabilities, give `masks > 0.5`"
         )
     labels = labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
-    shape = labels.shape
-    if labels.ndim == 4 and shape[-1] == 1:
-        labels = labels[..., 0]
-    elif labels.ndim == 2:
-        labels = labels[None]
-    if labels.ndim != 3:
-        raise ValueError(f"`masks` must have shape (H, W), (N, H, W) or (N, H, W, 1); received {shape}")
     inside, outside = _labels("foreground", foreground), [] if ignore is None else _labels("ignore", ignore)
     if set(inside) & set(outside):
         raise ValueError(f"label {sorted(set(inside) & set(outside))} is in both `foreground` and `ignore`")
@@ -229,19 +249,41 @@ def _labels(name: str, value: int | Iterable[int]) -> list[int]:
     return [int(label) for label in labels]
 
 
-def images(batch: Any) -> np.ndarray | None:
-    """The probe as pictures: the first input that is a batch of images, channels last; None if no input is.
+def _fitted(masks: Masks, views: list[np.ndarray]) -> tuple[Masks, np.ndarray]:
+    """The masks as (N, *axes), and the first view of the samples that they fit."""
+    shape = masks.foreground.shape
+    for view in views:
+        whole = view.shape[:-1]
+        if shape in (whole, (*whole, 1)) or (whole[0] == 1 and shape in (whole[1:], (*whole[1:], 1))):
+            ignore = None if masks.ignore is None else masks.ignore.reshape(whole)
+            return Masks(masks.foreground.reshape(whole), ignore), view
+    kinds = {1: ("signals", "sample in time"), 2: ("images", "pixel"), 3: ("volumes", "voxel")}
+    seen = [f"{len(view)} {kinds[view.ndim - 2][0]} of {'×'.join(map(str, view.shape[1:-1]))}" for view in views]
+    raise ValueError(
+        f"`masks` of shape {shape} do not fit `samples`: {' or '.join(dict.fromkeys(seen))}. Give one label for each "
+        f"{kinds[views[0].ndim - 2][1]} of each sample (resize labels with nearest neighbour)"
+    )
+
+
+def images(batch: Any, signals: bool = False) -> list[np.ndarray]:
+    """The ways in which the probe can be seen, the likeliest first, channels last.
+
+    Args:
+        batch: The samples as the model takes them.
+        signals: Whether the model's convolutions all go over one axis: then three axes are those of signals rather than of gray
+            pictures.
 
     Returns:
-        (N, H, W, C) as the model takes it, C as it is.
+        Pictures (N, H, W, C), volumes or videos (N, D, H, W, C), signals (N, L, C), each an input as the model takes it.
     """
+    views = []
     for leaf in keras.tree.flatten(batch):
-        if leaf.ndim == 4:
+        if leaf.ndim in (4, 5):
             first = keras.config.image_data_format() == "channels_first" and leaf.shape[1] in (1, 3, 4)
-            return np.moveaxis(leaf, 1, -1) if first else leaf
-        if leaf.ndim == 3 and min(leaf.shape[1:]) > 4:
-            return leaf[..., None]
-    return None
+            views.append(np.moveaxis(leaf, 1, -1) if first else leaf)
+        if leaf.ndim == 3:
+            views += [leaf] * signals + [leaf[..., None]] * (min(leaf.shape[1:]) > 4)
+    return views
 
 
 def pictures(batch: np.ndarray) -> tuple[np.ndarray, str]:

@@ -12,10 +12,10 @@ def summarise(outputs: list[Any]) -> tuple[Any, Any]:
     """Summarises layers. Laying those of one size side by side first would cost more than it saves.
 
     Args:
-        outputs: Float32 tensors (N, ..., channels) with up to three axes between.
+        outputs: Float32 tensors (N, ..., channels) with any axes between.
 
     Returns:
-        One buffer of all pixels, uint8, layer after layer, each (N, height, width, channels) row by row; and the
+        One buffer of all pixels, uint8, layer after layer, each (N, ..., channels) row by row; and the
         numbers of all channels, float32 (channels of all layers, numbers) in the order of `NUMBERS`.
     """
     parts = [_summary(output) for output in outputs]
@@ -24,7 +24,7 @@ def summarise(outputs: list[Any]) -> tuple[Any, Any]:
 
 
 def _summary(output: Any) -> tuple[Any, Any]:
-    """Maps (N, height, width, channels) and numbers (channels, numbers) of one layer's output."""
+    """Maps (N, ..., channels) and numbers (channels, numbers) of one layer's output."""
     axes = tuple(range(len(output.shape) - 1))
     cells = float(np.prod([output.shape[axis] for axis in axes]))
     finite = ops.isfinite(output)
@@ -47,11 +47,4 @@ def _summary(output: Any) -> tuple[Any, Any]:
     }
     span = ops.where(high > low, high - low, 1.0)
     pixels = ops.where(finite, (values - ops.where(some, low, 0.0)) / span * 255.0 + 0.5, 0.0)
-    return _planes(ops.cast(pixels, "uint8")), ops.stack([numbers[name] for name in NUMBERS], axis=1)
-
-
-def _planes(pixels: Any) -> Any:
-    """Pixels with two axes between images and channels: as `Plan.size` and `Plan.slice` have it."""
-    while len(pixels.shape) < 4:
-        pixels = ops.expand_dims(pixels, 1)
-    return pixels[:, pixels.shape[1] // 2] if len(pixels.shape) == 5 else pixels
+    return ops.cast(pixels, "uint8"), ops.stack([numbers[name] for name in NUMBERS], axis=1)

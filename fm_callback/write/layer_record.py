@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from fm_callback.capture.plan import Plan
+from fm_callback.capture.section import Section
 from fm_callback.format2 import NUMBERS, STORED_IMAGES, LayerFacts, LayerStep, to_grid
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
@@ -22,20 +23,21 @@ class LayerRecord:
         history: The layer's summaries of all steps so far.
     """
 
-    def __init__(self, plan: Plan, name: str, tag: str, concepts: Concepts, images: bool) -> None:
+    def __init__(self, plan: Plan, name: str, tag: str, concepts: Concepts, section: Section, images: bool) -> None:
         """Prepares all that stays the same.
 
         Args:
             plan: What is captured of the layer.
             name: Its name in the log.
             tag: Its name in TensorBoard's tags.
-            concepts: What its maps are measured against, where they lie over the picture.
+            concepts: What its maps are measured against, where they lie over the samples.
+            section: Which plane of them is stored.
             images: Whether to make the picture for TensorBoard's Images tab.
         """
-        self._tag, self._images = tag, images
-        self._cells = concepts.at(*plan.size) if plan.planar else _NO_CONCEPTS
-        self.facts = _facts(plan, name, self._cells)
-        self._description = _description(plan)
+        self._tag, self._section, self._images = tag, section, images
+        self._cells = concepts.at(*plan.axes) if section.covers(plan.axes) else _NO_CONCEPTS
+        self.facts = _facts(plan, name, self._cells, section)
+        self._description = _description(plan, self.facts)
         number = "" if plan.info.number is None else f"#{plan.info.number} "
         self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells.counts.get("foreground", 0))
 
@@ -44,11 +46,12 @@ class LayerRecord:
 
         Args:
             step: The step.
-            maps: uint8 (N, channels, height, width).
+            maps: uint8 (N, channels, *sizes).
             numbers: float32 (channels, 7).
         """
         facts = self.facts
-        pngs = [png.encode(to_grid(image, facts.rows, facts.columns)) for image in maps[:STORED_IMAGES]]
+        planes = np.moveaxis(self._section.planes(np.moveaxis(maps[:STORED_IMAGES], 1, -1)), -1, 1)
+        pngs = [png.encode(to_grid(image, facts.rows, facts.columns)) for image in planes]
         scores = measure(maps, numbers, self._cells)
         # What is not defined is no point of a curve. But what a crashed training has logged from this step on is dropped by
         # TensorBoard's fast reading path only where there is a value in its place: NaN at the first step of one that goes on.
@@ -59,20 +62,21 @@ class LayerRecord:
         )
         copies = []
         if self._images:
-            picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
+            picture = grid.picture(planes[0], numbers, facts.channels, facts.rows, facts.columns)
             encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
             copies.append(event_copies.image_value(self._tag, encoded, size, self._description))
         defined = {name: value for name, value in found.items() if goes_on or not math.isnan(value)}
         return stored, copies + [event_copies.scalar_value(name, self._tag, value) for name, value in defined.items()]
 
 
-def _facts(plan: Plan, name: str, cells: Cells) -> LayerFacts:
-    rows, columns = grid.layout(len(plan.channels), *plan.size)
+def _facts(plan: Plan, name: str, cells: Cells, section: Section) -> LayerFacts:
+    size, slices = section.size(plan.axes), section.slices(plan.axes, STORED_IMAGES if section.at else 1)
+    rows, columns = grid.layout(len(plan.channels), *size)
     return LayerFacts(
         name=name,
         path=plan.info.path,
         shape=plan.shape,
-        map=plan.size,
+        map=size,
         channels=plan.channels,
         rows=rows,
         columns=columns,
@@ -82,19 +86,23 @@ def _facts(plan: Plan, name: str, cells: Cells) -> LayerFacts:
         number=plan.info.number,
         kernel=plan.kernel,
         activation=plan.activation,
-        planar=plan.planar,
-        slice=plan.slice,
+        planar=section.covers(plan.axes),
+        slice=slices[0] if slices else None,
+        slice_axis=(section.axis or 0) + len(plan.axes) - 3 if slices else None,
+        slices=slices if section.at else (),
         cells=cells.counts,
     )
 
 
-def _description(plan: Plan) -> str:
+def _description(plan: Plan, facts: LayerFacts) -> str:
     """What stands beside the picture in TensorBoard: which layer, which channels, how it is scaled."""
     number = "" if plan.info.number is None else f"Layer #{plan.info.number}: "  # a # in front would make a heading
     kernel = "" if plan.kernel is None else "×".join(map(str, plan.kernel)) + " "
     activation = f", {plan.activation}" if plan.activation else ""
     *axes, total = plan.shape
     size = "×".join(map(str, axes)) or "1"
+    if facts.slice is not None:
+        size += f", slice {facts.slice} of axis {facts.slice_axis}"
     return (
         f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} channels of the first probe "
         "image, each map at its own contrast, its channel number above it"

@@ -71,7 +71,7 @@ class Recorder:
         self._capture, self._probe, self._log_dir, self._before = capture, probe, log_dir, before
         paths = [plan.info.path for plan in capture.plans]
         self._layers = [
-            LayerRecord(plan, name, tag, probe.concepts, images)
+            LayerRecord(plan, name, tag, probe.concepts, probe.section, images)
             for plan, name, tag in zip(capture.plans, unique(paths), event_copies.tags(paths), strict=True)
         ]
         facts, *pictures = probe.stored()

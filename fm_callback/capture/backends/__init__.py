@@ -20,6 +20,7 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     trace.py                 keras.Layer.__call__, found on the class   replaced while a call is watched
     trace.py                 keras.Layer.rematerialized_call            replaced likewise: it would hide what is inside
     trace.py                 keras.src.backend.nn                       its convolutions are replaced likewise
+    layers.py                _flatten_layers of a model                 its convolutions, before anything is traced
     probe.py                 _inputs_struct of a functional model       names and nesting of its inputs
     callback.py              keras.callbacks.Callback._model            left out of copies and pickles
     backends/tensorflow.py   the type of `tf.function`                  its calls run as parts of the function around
