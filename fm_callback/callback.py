@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import read_channels
 from fm_callback.capture.probe import Probe, read_masks
 from fm_callback.capture.select import Choice
+from fm_callback.capture.tokens import read_grid
 from fm_callback.scores.history import aligned
 from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
@@ -54,9 +55,12 @@ class FeatureMapCallback(keras.callbacks.Callback):
             from 0; the shortest if None.
         slice: Index of the slice along this axis, or one for each sample; if None, through the centre of each sample's object, half
             of which lies before it, or through the middle without masks.
-        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a
-            list of convolution numbers (1-based, negative from the end), names, paths, globs, and predicates of a
-            layer.
+        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution.
+            "blocks": what the repeated blocks of a transformer or another network put out. Or a list of convolution
+            numbers (1-based, negative from the end), names, paths, globs, and predicates of a layer.
+        grid: How the tokens of a transformer lie: (height, width) for all that it fits, or a dict of them by the layer's
+            path, name or glob (None there: a row). Needed only where it can't be told by the maps before them. Up to
+            eight tokens before those of the picture, such as a class token, are left out.
         channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole
             run.
         update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step
@@ -81,6 +85,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         slice_axis: int | None = None,
         slice: int | Sequence[int] | None = None,
         layers: Choice = 8,
+        grid: tuple[int, int] | Mapping[str, tuple[int, int] | None] | None = None,
         channels: int | str | Sequence[int] = 32,
         update_freq: int | str = "epoch",
         every: int | Callable[[int], bool] = 1,
@@ -106,6 +111,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.slice = slice
         self.layers = layers
         self.channels = read_channels(channels)
+        self.grid = read_grid(grid)
         self.update_freq = update_freq
         self.every = every
         self.images = images
@@ -140,7 +146,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
         probe = Probe.of(self.samples, self.masks, self.model, self.slice_axis, self.slice)
-        chosen = self.model, probe.batch, self.layers, self.channels
+        chosen = self.model, probe.batch, self.layers, self.channels, self.grid
         if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
             self._capture = Capture(*chosen)
         self._recorder = Recorder(
@@ -181,7 +187,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._has_logged = True
         planned = self._planned(epoch)
         size = f", {foretold(recorder.size, *planned)}" if planned else ""
-        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}")
+        told = self._capture.told if self._capture else ""
+        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{told}")
 
     def _planned(self, first_epoch: int) -> tuple[int, int] | None:
         """How many steps are planned, and epochs; None where that is not known: by a predicate, or for batches without a count."""

@@ -111,6 +111,7 @@ class LayerFacts:
             image; else None.
         slice_axis: Which of the axes of `shape` is cut there; of a map with four, the middle of the first is stored.
         slices: Index of the slice for each stored image.
+        prefix: How many tokens before those of the picture are left out, where the layer puts out tokens; `shape` is without them.
         cells: How many cells of all probe images stand behind a measure, by concept ("foreground", "background", "edges",
             "outline").
     """
@@ -132,6 +133,7 @@ class LayerFacts:
     slice: int | None = None
     slice_axis: int | None = None
     slices: tuple[int, ...] = ()
+    prefix: int = 0
     cells: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -155,7 +157,7 @@ class LayerFacts:
         return (
             _all(str, self.name, self.path, self.kind, *self.fields, *self.summaries, self.activation or "")
             and _all(int, *counts, self.number or 0, self.slice or 0, self.slice_axis or 0, *self.cells.values())
-            and _all(int, *self.slices)
+            and _all(int, self.prefix, *self.slices)
             and all(0 <= count < 2**31 for count in counts)
             and len(self.map) == 2
             and len(self.shape) > 0

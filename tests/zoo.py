@@ -693,6 +693,117 @@ def channels_first() -> Animal:
     return Animal(model, truth)
 
 
+# Tokens ---------------------------------------------------------------------------------------------------------------
+
+
+class Attends(keras.Layer):
+    """A block of a transformer; its attention puts out maps of heads x tokens x tokens, which are no maps of the picture."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.norm, self.attention, self.mlp = layers.LayerNormalization(), layers.MultiHeadAttention(2, 4), Mlp()
+
+    def call(self, inputs: Any) -> Any:
+        value = inputs + self.attention(value := self.norm(inputs), value)
+        return value + self.mlp(value)
+
+
+class Mlp(keras.Layer):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.norm, self.wide = layers.LayerNormalization(), layers.Dense(12, activation="gelu")
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.narrow = layers.Dense(shape[-1])
+
+    def call(self, inputs: Any) -> Any:
+        return self.narrow(self.wide(self.norm(inputs)))
+
+
+class Patches(keras.Layer):
+    """Patches of 4 x 4 as tokens, behind a class token and a register."""
+
+    def __init__(self, prefix: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.prefix, self.patch = prefix, layers.Conv2D(8, 4, strides=4, name="patch")
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.first = self.add_weight(shape=(1, self.prefix, 8), name="first")
+
+    def call(self, inputs: Any) -> Any:
+        tokens = ops.reshape(self.patch(inputs), (-1, inputs.shape[1] * inputs.shape[2] // 16, 8))
+        before = ops.broadcast_to(self.first, (ops.shape(tokens)[0], self.prefix, 8))
+        return ops.concatenate([before, tokens], axis=1)
+
+
+@animal
+@note("tokens lie on the grid of the map before them; a class token and registers are left out")
+def vision_transformer() -> Animal:
+    patches, blocks = Patches(2, name="patches"), [Attends(name=f"block_{at}") for at in range(3)]
+    model = keras.Sequential([keras.Input((12, 20, 3)), patches, *blocks, layers.LayerNormalization(name="norm")])
+
+    def truth(batch: Any) -> Maps:
+        value, maps = patches(batch), {}
+        for block in blocks:
+            value = block(value)
+            rows = [ops.stack([value[:, 2 + 5 * row + column] for column in range(5)], 1) for row in range(3)]
+            maps[block.name] = ops.stack(rows, 1)
+        return maps
+
+    return Animal(model, truth, layers="blocks")
+
+
+class Merges(keras.Layer):
+    """Four neighbours become one, as between the stages of a Swin transformer."""
+
+    def __init__(self, height: int, width: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.size, self.norm, self.narrow = (height, width), layers.LayerNormalization(), layers.Dense(10)
+
+    def call(self, inputs: Any) -> Any:
+        height, width = self.size
+        value = ops.reshape(inputs, (-1, height // 2, 2, width // 2, 2, inputs.shape[-1]))
+        value = ops.reshape(
+            ops.transpose(value, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, 4 * inputs.shape[-1])
+        )
+        return ops.reshape(self.narrow(self.norm(value)), (-1, height * width // 4, 10))
+
+
+class Stage(keras.Layer):
+    def __init__(self, blocks: list[keras.Layer], merge: keras.Layer | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.blocks, self.merge = blocks, merge
+
+    def call(self, inputs: Any) -> Any:
+        for block in self.blocks:
+            inputs = block(inputs)
+        return inputs if self.merge is None else self.merge(inputs)
+
+
+@animal
+@note("of stages made of blocks, the blocks; each stage has a grid of its own")
+def hierarchical_transformer() -> Animal:
+    first, second = ([Attends(name=f"block_{at}") for at in range(2)] for _ in range(2))
+    stages = [Stage(first, Merges(4, 6, name="merge"), name="stage_0"), Stage(second, name="stage_1")]
+    patches = Patches(0, name="patches")
+    model = keras.Sequential([keras.Input((16, 24, 3)), patches, *stages])
+
+    def truth(batch: Any) -> Maps:
+        one = first[0](patches(batch))
+        two = first[1](one)
+        three = second[0](stages[0].merge(two))
+        maps = {
+            "stage_0/block_0": one,
+            "stage_0/block_1": two,
+            "stage_1/block_0": three,
+            "stage_1/block_1": second[1](three),
+        }
+        sizes = {"stage_0": (4, 6), "stage_1": (2, 3)}
+        return {path: ops.reshape(value, (-1, *sizes[path[:7]], value.shape[-1])) for path, value in maps.items()}
+
+    return Animal(model, truth, layers="blocks")
+
+
 # Wrappers, dtypes, compilation ----------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from fm_callback.capture.layers import every_layer
 from fm_callback.capture.plan import Channels, plan_layers
 from fm_callback.capture.select import Choice, select
 from fm_callback.capture.summary import summarise
+from fm_callback.capture.tokens import Grids, lay_out
 from fm_callback.capture.trace import Call, on_one_line, recording
 from fm_callback.capture.warn import warn
 
@@ -34,7 +35,9 @@ class Capture:
         plans: What is captured, in the order of the maps.
     """
 
-    def __init__(self, model: keras.Model, samples: Any, layers: Choice, channels: Channels) -> None:
+    def __init__(
+        self, model: keras.Model, samples: Any, layers: Choice, channels: Channels, grid: Grids = None
+    ) -> None:
         """Finds and chooses layers; compiles nothing yet.
 
         Args:
@@ -42,18 +45,20 @@ class Capture:
             samples: One batch, or a structure of batches for a model with several inputs, as numpy arrays.
             layers: As for `FeatureMapCallback`.
             channels: As for `FeatureMapCallback`.
+            grid: As for `FeatureMapCallback`.
 
         Raises:
-            ValueError: if a choice is unknown, empty, or made twice.
+            ValueError: if a choice is unknown, empty, or made twice, or how tokens lie can't be told.
         """
         specs = keras.tree.map_structure(lambda batch: keras.KerasTensor(batch.shape, str(batch.dtype)), samples)
         if not model.built:  # from a batch of any size: otherwise the model would remember this one's
             find(model, specs_of(samples), samples)
         found, untraceable = find(model, specs, samples)
-        self.plans = plan_layers(select(found, layers), channels)
+        chosen = select(found, layers)
+        self.plans = plan_layers(chosen, channels, lay_out(chosen, found, _planes(samples), grid))
         self._model = model
         self._images = len(keras.tree.flatten(samples)[0])
-        self._arguments, self._parts = _arguments(samples, layers, channels), _parts(model)
+        self._arguments, self._parts = _arguments(samples, layers, channels, grid), _parts(model)
         self._summarise = backend.compile_pure(partial(summarise))  # its own: TensorFlow warns of many traces of one
         self._eager = untraceable is not None or backend.runs_eagerly
         self._fast, self._slow = backend.compile(model, self._forward), backend.eager(model, self._forward)
@@ -61,11 +66,21 @@ class Capture:
         if untraceable is not None:
             self._warn(untraceable)
 
-    def fits(self, model: keras.Model, samples: Any, layers: Choice, channels: Channels) -> bool:
+    @property
+    def told(self) -> str:
+        """What of the layers' outputs is left out, in words; empty if nothing is."""
+        prefixed = [plan for plan in self.plans if plan.grid and plan.grid.prefix]
+        if not prefixed:
+            return ""
+        most = max(plan.grid.prefix for plan in prefixed if plan.grid)
+        tokens = "token" if most == 1 else "tokens"
+        return f"; {most} {tokens} before those of the picture left out, in {len(prefixed)} of {len(self.plans)} layers"
+
+    def fits(self, model: keras.Model, samples: Any, layers: Choice, channels: Channels, grid: Grids = None) -> bool:
         """Whether a capture made anew would be this one again: same arguments, and a model of the same parts."""
         return (
             model is self._model
-            and self._arguments == _arguments(samples, layers, channels)
+            and self._arguments == _arguments(samples, layers, channels, grid)
             and same_objects(self._parts, _parts(model))
         )
 
@@ -161,11 +176,18 @@ class Capture:
         )
 
 
-def _arguments(samples: Any, layers: Choice, channels: Channels) -> tuple[Any, ...]:
+def _planes(samples: Any) -> list[tuple[int, int]]:
+    """Height and width of those inputs that have them."""
+    first = keras.config.image_data_format() == "channels_first"
+    shapes = [leaf.shape for leaf in keras.tree.flatten(samples) if leaf.ndim == 4]
+    return [(shape[2], shape[3]) if first else (shape[1], shape[2]) for shape in shapes]
+
+
+def _arguments(samples: Any, layers: Choice, channels: Channels, grid: Grids) -> tuple[Any, ...]:
     """What a capture depends on of its arguments, to be compared with `==`."""
     shapes = [(batch.shape, str(batch.dtype)) for batch in keras.tree.flatten(samples)]
     choice = layers if isinstance(layers, (int, np.integer, str)) or callable(layers) else list(layers)
-    return shapes, choice, channels
+    return shapes, choice, channels, grid
 
 
 def _parts(model: keras.Model) -> list[Any]:

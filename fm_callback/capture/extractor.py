@@ -10,6 +10,7 @@ from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import Channels, read_channels
 from fm_callback.capture.probe import as_batch
 from fm_callback.capture.select import Choice
+from fm_callback.capture.tokens import Grids, read_grid
 
 
 class FeatureMapExtractor:
@@ -25,18 +26,21 @@ class FeatureMapExtractor:
 
     Args:
         model: Any Keras 3 model.
-        layers: Which layers: "all" convolutions (the default), a count, or a list of numbers, names, paths, globs,
-            predicates.
+        layers: Which layers: "all" convolutions (the default), a count, "blocks", or a list of numbers, names, paths,
+            globs, predicates.
         channels: Which channels of each: "all" (the default), a count from the first, or a list of indices.
+        grid: How tokens lie, as of `FeatureMapCallback`.
 
     Raises:
         ValueError: if `channels` is malformed; on the first call, if a choice of `layers` is unknown, empty, or made
             twice.
     """
 
-    def __init__(self, model: keras.Model, layers: Choice = "all", channels: Channels = "all") -> None:
+    def __init__(
+        self, model: keras.Model, layers: Choice = "all", channels: Channels = "all", *, grid: Grids = None
+    ) -> None:
         self.model = model
-        self._choice = layers, read_channels(channels)
+        self._choice = layers, read_channels(channels), read_grid(grid)
         self._captures: dict[Any, Capture] = {}
 
     def __call__(self, samples: Any) -> dict[str, np.ndarray]:
@@ -46,7 +50,7 @@ class FeatureMapExtractor:
             samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs.
 
         Returns:
-            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions,
+            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions and tokens,
             channels last whatever the model's data format.
 
         Raises:

@@ -5,17 +5,29 @@ from typing import Any, NamedTuple
 import keras
 
 from fm_callback.capture.backends import backend
-from fm_callback.capture.layers import ConvLayer, ConvLayers, conv_numbers, describe, is_conv, own_kernel
+from fm_callback.capture.layers import ConvLayer, ConvLayers, conv_numbers, describe, inner, is_conv, own_kernel
 from fm_callback.capture.probe import as_batch
 from fm_callback.capture.trace import Call, known_shape, on_one_line, recording
 
 
 class Found(NamedTuple):
-    """A layer's call in a model: what it is, the layer itself, and why it can't be captured (None if it can)."""
+    """A layer's call in a model.
+
+    Attributes:
+        info: What it is.
+        layer: The layer itself.
+        obstacle: Why it can't be captured; None if it can.
+        order: Which of all calls it was, in the order in which they ended.
+        follows: Path of the call whose output it took as it was; None if it took another tensor.
+        plane: Height and width of its output, if that is a map with two axes; else None.
+    """
 
     info: ConvLayer
     layer: keras.Layer
     obstacle: str | None
+    order: int = 0
+    follows: str | None = None
+    plane: tuple[int, int] | None = None
 
 
 class Findings(NamedTuple):
@@ -115,10 +127,11 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
     kernels = {id(call.layer): kernel for call, shape, _ in tracer.calls if (kernel := own_kernel(call, shape))}
     numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls], kernels)
     found = []
-    for call, shape, why in tracer.calls:
+    for order, (call, shape, why) in enumerate(tracer.calls):
         size = known_shape(next(traced)) if why is None else shape
         info = describe(call.layer, call.path, numbers.get(id(call.layer)), size, kernels)
-        found.append(Found(info, call.layer, why))
+        plane = _plane(call.layer, size) if why is None else None
+        found.append(Found(info, call.layer, why, order, call.source, plane))
     found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
     return Findings(found, untraceable)
 
@@ -134,13 +147,20 @@ class _Tracer(keras.Operation):
         like = keras.tree.flatten(inputs)[0]
         self.calls: list[tuple[Call, tuple[int | None, ...], str | None]] = []
         outputs: list[Any] = []
+        makers: dict[
+            int, tuple[str, Any]
+        ] = {}  # the path of the call that put a tensor out, and the tensor: its id is not to come again
 
         def visit(call: Call) -> None:
             if keras.ops.is_tensor(call.output) or is_conv(call.layer):
                 why = obstacle(call.output, like)
-                self.calls.append((call._replace(output=None), known_shape(call.output), why))
+                maker, _ = makers.get(id(call.source), (None, None))
+                self.calls.append((call._replace(output=None, source=maker), known_shape(call.output), why))
                 if why is None:
                     outputs.append(call.output)
+                known, _ = makers.get(id(call.output), (call.path, None))
+                if known.startswith(call.path):  # the outermost of the layers that return it; not one that hands it on
+                    makers[id(call.output)] = call.path, call.output
 
         try:
             with recording(self.model, visit):
@@ -150,6 +170,14 @@ class _Tracer(keras.Operation):
             raise
         self.variables_grew = len(self.model.variables) > before
         return outputs
+
+
+def _plane(layer: keras.Layer, shape: tuple[int | None, ...]) -> tuple[int, int] | None:
+    if len(shape) != 4:
+        return None
+    layout = getattr(inner(layer), "data_format", None) or keras.config.image_data_format()
+    height, width = shape[2:] if layout == "channels_first" else shape[1:3]
+    return None if height is None or width is None else (height, width)
 
 
 def obstacle(output: Any, like: Any) -> str | None:

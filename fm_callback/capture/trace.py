@@ -31,7 +31,7 @@ class Convolution(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of a layer: the layer, its path in the model, the output, and the convolutions that ran meanwhile.
+    """One call of a layer: the layer, its path in the model, the output, the convolutions that ran meanwhile, the first argument.
 
     The path is the names of the layers around it and its own, joined by "/"; a second call of the layer is marked "#2",
     paths that are equal all the same "~2".
@@ -41,6 +41,7 @@ class Call(NamedTuple):
     path: str
     output: Any
     convolutions: tuple[Convolution, ...] = ()
+    source: Any = None
 
 
 #: Where `keras.ops` looks its convolutions up, their second argument being the kernel.
@@ -79,7 +80,7 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
             output = original_call(layer, *args, **kwargs)
             calls[id(layer)] += 1
             ran = tuple(each._replace(direct=depth == len(names)) for depth, each in convolved[before:])
-            visit(Call(layer, path(calls[id(layer)]), output, ran))
+            visit(Call(layer, path(calls[id(layer)]), output, ran, args[0] if args else None))
             return output
         except Exception as error:
             if _raised_in(error) is None:

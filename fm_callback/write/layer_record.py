@@ -90,6 +90,7 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section) -> LayerFacts:
         slice=slices[0] if slices else None,
         slice_axis=(section.axis or 0) + len(plan.axes) - 3 if slices else None,
         slices=slices if section.at else (),
+        prefix=plan.grid.prefix if plan.grid else 0,
         cells=cells.counts,
     )
 
@@ -103,6 +104,8 @@ def _description(plan: Plan, facts: LayerFacts) -> str:
     size = "×".join(map(str, axes)) or "1"
     if facts.slice is not None:
         size += f", slice {facts.slice} of axis {facts.slice_axis}"
+    if facts.prefix:
+        size += f" tokens, {facts.prefix} before them left out"
     return (
         f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} channels of the first probe "
         "image, each map at its own contrast, its channel number above it"
