@@ -156,6 +156,28 @@ def test_blocks_between_which_others_stand_are_the_outermost_that_are_repeated()
     assert chosen(keras.Sequential([keras.Input((8, 8, 3)), *steps])) == ["down_0", "down_1"]
 
 
+class Tells(Attends):
+    """Returns its attention, too."""
+
+    def call(self, inputs: Any) -> Any:
+        value = super().call(inputs)
+        return value, ops.mean(value, -1)
+
+
+def test_of_a_block_that_returns_several_tensors_the_first_is_shown() -> None:
+    inputs, told, maps = keras.Input((8, 8, 3)), [Tells(name=f"block_{at}") for at in range(2)], []
+    value = Patches(1, name="patches")(inputs)
+    for block in told:
+        value, _ = block(value)
+        maps.append(value)
+    model, samples = keras.Model(inputs, value), data(2, 8, 8, 3)
+    truth = keras.Model(inputs, maps)(samples)
+    shown = FeatureMapExtractor(model, "blocks")(samples)
+    assert list(shown) == ["block_0", "block_1"]
+    for expected, found in zip(truth, shown.values(), strict=True):
+        np.testing.assert_allclose(found, ops.convert_to_numpy(expected)[:, 1:].reshape(2, 2, 2, 8), atol=1e-5)
+
+
 def test_dropout_between_blocks_and_shared_blocks() -> None:
     towers = [keras.Sequential([layers.Conv2D(3, 1), layers.ReLU()], name=f"tower_{at}") for at in range(2)]
     steps = [towers[0], layers.Dropout(0.5), towers[1], towers[1]]

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from fm_callback.capture.backends import backend, same_objects
-from fm_callback.capture.find import find, obstacle, specs_of
+from fm_callback.capture.find import find, obstacle, shown, specs_of
 from fm_callback.capture.layers import every_layer
 from fm_callback.capture.plan import Channels, plan_layers
 from fm_callback.capture.select import Choice, select
@@ -154,8 +154,8 @@ class Capture:
         outputs: dict[str, Any] = {}
 
         def visit(call: Call) -> None:
-            if call.path in wanted and obstacle(call.output, like) is None:
-                outputs[call.path] = wanted[call.path].take(call.output)
+            if call.path in wanted and obstacle(output := shown(call), like) is None:
+                outputs[call.path] = wanted[call.path].take(output)
 
         with recording(self._model, visit):
             self._model(inputs, training=False)

@@ -152,6 +152,7 @@ class _Tracer(keras.Operation):
         ] = {}  # the path of the call that put a tensor out, and the tensor: its id is not to come again
 
         def visit(call: Call) -> None:
+            call = call._replace(output=shown(call))
             if keras.ops.is_tensor(call.output) or is_conv(call.layer):
                 why = obstacle(call.output, like)
                 maker, _ = makers.get(id(call.source), (None, None))
@@ -170,6 +171,15 @@ class _Tracer(keras.Operation):
             raise
         self.variables_grew = len(self.model.variables) > before
         return outputs
+
+
+def shown(call: Call) -> Any:
+    """What is shown of a call: its output, of several tensors the first, such as the tokens of a block that returns its attention, too.
+
+    Of a convolution that returns several, nothing: it is not known which one is its map.
+    """
+    first = call.output[0] if isinstance(call.output, (tuple, list)) and call.output else None
+    return first if keras.ops.is_tensor(first) and not is_conv(call.layer) else call.output
 
 
 def _plane(layer: keras.Layer, shape: tuple[int | None, ...]) -> tuple[int, int] | None:
