@@ -51,16 +51,16 @@ class FeatureMapCallback(keras.callbacks.Callback):
             one for each voxel, (N, D, H, W); of signals one for each sample in time, (N, L).
         foreground: The label of the object, or several labels that together are the object.
         ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
-        slice_axis: Of volumes and videos one slice is stored; numbers and scores are over the whole. Which of the three axes it cuts,
-            from 0; the shortest if None.
-        slice: Index of the slice along this axis, or one for each sample; if None, through the centre of each sample's object, half
-            of which lies before it, or through the middle without masks.
+        slice_axis: Of volumes and videos one slice is stored; numbers and scores are over the whole. Which of the
+            three axes it cuts, from 0; the shortest if None.
+        slice: Index of the slice along this axis, or one for each sample; if None, through the centre of each sample's
+            object, half of which lies before it, or through the middle without masks.
         layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution.
             "blocks": what the repeated blocks of a transformer or another network put out. Or a list of convolution
             numbers (1-based, negative from the end), names, paths, globs, and predicates of a layer.
-        grid: How the tokens of a transformer lie: (height, width) for all that it fits, or a dict of them by the layer's
-            path, name or glob (None there: a row). Needed only where it can't be told by the maps before them. Up to
-            eight tokens before those of the picture, such as a class token, are left out.
+        grid: How the tokens of a transformer lie: (height, width) for all that it fits, or a dict of them by the
+            layer's path, name or glob (None there: a row). Needed only where it can't be told by the maps before them.
+            Up to eight tokens before those of the picture, such as a class token, are left out.
         channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole
             run.
         update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step

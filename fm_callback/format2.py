@@ -107,11 +107,12 @@ class LayerFacts:
         kernel: Spatial size of the kernel, None where the layer has none.
         activation: Name of the activation that the layer itself applies, None where it has none.
         planar: Whether a map lies over the picture, so that labels can be laid over it.
-        slice: Index of the slice that is stored of a map with a third axis (Conv3D's depth, TimeDistributed's time), of the first
-            image; else None.
+        slice: Index of the slice that is stored of a map with a third axis (Conv3D's depth, TimeDistributed's time),
+            of the first image; else None.
         slice_axis: Which of the axes of `shape` is cut there; of a map with four, the middle of the first is stored.
         slices: Index of the slice for each stored image.
-        prefix: How many tokens before those of the picture are left out, where the layer puts out tokens; `shape` is without them.
+        prefix: How many tokens before those of the picture are left out, where the layer puts out tokens; `shape` is
+            without them.
         cells: How many cells of all probe images stand behind a measure, by concept ("foreground", "background", "edges",
             "outline").
     """
@@ -209,7 +210,8 @@ class ProbeFacts:
         stored: Of how many of them maps are stored.
         digest: Tells this probe from others.
         scaling: How values became pixels; None for a probe that is no image.
-        axes: Sizes of the axes of a sample that can be seen: one of a signal, two of a picture, three of a volume or video.
+        axes: Sizes of the axes of a sample that can be seen: one of a signal, two of a picture, three of a volume or
+            video.
         slice_axis: Which of three is cut: pictures and label pictures are of that slice.
         slices: Index of the slice of each stored sample.
         pictures: References to the stored pictures.

@@ -68,7 +68,7 @@ def test_convolutions_of_keras_ops_are_looked_up_in_the_backend(monkeypatch: pyt
     ops.separable_conv(value, square, data(1, 1, 4, 2))
     ops.conv_transpose(value, square, strides=2)
     assert set(seen) == {"conv", "depthwise_conv", "separable_conv", "conv_transpose"}, (
-        "`keras.ops` no longer looks its convolutions up in `keras.src.backend.nn`: capture/trace.py replaces them there"
+        "`keras.ops` no longer looks its convolutions up in `keras.src.backend.nn`: capture/trace.py watches them there"
     )
 
 

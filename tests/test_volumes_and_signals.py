@@ -1,4 +1,4 @@
-"""Maps with three axes and with one, through a whole `fit`: scores over all of them against plain numpy, and the plane that is stored."""
+"""Maps with three axes and with one, through a whole `fit`: scores against numpy, and the plane that is stored."""
 
 from pathlib import Path
 from typing import Any

@@ -19,7 +19,8 @@ REPORT = os.environ.get("ZOO_REPORT")
 
 
 def picture_of(truth: np.ndarray, samples: Any) -> np.ndarray:
-    """The part of a map (N, ..., channels) that is stored, (N, height, width, channels): of volumes, the middle of the shortest axis.
+    """The part of a map (N, ..., channels) that is stored, (N, height, width, channels): of volumes, the middle of the
+    shortest axis.
 
     The middle of the samples' own, if they are volumes; of a map with four axes the middle of the first.
     """

@@ -697,7 +697,7 @@ def channels_first() -> Animal:
 
 
 class Attends(keras.Layer):
-    """A block of a transformer; its attention puts out maps of heads x tokens x tokens, which are no maps of the picture."""
+    """A block of a transformer; its attention puts out maps of heads, which are none of the picture."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -50,8 +50,8 @@ class FeatureMapExtractor:
             samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs.
 
         Returns:
-            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions and tokens,
-            channels last whatever the model's data format.
+            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions
+            and tokens, channels last whatever the model's data format.
 
         Raises:
             ValueError: if the samples do not fit the model.

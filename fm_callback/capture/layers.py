@@ -35,8 +35,8 @@ class ConvLayer:
         name: The layer's own name.
         path: Its name with those of the models and layers around it, joined by "/"; further calls end in "#2", "#3", ...
         kind: Its class, with the wrapped class in parentheses for a wrapper.
-        kernel_shape: Shape of its kernel (of the depthwise one, if it is separable; of the input's, if it is recurrent), None
-            if it has none.
+        kernel_shape: Shape of its kernel (of the depthwise one, if it is separable; of the input's, if it is
+            recurrent), None if it has none.
         bias_shape: Shape of its bias, None without one.
         output_shape: Shape of its output in the model's own data format; None for the batch and for unknown sizes.
     """
@@ -108,8 +108,9 @@ def conv_numbers(
 def own_kernel(call: Call, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:
     """The shape of the kernel of a layer that is a convolution by what it does: custom layers around `keras.ops.conv`.
 
-    Told safely: one convolution ran in the call, the layer itself ran it, by a kernel of the shape of one of its own weights, and put
-    out its result in the same shape. So blocks of several layers, fixed filters and layers that go on computing are none.
+    Told safely: one convolution ran in the call, the layer itself ran it, by a kernel of the shape of one of its own
+    weights, and put out its result in the same shape. So blocks of several layers, fixed filters and layers that go on
+    computing are none.
 
     Args:
         call: A call of the layer.
@@ -173,7 +174,7 @@ def inner(layer: keras.Layer) -> keras.Layer:
 
 
 def _wrapped(layer: keras.Layer) -> Iterator[keras.Layer]:
-    """The layers inside a wrapper, from the outside in; of two that run both ways, the one that runs forward is last."""
+    """The layers inside a wrapper, from the outside in; of two that run both ways, the forward one is last."""
     inside = [layer.layer] if isinstance(layer, keras.layers.Wrapper) else []
     if isinstance(layer, keras.layers.Bidirectional):
         inside = [layer.backward_layer, layer.forward_layer]

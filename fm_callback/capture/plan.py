@@ -46,7 +46,7 @@ class Plan:
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """Sizes of a map's axes in space and time: none of one value, one of a signal, two of a picture, three of a volume."""
+        """Sizes of a map's axes in space and time: one of a signal, two of a picture, three of a volume."""
         return self.shape[:-1]
 
     @property

@@ -21,8 +21,8 @@ class Probe:
 
     Attributes:
         batch: The samples as the model takes them, numpy arrays with a batch axis.
-        images: The samples as people see them: pictures (N, H, W, C), signals (N, L, C), volumes or videos (N, D, H, W, C); None if no
-            input is one of these.
+        images: The samples as people see them: pictures (N, H, W, C), signals (N, L, C), volumes or videos (N, D, H,
+            W, C); None if no input is one of these.
         masks: Their labels, (N, *axes); or None.
         section: The plane of them that is stored.
     """
@@ -46,7 +46,8 @@ class Probe:
             slice_at: Where, see `section`.
 
         Raises:
-            ValueError: if the samples do not fit the model, the masks do not fit the samples, or there is no such slice.
+            ValueError: if the samples do not fit the model, the masks do not fit the samples, or there is no such
+                slice.
         """
         batch = as_batch(samples, model)
         views = images(batch, is_of_signals(model))
@@ -270,11 +271,12 @@ def images(batch: Any, signals: bool = False) -> list[np.ndarray]:
 
     Args:
         batch: The samples as the model takes them.
-        signals: Whether the model's convolutions all go over one axis: then three axes are those of signals rather than of gray
-            pictures.
+        signals: Whether the model's convolutions all go over one axis: then three axes are those of signals rather
+            than of gray pictures.
 
     Returns:
-        Pictures (N, H, W, C), volumes or videos (N, D, H, W, C), signals (N, L, C), each an input as the model takes it.
+        Pictures (N, H, W, C), volumes or videos (N, D, H, W, C), signals (N, L, C), each an input as the model takes
+        it.
     """
     views = []
     for leaf in keras.tree.flatten(batch):

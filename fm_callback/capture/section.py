@@ -12,8 +12,8 @@ class Section:
     """The plane that is stored, the same part of the sample in each layer; numbers and scores are over all of a map.
 
     Attributes:
-        axes: Sizes of the sample's axes in space (and time): one of a signal, two of a picture, three of a volume or video; empty
-            where no input is such a sample.
+        axes: Sizes of the sample's axes in space (and time): one of a signal, two of a picture, three of a volume or
+            video; empty where no input is such a sample.
         axis: Which of three axes is cut; None of fewer.
         at: Where, an index for each sample.
     """
@@ -73,8 +73,8 @@ def section(
         images: How many samples there are.
         foreground: bool (N, *axes), where the object is; or None.
         axis: The axis to cut, from 0, negative from the last; the shortest if None.
-        at: The index of the slice, negative from the end, or one for each sample; if None, half of the object lies before it, and
-            it is the middle where there is no object.
+        at: The index of the slice, negative from the end, or one for each sample; if None, half of the object lies
+            before it, and it is the middle where there is no object.
 
     Raises:
         ValueError: if the samples have no third axis, or not this one, or no such slice.
@@ -94,8 +94,8 @@ def section(
     indices = [at] * images if _whole(at) else list(at) if isinstance(at, (Sequence, np.ndarray)) else []
     if len(indices) != images or not all(_whole(index) and -size <= index < size for index in indices):
         raise ValueError(
-            f"`slice` must be an index from 0 to {size - 1}, along axis {axis} of {_times(axes)}, or one for each of the "
-            f"{images} samples; received {at!r}"
+            f"`slice` must be an index from 0 to {size - 1}, along axis {axis} of {_times(axes)}, or one for each of "
+            f"the {images} samples; received {at!r}"
         )
     return Section(axes, axis, tuple(int(index) % size for index in indices))
 

@@ -23,8 +23,8 @@ def select(found: list[Found], choice: Choice) -> list[Found]:
     Args:
         found: What `find` returned.
         choice: A count (that many, spread evenly from first to last), "all", or one or a list of: a number (1-based,
-            negative from the end; all calls of that layer), a path, a name, "blocks" (see `blocks`), a glob over paths and
-            names of convolutions, a predicate of a layer.
+            negative from the end; all calls of that layer), a path, a name, "blocks" (see `blocks`), a glob over paths
+            and names of convolutions, a predicate of a layer.
 
     Returns:
         At least one entry of `found`, each once.
@@ -166,8 +166,8 @@ def _by_name(name: str, convs: list[Found], found: list[Found]) -> list[Found]:
 def blocks(found: list[Found]) -> list[Found]:
     """The repeated blocks of a model: layers made of layers, two or more of one class, that put out maps or tokens.
 
-    Where some of a class follow each other directly, as the blocks of a transformer do, the innermost such class is meant: neither the
-    stages around them nor the parts that each of them repeats. Where none do, the outermost.
+    Where some of a class follow each other directly, as the blocks of a transformer do, the innermost such class is
+    meant: neither the stages around them nor the parts that each of them repeats. Where none do, the outermost.
 
     Raises:
         ValueError: if there are none.
@@ -187,8 +187,8 @@ def blocks(found: list[Found]) -> list[Found]:
         result = [each for each in repeated if not any(_within(each, other) for other in repeated)]
     if not result:
         raise ValueError(
-            "`layers`='blocks' takes layers that are made of layers, two or more of one class, and the model has none; give names or a "
-            f"predicate. It has: {_listing([entry.info.path for entry in found])}"
+            "`layers`='blocks' takes layers that are made of layers, two or more of one class, and the model has none; "
+            f"give names or a predicate. It has: {_listing([entry.info.path for entry in found])}"
         )
     return result
 

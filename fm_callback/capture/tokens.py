@@ -36,15 +36,16 @@ def read_grid(grid: Any) -> Grids:
     ):
         return dict(grid)
     raise ValueError(
-        f"`grid` must be the height and width on which tokens lie, such as (14, 14), or a dict of them by layer; received {grid!r}"
+        "`grid` must be the height and width on which tokens lie, such as (14, 14), or a dict of them by layer; "
+        f"received {grid!r}"
     )
 
 
 def lay_out(chosen: list[Found], found: list[Found], inputs: list[tuple[int, int]], grids: Grids) -> dict[str, Grid]:
     """The grids of those of the chosen layers whose outputs are tokens of a picture, by path.
 
-    An output with one axis of a layer that is no convolution is taken for tokens, if a map of as many cells came before it, less up to
-    `MOST_PREFIX`: a convolution's, else that of any layer or input.
+    An output with one axis of a layer that is no convolution is taken for tokens, if a map of as many cells came
+    before it, less up to `MOST_PREFIX`: a convolution's, else that of any layer or input.
 
     Args:
         chosen: The chosen layers' calls.
@@ -83,8 +84,8 @@ def lay_out(chosen: list[Found], found: list[Found], inputs: list[tuple[int, int
             left.append(f"{path!r} ({tokens})")
     if left:
         warn(
-            f"no map of the model has as many cells as these layers have tokens: {', '.join(left)}. They are shown as a row; "
-            "`grid=(height, width)` lays tokens of a picture out"
+            f"no map of the model has as many cells as these layers have tokens: {', '.join(left)}. They are shown as "
+            "a row; `grid=(height, width)` lays tokens of a picture out"
         )
     return laid
 
@@ -113,8 +114,8 @@ def _given(rows: list[Found], grids: Grids) -> dict[str, Grid | None]:
             given[path] = None if size is None else _fitting(tokens[path], size)
             if size is not None and given[path] is None:
                 raise ValueError(
-                    f"`grid`={size} of {key!r} does not fit layer {path!r}: it has {tokens[path]} tokens, and up to {MOST_PREFIX} "
-                    "may stand before those of the picture"
+                    f"`grid`={size} of {key!r} does not fit layer {path!r}: it has {tokens[path]} tokens, and up to "
+                    f"{MOST_PREFIX} may stand before those of the picture"
                 )
     return given
 

@@ -31,10 +31,15 @@ class Convolution(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of a layer: the layer, its path in the model, the output, the convolutions that ran meanwhile, the first argument.
+    """One call of a layer.
 
-    The path is the names of the layers around it and its own, joined by "/"; a second call of the layer is marked "#2",
-    paths that are equal all the same "~2".
+    Attributes:
+        layer: The layer.
+        path: The names of the layers around it and its own, joined by "/"; a second call of the layer is marked "#2",
+            paths that are equal all the same "~2".
+        output: What it returned.
+        convolutions: Those that ran meanwhile.
+        source: Its first argument.
     """
 
     layer: keras.Layer

@@ -17,7 +17,8 @@ class Masks:
 
     Attributes:
         foreground: bool (N, H, W) of pictures, (N, L) of signals, (N, D, H, W) of volumes: true where the object is.
-        ignore: bool of the same shape, true where neither object nor background is to be counted; None if nothing is ignored.
+        ignore: bool of the same shape, true where neither object nor background is to be counted; None if nothing is
+            ignored.
     """
 
     foreground: np.ndarray
@@ -88,7 +89,8 @@ class Concepts:
 
     - **Mask**: area average. A cell is foreground if its foreground share exceeds its background share, else
       background; a cell of which more than half is ignored is neither.
-    - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated, in all axes) is among the top 10 % of
+    - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated, in all axes) is among
+    the top 10 % of
       its own image and not 0; ties with the last of them count. A cell is an edge if any pixel of it is (max-pooling).
     - **Outline**: a cell is outline if any pixel of it has an ignored label (max-pooling).
 
@@ -141,7 +143,7 @@ def luminance(images: np.ndarray) -> np.ndarray:
 
 
 def _areas(pixels: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    """The area of the true pixels in each cell, int64 (N, *sizes), in units in which a cell has as many as there are pixels."""
+    """The area of the true pixels in each cell, int64 (N, *sizes), in parts: a cell has one for each pixel."""
     areas = pixels.astype(np.int64)
     for axis, cells in enumerate(sizes, start=1):
         areas = np.moveaxis(_parted(np.moveaxis(areas, axis, -1), cells), -1, axis)
@@ -149,7 +151,10 @@ def _areas(pixels: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
 
 
 def _parted(values: np.ndarray, cells: int) -> np.ndarray:
-    """The last axis in so many cells: what of the values lies in each. A pixel is `cells` long, a cell as the pixels are many."""
+    """What of the values lies in each of so many cells, along the last axis.
+
+    A pixel is `cells` long, a cell as the pixels are many.
+    """
     none = np.zeros_like(values[..., :1])
     before, here = np.concatenate([none, np.cumsum(values, -1)], -1), np.concatenate([values, none], -1)
     whole, part = np.divmod(

@@ -103,7 +103,7 @@ def _graph(function: Function, variables: list[keras.Variable]) -> Function:
 
 @contextmanager
 def _unfused() -> Iterator[None]:
-    """On this thread, functions run without Grappler's remapper, which fuses operations, also into what no kernel exists for."""
+    """On this thread, functions run without Grappler's remapper: it fuses operations into what has no kernel, too."""
     here = context.context()
     before = here.function_call_options
     config = tf.compat.v1.ConfigProto.FromString(before.config_proto_serialized)
