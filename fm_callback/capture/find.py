@@ -176,7 +176,8 @@ class _Tracer(keras.Operation):
 def shown(call: Call) -> Any:
     """What is shown of a call: its output, of several tensors the first.
 
-    That is the tokens of a block that returns its attention, too. Of a convolution that returns several, nothing: it is not known which one is its map.
+    That is the tokens of a block that returns its attention, too. Of a convolution that returns several, nothing: it is
+    not known which one is its map.
     """
     first = call.output[0] if isinstance(call.output, (tuple, list)) and call.output else None
     return first if keras.ops.is_tensor(first) and not is_conv(call.layer) else call.output

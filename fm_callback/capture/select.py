@@ -42,8 +42,8 @@ def select(found: list[Found], choice: Choice) -> list[Found]:
     if isinstance(choice, int) or (isinstance(choice, str) and choice == "all"):
         if not convs:
             raise ValueError(
-                "the model has no convolution layer; to watch other layers give `layers` a list of their names, or a "
-                f"predicate. It has: {_listing([entry.info.path for entry in found])}"
+                "the model has no convolution layer; to watch other layers give `layers` a list of their names, a "
+                f"predicate, or 'blocks'. It has: {_listing([entry.info.path for entry in found])}"
             )
         if isinstance(choice, int) and choice < 1:
             raise ValueError(
