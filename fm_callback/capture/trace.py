@@ -109,12 +109,13 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
         return function
 
     def watched(operation: Callable[..., Any]) -> Callable[..., Any]:
-        def convolve(inputs: Any, kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        def convolve(*args: Any, **kwargs: Any) -> Any:
             before = len(convolved)
-            output = operation(inputs, kernel, *args, **kwargs)
+            output = operation(*args, **kwargs)
             if threading.get_ident() == thread:
+                _, kernel, *_ = [*args, *kwargs.values()]
                 del convolved[before:]  # one may be made of others
-                convolved.append((len(names), Convolution(True, tuple(kernel.shape), known_shape(output))))
+                convolved.append((len(names), Convolution(True, known_shape(kernel), known_shape(output))))
             return output
 
         return convolve
