@@ -119,8 +119,8 @@ def own_kernel(call: Call, shape: tuple[int | None, ...]) -> tuple[int, ...] | N
     if len(call.convolutions) != 1 or is_conv(call.layer):
         return None
     (ran,) = call.convolutions
-    own = ran.direct and ran.output[1:] == shape[1:] and ran.kernel in [_shape(weight) for weight in call.layer.weights]
-    return ran.kernel if own else None
+    kernel = next((own for weight in call.layer.weights if (own := _shape(weight)) == ran.kernel), None)
+    return kernel if ran.direct and ran.output[1:] == shape[1:] else None
 
 
 def describe(

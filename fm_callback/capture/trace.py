@@ -26,7 +26,7 @@ class Convolution(NamedTuple):
     """
 
     direct: bool
-    kernel: tuple[int, ...]
+    kernel: tuple[int | None, ...]
     output: tuple[int | None, ...]
 
 
