@@ -38,7 +38,7 @@ def main() -> None:
     raw = sum(each.size for each in maps)
     grids, pictures = [], []
     for plan, layer, rows in zip(capture.plans, maps, numbers, strict=True):
-        shape = grid.layout(len(plan.channels), *plan.size)
+        shape = grid.layout(len(plan.channels), *plan.axes)
         grids.append(Image.fromarray(grid.tile_grid(layer[0], *shape)))
         pictures.append(Image.fromarray(grid.picture(layer[0], rows, plan.channels, *shape)))
         pictures[-1].putpalette(grid.PALETTE)

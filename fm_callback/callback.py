@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.samples import as_fit_has_them
 from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
+from fm_callback.capture.tokens import read_grid
 from fm_callback.scores.history import aligned
 from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
@@ -49,16 +50,25 @@ class FeatureMapCallback(keras.callbacks.Callback):
         log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
             go to `<log_dir>/feature_maps` ("~" is the home directory), or, where another run has left its maps there, to `feature_maps_2`,
             `feature_maps_3`, ...
-        picture: Of several inputs the one that is the picture, which is shown, has the edges and is labelled by
-            `masks`: its name or position. By default the one of the masks' size that looks most like a picture.
+        picture: Of several inputs the one that is the picture (or the volume, or the signal), which is shown, has the
+            edges and is labelled by `masks`: its name or position. By default the one of the masks' size that looks
+            most like a picture.
         bands: Which channels of the picture are shown: three as red, green and blue, or one in gray. By default of more
             than three the first three.
-        masks: Labels of the probe, (H, W), (N, H, W), (N, H, W, 1) or (N, 1, H, W), integer or bool.
+        masks: Labels of the probe, integer or bool: one for each pixel, (H, W), (N, H, W), (N, H, W, 1) or (N, 1, H,
+            W); of volumes one for each voxel, (N, D, H, W); of signals one for each sample in time, (N, L).
         foreground: The label of the object, or several labels that together are the object.
         ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
-        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a
-            list of convolution numbers (1-based, negative from the end), names, paths, globs, and predicates of a
-            layer.
+        slice_axis: Of volumes and videos one slice is stored; numbers and scores are over the whole. Which of the
+            three axes it cuts, from 0; the shortest if None.
+        slice: Index of the slice along this axis, or one for each sample; if None, through the centre of each sample's
+            object, half of which lies before it, or through the middle without masks.
+        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution.
+            "blocks": what the repeated blocks of a transformer or another network put out. Or a list of convolution
+            numbers (1-based, negative from the end), names, paths, globs, and predicates of a layer.
+        grid: How the tokens of a transformer lie: (height, width) for all that it fits, or a dict of them by the
+            layer's path, name or glob (None there: a row). Needed only where it can't be told by the maps before them.
+            Up to eight tokens before those of the picture, such as a class token, are left out.
         channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole
             run.
         update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step
@@ -88,7 +98,10 @@ class FeatureMapCallback(keras.callbacks.Callback):
         masks: Any = None,
         foreground: int | Iterable[int] = 1,
         ignore: int | Iterable[int] | None = None,
+        slice_axis: int | None = None,
+        slice: int | Sequence[int] | None = None,
         layers: Choice = 8,
+        grid: tuple[int, int] | Mapping[str, tuple[int, int] | None] | None = None,
         channels: int | str | Sequence[int] = 32,
         update_freq: int | str = "epoch",
         every: int | Callable[[int], bool] = 1,
@@ -113,8 +126,11 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.log_dir = os.path.expanduser(os.fsdecode(log_dir))  # as the shell does for `tensorboard --logdir`
         self.picture, self.bands = picture, read_bands(bands)
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
+        self.slice_axis = slice_axis
+        self.slice = slice
         self.layers = layers
         self.channels = read_channels(channels)
+        self.grid = read_grid(grid)
         self.update_freq = update_freq
         self.every = every
         self.images = images
@@ -157,7 +173,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         model = watched(self.model, self.submodel)
         with unbuilt_again_on_error(model):
             batch = as_fit_has_them(self.samples, model)
-            chosen = model, batch, self.layers, self.channels, self.model
+            chosen = model, batch, self.layers, self.channels, self.grid, self.model
             if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
                 self._capture = Capture(*chosen)
             probe = Probe.of(
@@ -167,6 +183,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
                 masks=self.masks,
                 picture=self.picture,
                 bands=self.bands,
+                slice_axis=self.slice_axis,
+                slice_at=self.slice,
                 stored=self.stored,
             )
         self._recorder = Recorder(
@@ -207,7 +225,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._has_logged = True
         planned = self._planned(epoch)
         size = f", {foretold(recorder.size, *planned)}" if planned else ""
-        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}")
+        told = self._capture.told if self._capture else ""
+        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{told}")
 
     def _planned(self, first_epoch: int) -> tuple[int, int] | None:
         """How many steps are planned, and epochs; None where that is not known: by a predicate, or for batches without a count."""

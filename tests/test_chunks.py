@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from support.decoding import run_facts, stored, tiles
-from zoo import BACKEND, data
+from zoo import BACKEND, ZOO, data
 
 from fm_callback import FeatureMapCallback
 from fm_callback.capture import capture as capturing
@@ -175,6 +175,15 @@ def test_samples_of_several_inputs_are_cut_alike() -> None:
     low, high = truth.min((0, 1, 2)), truth.max((0, 1, 2))
     np.testing.assert_array_equal(numbers[:, :2], np.stack([low, high], 1))
     assert np.abs(np.moveaxis(maps, 1, -1) - (truth - low) / (high - low) * 255).max() < 0.51
+
+
+def test_tokens_lie_on_their_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    animal = ZOO["vision_transformer"]()
+    samples = data(18, *animal.model.input_shape[1:])
+    whole_maps, _ = in_one_pass(animal.model, samples, monkeypatch, animal.layers)
+    maps, _ = Capture(animal.model, samples, animal.layers, "all")(samples)()
+    for part, whole in zip(maps, whole_maps, strict=True):
+        assert part.ndim == 4 and np.abs(part.astype(int) - whole).max() <= 1, "a level, where a value lies between two"
 
 
 def test_a_probe_is_kept_on_the_host_if_it_goes_through_in_chunks() -> None:

@@ -220,6 +220,25 @@ def test_training_is_bit_identical(make: Any, update_freq: Any, fit: dict[str, A
         assert [loss.shape for loss in watched.losses] == [loss.shape for loss in bare.losses]
 
 
+@pytest.mark.parametrize(
+    "name", ["grouped", "both_ways", "own_conv_class", "vision_transformer", "hierarchical_transformer"]
+)
+def test_training_of_other_kinds_of_maps_is_bit_identical(name: str, tmp_path: Path) -> None:
+    states = []
+    for watched in (False, True):
+        keras.utils.set_random_seed(5)
+        animal = ZOO[name]()
+        callbacks = (
+            [FeatureMapCallback(animal.samples, tmp_path, layers=animal.layers, images=False)] if watched else []
+        )
+        history = animal.fit(*callbacks, epochs=2)
+        states.append((state(animal.model), history.history))
+    (bare, expected), (seen, received) = states
+    assert len(stored(tmp_path / "feature_maps")) == 3 and received == expected and bare.keys() == seen.keys()
+    for key, values in bare.items():
+        np.testing.assert_array_equal(seen[key], values, err_msg=key)
+
+
 def input_shape(model: keras.Model) -> Any:
     """But for the batch: TensorFlow alone builds in the first batch and may take its size for the model's; we build with any."""
     try:

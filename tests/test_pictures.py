@@ -119,6 +119,11 @@ def test_two_channels_are_their_mean():
 @pytest.mark.parametrize(
     ("shape", "channels_first", "size", "expected"),
     [
+        ((2, 100, 50, 60, 1), False, None, (100, 50, 60, 1)),
+        ((2, 1, 100, 50, 60), True, None, (100, 50, 60, 1)),
+        ((2, 3, 64, 48, 3), False, None, (3, 64, 48, 3)),  # a video of three frames
+        ((2, 1, 100, 50, 60), False, (100, 50, 60), (100, 50, 60, 1)),
+        ((2, 100, 50, 60, 1), False, (100, 50), None),
         ((2, 64, 48, 3), False, None, (64, 48, 3)),
         ((2, 3, 64, 48), True, None, (64, 48, 3)),
         ((2, 12, 64, 48), True, None, (64, 48, 12)),
@@ -134,11 +139,28 @@ def test_two_channels_are_their_mean():
         ((2, 100, 3), False, None, None),
         ((2, 100, 3), False, (100, 3), (100, 3, 1)),
         ((2, 7), False, None, None),
-        ((2, 4, 4, 4, 1), False, None, None),
+        ((2, 4, 4, 4, 1), False, None, (4, 4, 4, 1)),
+        ((2, 4, 4, 4, 4, 1), False, None, None),
     ],
 )
 def test_the_layout_of_an_image(shape, channels_first, size, expected):
     images = as_images(np.zeros(shape), channels_first, size)
+    assert (None if images is None else images.shape[1:]) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels_first", "size", "expected"),
+    [
+        ((2, 100, 3), False, None, (100, 3)),
+        ((2, 3, 100), True, None, (100, 3)),
+        ((2, 100, 12), False, None, (100, 12)),
+        ((2, 100, 12), False, (100, 12), (100, 12, 1)),
+        ((2, 100, 1), False, (100, 1), None),
+        ((2, 8, 9, 3), False, None, (8, 9, 3)),
+    ],
+)
+def test_where_convolutions_go_over_one_axis_three_are_signals(shape, channels_first, size, expected):
+    images = as_images(np.zeros(shape), channels_first, size, signals=True)
     assert (None if images is None else images.shape[1:]) == expected
 
 

@@ -11,10 +11,10 @@ TRIMAP = np.array([[0, 0, 1, 2], [0, 2, 1, 1]])
 
 def test_labels_become_foreground_and_ignore():
     masks = probe.read_masks(TRIMAP, foreground=0, ignore=2)
-    assert masks.foreground.tolist() == [(TRIMAP == 0).tolist()] and masks.ignore.tolist() == [(TRIMAP == 2).tolist()]
-    assert masks.pictures().tolist() == [[[1, 1, 0, 2], [1, 2, 0, 0]]]
+    assert masks.foreground.tolist() == (TRIMAP == 0).tolist() and masks.ignore.tolist() == (TRIMAP == 2).tolist()
+    assert masks.pictures().tolist() == [[1, 1, 0, 2], [1, 2, 0, 0]]
     both = probe.read_masks(np.stack([TRIMAP, TRIMAP])[..., None], foreground=[0, 1], ignore=None)
-    assert both.foreground.shape == (2, 2, 4) and both.foreground.sum() == 12 and both.ignore is None
+    assert both.foreground.shape == (2, 2, 4, 1) and both.foreground.sum() == 12 and both.ignore is None
     assert probe.read_masks(TRIMAP == 0, 1, None).foreground.sum() == 3
 
 
@@ -22,7 +22,6 @@ def test_labels_become_foreground_and_ignore():
     ("masks", "foreground", "ignore", "message"),
     [
         (TRIMAP / 2, 1, None, "labels, integer or bool; received dtype float64"),
-        (np.zeros((1, 2, 3, 4, 5), int), 0, None, r"received \(1, 2, 3, 4, 5\)"),
         (TRIMAP, 7, None, r"no pixel of `foreground`=7; the labels in them are \[0, 1, 2\]"),
         (TRIMAP, [0, 1, 2], None, r"hold no background: all pixels are `foreground`=\[0, 1, 2\]"),
         (TRIMAP, [0, 1], 2, r"hold no background: all pixels are `foreground`=\[0, 1\] or `ignore`=2"),
@@ -37,14 +36,16 @@ def test_labels_that_make_no_sense_are_named(masks, foreground, ignore, message)
         probe.read_masks(masks, foreground, ignore)
 
 
-def test_labels_may_have_an_axis_of_channels_on_either_side():
-    for labels in (TRIMAP[None, ..., None], TRIMAP[None, None]):
-        assert probe.read_masks(labels, 1, None).foreground.shape == (1, 2, 4)
-
-
 def identity(*shape):
     inputs = keras.Input(shape)
     return keras.Model(inputs, inputs + 0)
+
+
+def test_labels_may_have_an_axis_of_channels_on_either_side():
+    for labels in (TRIMAP[None, ..., None], TRIMAP[None, None]):
+        masks = probe.read_masks(labels, 1, None)
+        found = probe.Probe.of(np.zeros((1, 2, 4, 3)), identity(2, 4, 3), masks=masks).masks
+        assert found.foreground.tolist() == [(TRIMAP == 1).tolist()]
 
 
 def test_the_labels_of_one_sample_may_have_an_axis_of_channels():
@@ -52,20 +53,75 @@ def test_the_labels_of_one_sample_may_have_an_axis_of_channels():
     found = probe.Probe.of(np.zeros((1, 2, 4, 3)), identity(2, 4, 3), masks=probe.read_masks(labels, 1, 2)).masks
     assert found.foreground.tolist() == [(TRIMAP == 1).tolist()] and found.ignore.tolist() == [(TRIMAP == 2).tolist()]
     narrow = probe.read_masks(np.array([[[0], [1]], [[1], [1]]]), 1, None)
-    assert probe.Probe.of(np.zeros((2, 2, 1, 3)), identity(2, 1, 3), masks=narrow).masks is narrow, "pictures one wide"
+    found = probe.Probe.of(np.zeros((2, 2, 1, 3)), identity(2, 1, 3), masks=narrow).masks
+    assert found.foreground.tolist() == narrow.foreground.tolist(), "pictures one wide"
 
 
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 3, 4, 3), r"`masks` of shape \(1, 2, 4\) do not fit `samples`: 1 images of 3×4\. Give one label"),
+        ((1, 3, 4, 3), r"`masks` of shape \(2, 4\) do not fit `samples`: 1 images of 3×4\. Give one label"),
         ((2, 2, 4, 3), r"do not fit `samples`: 2 images of 2×4"),
-        ((1, 7), r"no input is a batch of images: `samples` have the shapes \[\(1, 7\)\]"),
+        ((1, 7), r"no input is a batch of images, volumes or signals: `samples` have the shapes \[\(1, 7\)\]"),
     ],
 )
 def test_labels_that_do_not_fit_the_samples_are_named(shape, message):
     with pytest.raises(ValueError, match=message):
         probe.Probe.of(np.zeros(shape), identity(*shape[1:]), masks=probe.read_masks(TRIMAP, 1, None))
+
+
+LABELS = np.random.default_rng(0).integers(0, 3, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "count", "shape"),
+    [
+        ((8, 9, 3), 1, (8, 9)),
+        ((8, 9, 3), 2, (2, 8, 9)),
+        ((8, 9, 3), 2, (2, 8, 9, 1)),
+        ((4, 8, 6, 2), 1, (4, 8, 6)),
+        ((4, 8, 6, 2), 2, (2, 4, 8, 6)),
+        ((4, 8, 6, 2), 2, (2, 4, 8, 6, 1)),
+        ((40, 12), 1, (40,)),
+        ((40, 12), 3, (3, 40)),
+        ((40, 12), 3, (3, 40, 1)),
+    ],
+)
+def test_labels_of_pictures_volumes_and_signals(input_shape, count, shape):
+    """One for each cell of each sample, whatever the axes."""
+    convolution = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}[len(input_shape) - 1]
+    single = keras.Sequential([keras.Input(input_shape), convolution(2, 1)])
+    labels = LABELS[: np.prod(shape)].reshape(shape)
+    made = probe.Probe.of(np.zeros((count, *input_shape)), single, masks=probe.read_masks(labels, 1, 2))
+    whole = (count, *input_shape[:-1])
+    assert (made.masks.foreground == (labels == 1).reshape(whole)).all()
+    assert (made.masks.ignore == (labels == 2).reshape(whole)).all()
+    facts, pictures, coloured = made.described()
+    planes = {1: (1, 40), 2: (8, 9), 3: (8, 6)}[len(whole) - 1]
+    assert [picture.shape[:2] for picture in pictures] == [picture.shape for picture in coloured] == [planes] * count
+    assert facts.axes == whole[1:] and facts.slice_axis == (0 if len(whole) == 4 else None)
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "shape", "message"),
+    [
+        (
+            (8, 9, 3),
+            (2, 9, 8),
+            r"shape \(2, 9, 8\) do not fit `samples`: 2 images of 8×9. Give one label for each pixel",
+        ),
+        ((8, 9, 3), (2, 8, 9, 3), r"shape \(2, 8, 9, 3\) do not fit"),
+        ((4, 8, 6, 2), (2, 8, 6), "2 volumes of 4×8×6. Give one label for each voxel"),
+        ((40, 12), (2, 30), "2 signals of 40 or 2 images of 40×12. Give one label for each sample in time"),
+        ((7,), (2, 7), "no input is a batch of images, volumes or signals"),
+    ],
+)
+def test_labels_that_fit_nothing_say_what_would(input_shape, shape, message):
+    inputs = keras.Input(input_shape)
+    convolved = keras.layers.Conv1D(2, 1)(inputs) if len(input_shape) == 2 else inputs + 1
+    masks = probe.read_masks(LABELS[: np.prod(shape)].reshape(shape), 1, None)
+    with pytest.raises(ValueError, match=message):
+        probe.Probe.of(np.zeros((2, *input_shape)), keras.Model(inputs, convolved), masks=masks)
 
 
 @pytest.mark.parametrize("bands", [(0, 1), (0, 1, 2, 3), -1, "rgb", (0.0, 1.0, 2.0), True])

@@ -16,7 +16,7 @@ import numpy as np
 
 from fm_callback.capture.backends import Function, Work, backend, same_objects
 from fm_callback.capture.chunks import AT_ONCE, CHUNK, first_of_chunks, in_two_passes
-from fm_callback.capture.find import find, obstacle, specs_of
+from fm_callback.capture.find import find, obstacle, shown, specs_of
 from fm_callback.capture.layers import are_channels_first, every_layer
 from fm_callback.capture.plan import Channels, plan_layers
 from fm_callback.capture.restore import unbuilt_again_on_error
@@ -24,10 +24,11 @@ from fm_callback.capture.samples import dtype_of
 from fm_callback.capture.select import Choice, select
 from fm_callback.capture.submodel import explaining
 from fm_callback.capture.summary import summarise, summarise_chunk
+from fm_callback.capture.tokens import Grids, lay_out
 from fm_callback.capture.trace import Call, on_one_line, recording
 from fm_callback.capture.warn import warn
 
-#: What is stored of a pass, two lists with an entry for each layer: maps, uint8 (N, channels, height, width), each
+#: What is stored of a pass, two lists with an entry for each layer: maps, uint8 (N, channels, *sizes), each
 #: channel scaled to its own low and high over all images; and numbers, float32 (channels, numbers), as `NUMBERS` says.
 Arrays: TypeAlias = tuple[list[np.ndarray], list[np.ndarray]]
 
@@ -44,7 +45,13 @@ class Capture:
     """
 
     def __init__(
-        self, model: keras.Model, samples: Any, layers: Choice, channels: Channels, trained: keras.Model | None = None
+        self,
+        model: keras.Model,
+        samples: Any,
+        layers: Choice,
+        channels: Channels,
+        grid: Grids = None,
+        trained: keras.Model | None = None,
     ) -> None:
         """Finds and chooses layers; compiles nothing yet. After an error an unbuilt model is unbuilt again.
 
@@ -53,10 +60,11 @@ class Capture:
             samples: One batch, or a structure of batches for a model with several inputs, as numpy arrays.
             layers: As for `FeatureMapCallback`.
             channels: As for `FeatureMapCallback`.
+            grid: As for `FeatureMapCallback`.
             trained: The model that is compiled and trained, if `model` is a part of it.
 
         Raises:
-            ValueError: if a choice is unknown, empty, or made twice.
+            ValueError: if a choice is unknown, empty, or made twice, or how tokens lie can't be told.
         """
         self._images = len(keras.tree.flatten(samples)[0])
         self._size = self._images if self._images <= AT_ONCE else CHUNK  # of what goes through at once
@@ -67,9 +75,11 @@ class Capture:
                 find(model, specs_of(batch), batch)
             found, untraceable = find(model, specs, batch)
             self.channels_first = are_channels_first(entry.layer for entry in found)
-            self.plans = plan_layers(select(found, layers), channels, self.channels_first)
+            chosen = select(found, layers)
+            grids = lay_out(chosen, found, _planes(samples, self.channels_first), grid)
+            self.plans = plan_layers(chosen, channels, grids, self.channels_first)
         self._model, self._trained = model, trained or model
-        self._arguments, self._parts = _arguments(samples, layers, channels), _parts(model, self._trained)
+        self._arguments, self._parts = _arguments(samples, layers, channels, grid), _parts(model, self._trained)
         self._summarise = backend.compile_pure(partial(summarise))  # its own: TensorFlow warns of many traces of one
         self._eager = untraceable is not None or backend.runs_eagerly
         self._fast, self._slow = backend.compile(model, self._forward), backend.eager(model, self._forward)
@@ -79,14 +89,30 @@ class Capture:
         if untraceable is not None:
             self._warn(untraceable)
 
+    @property
+    def told(self) -> str:
+        """What of the layers' outputs is left out, in words; empty if nothing is."""
+        prefixed = [plan for plan in self.plans if plan.grid and plan.grid.prefix]
+        if not prefixed:
+            return ""
+        most = max(plan.grid.prefix for plan in prefixed if plan.grid)
+        tokens = "token" if most == 1 else "tokens"
+        return f"; {most} {tokens} before those of the picture left out, in {len(prefixed)} of {len(self.plans)} layers"
+
     def fits(
-        self, model: keras.Model, samples: Any, layers: Choice, channels: Channels, trained: keras.Model | None = None
+        self,
+        model: keras.Model,
+        samples: Any,
+        layers: Choice,
+        channels: Channels,
+        grid: Grids = None,
+        trained: keras.Model | None = None,
     ) -> bool:
         """Whether a capture made anew would be this one again: same arguments, and a model of the same parts."""
         return (
             model is self._model
             and (trained or model) is self._trained
-            and self._arguments == _arguments(samples, layers, channels)
+            and self._arguments == _arguments(samples, layers, channels, grid)
             and same_objects(self._parts, _parts(model, self._trained))
         )
 
@@ -166,12 +192,12 @@ class Capture:
         return sum(len(plan.channels) for plan in self.plans)
 
     def _empty_maps(self) -> list[np.ndarray]:
-        return [np.empty((self._images, len(plan.channels), *plan.size), np.uint8) for plan in self.plans]
+        return [np.empty((self._images, len(plan.channels), *plan.axes), np.uint8) for plan in self.plans]
 
     def _put(self, maps: list[np.ndarray], places: slice, images: slice, pixels: np.ndarray) -> None:
         """Puts pixels, one buffer of all layers, of some of its images into their places."""
         for plan, those in zip(self.plans, maps, strict=True):
-            shape = (self._size, *plan.size, len(plan.channels))
+            shape = (self._size, *plan.axes, len(plan.channels))
             length = int(np.prod(shape))
             those[places] = np.moveaxis(pixels[:length].reshape(shape)[images], -1, 1)
             pixels = pixels[length:]
@@ -200,8 +226,8 @@ class Capture:
         outputs: dict[str, Any] = {}
 
         def visit(call: Call) -> None:
-            if call.path in wanted and obstacle(call.output, like) is None:
-                outputs[call.path] = wanted[call.path].take(call.output)
+            if call.path in wanted and obstacle(output := shown(call), like) is None:
+                outputs[call.path] = wanted[call.path].take(output)
 
         with recording(self._model, visit):
             self._model(inputs, training=False)
@@ -222,11 +248,17 @@ class Capture:
         )
 
 
-def _arguments(samples: Any, layers: Choice, channels: Channels) -> tuple[Any, ...]:
+def _planes(samples: Any, channels_first: bool) -> list[tuple[int, int]]:
+    """Height and width of those inputs that have them."""
+    shapes = [leaf.shape for leaf in keras.tree.flatten(samples) if leaf.ndim == 4]
+    return [(shape[2], shape[3]) if channels_first else (shape[1], shape[2]) for shape in shapes]
+
+
+def _arguments(samples: Any, layers: Choice, channels: Channels, grid: Grids) -> tuple[Any, ...]:
     """What a capture depends on of its arguments, to be compared with `==`."""
     shapes = [(batch.shape, str(batch.dtype)) for batch in keras.tree.flatten(samples)]
     choice = layers if isinstance(layers, (int, np.integer, str)) or callable(layers) else list(layers)
-    return shapes, choice, channels
+    return shapes, choice, channels, grid
 
 
 def _parts(model: keras.Model, trained: keras.Model) -> list[Any]:

@@ -12,6 +12,7 @@ from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.samples import as_batch
 from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, watched
+from fm_callback.capture.tokens import Grids, read_grid
 
 
 class FeatureMapExtractor:
@@ -27,9 +28,10 @@ class FeatureMapExtractor:
 
     Args:
         model: Any Keras 3 model.
-        layers: Which layers: "all" convolutions (the default), a count, or a list of numbers, names, paths, globs,
-            predicates.
+        layers: Which layers: "all" convolutions (the default), a count, "blocks", or a list of numbers, names, paths,
+            globs, predicates.
         channels: Which channels of each: "all" (the default), a count from the first, or a list of indices.
+        grid: How tokens lie, as of `FeatureMapCallback`.
         submodel: The model inside it that is meant, as for `FeatureMapCallback`; the samples are what that one takes.
 
     Raises:
@@ -38,11 +40,17 @@ class FeatureMapExtractor:
     """
 
     def __init__(
-        self, model: keras.Model, layers: Choice = "all", channels: Channels = "all", submodel: Submodel = None
+        self,
+        model: keras.Model,
+        layers: Choice = "all",
+        channels: Channels = "all",
+        submodel: Submodel = None,
+        *,
+        grid: Grids = None,
     ) -> None:
         self.model = watched(model, submodel)
         self._trained = model
-        self._choice = layers, read_channels(channels)
+        self._choice = layers, read_channels(channels), read_grid(grid)
         self._captures: dict[Any, Capture] = {}
 
     def __call__(self, samples: Any) -> dict[str, np.ndarray]:
@@ -54,8 +62,8 @@ class FeatureMapExtractor:
                 several inputs.
 
         Returns:
-            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions,
-            channels last whatever the model's data format.
+            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions
+            and tokens, channels last whatever the model's data format.
 
         Raises:
             ValueError: if the samples do not fit the model.

@@ -1,11 +1,14 @@
 """The probe as people see it: which input is the picture, which axis its channels are on, and its 8-bit pixels."""
 
 import difflib
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+
+from fm_callback.capture.layers import is_of_signals
 
 #: Ranges to which people scale pictures, in the order in which they are tried.
 RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
@@ -25,7 +28,8 @@ class Picture(NamedTuple):
 
     Attributes:
         name: Its name, or its position among the inputs.
-        images: (N, H, W, C), as the model takes it but for the place of the channels.
+        images: (N, H, W, C), as the model takes it but for the place of the channels; of volumes or videos (N, D, H, W,
+            C), of signals (N, L, C).
     """
 
     name: str
@@ -36,20 +40,21 @@ def find_picture(
     batch: Any,
     model: keras.Model,
     channels_first: bool,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
     name: str | int | None = None,
 ) -> Picture | None:
     """The input that is the picture: of those of a size, or of all, the one that looks most like one.
 
-    That is one with more than `STRIP` rows and columns before others, then one of three channels before four, one,
-    another number, and none at all (a table is of that kind); then the largest; then the first.
+    That is one with more than `STRIP` rows and columns before others, then the signal of a model whose convolutions all
+    go over one axis, then one of three channels before four, one, another number, and none at all (a table is of that
+    kind); then the largest; then the first.
 
     Args:
         batch: The samples, as `samples.as_batch` returns them.
         model: The model.
         channels_first: Whether the model has the channel axis second. An input is read the other way where only that
             gives it the size, or the model's way makes a strip of what is a picture the other way.
-        size: Height and width that it must have, those of the masks.
+        size: The sizes that its axes must have, those of the masks: height and width, of volumes three, of signals one.
         name: The name of the input, if it is to be that one; or its position.
 
     Returns:
@@ -58,7 +63,7 @@ def find_picture(
     Raises:
         ValueError: if there is no input of that name, or it is no batch of images.
     """
-    inputs = _named(batch, model)
+    inputs, signals = _named(batch, model), is_of_signals(model)
     if name is not None:
         wanted = str(name)
         if wanted not in inputs and isinstance(name, int) and 0 <= name < len(inputs):
@@ -68,28 +73,43 @@ def find_picture(
             hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ValueError(f"no input {name!r} for `picture`{hint} The inputs are {[*inputs]}")
         inputs = {wanted: inputs[wanted]}
-        if as_images(inputs[wanted], channels_first) is None:
+        if as_images(inputs[wanted], channels_first, signals=signals) is None:
             raise ValueError(f"`picture`={name!r} is no batch of images: its shape is {inputs[wanted].shape}")
     found = [
         Picture(each, images)
         for each, values in inputs.items()
-        if (images := as_images(values, channels_first, size)) is not None
+        if (images := as_images(values, channels_first, size, signals)) is not None
     ]
     return max(found, key=lambda picture: _likeness(picture, inputs), default=None)
 
 
-def as_images(values: np.ndarray, channels_first: bool, size: tuple[int, int] | None = None) -> np.ndarray | None:
-    """An input as (N, H, W, C); None if it is no batch of images, or of another size."""
-    if values.dtype.kind == "S" or values.ndim not in (3, 4):
+def as_images(
+    values: np.ndarray, channels_first: bool, size: tuple[int, ...] | None = None, signals: bool = False
+) -> np.ndarray | None:
+    """An input as pictures (N, H, W, C), volumes (N, D, H, W, C) or signals (N, L, C).
+
+    Args:
+        values: The input.
+        channels_first: Whether the model has the channel axis second.
+        size: The sizes that the axes between must have; None for any.
+        signals: Whether three axes are those of signals rather than of gray pictures.
+
+    Returns:
+        None if it is none of these, or of another size.
+    """
+    if values.dtype.kind == "S" or values.ndim not in (3, 4, 5):
         return None
-    if values.ndim == 3:
-        readings = [values[..., None]]
-        return _first([each for each in readings if size == each.shape[1:3] or (size is None and not _is_strip(each))])
     readings = [np.moveaxis(values, 1, -1), values] if channels_first else [values, np.moveaxis(values, 1, -1)]
-    model_way, other_way = readings
-    if _is_strip(model_way) and not _is_strip(other_way) and other_way.shape[-1] in (1, 3, 4):
-        readings.reverse()
-    return _first([each for each in readings if size is None or size == each.shape[1:3]])
+    if values.ndim == 3:
+        gray = values[..., None]
+        readings = readings[:1] if signals else []
+        if not _is_strip(gray) or (size is not None and not signals):
+            readings.append(gray)
+    else:
+        model_way, other_way = readings
+        if _is_strip(model_way) and not _is_strip(other_way) and other_way.shape[-1] in (1, 3, 4):
+            readings.reverse()
+    return next((each for each in readings if size in (None, each.shape[1:-1])), None)
 
 
 def to_pixels(images: np.ndarray, bands: Sequence[int] | None = None) -> tuple[np.ndarray, str]:
@@ -155,13 +175,10 @@ def _named(batch: Any, model: keras.Model) -> dict[str, np.ndarray]:
 
 def _likeness(picture: Picture, inputs: dict[str, np.ndarray]) -> tuple[bool, int, int]:
     images = picture.images
-    kind = {3: 4, 4: 3, 1: 2}.get(images.shape[-1], 1) if inputs[picture.name].ndim == 4 else 0
-    return not _is_strip(images), kind, images.shape[1] * images.shape[2]
+    kind = 0 if inputs[picture.name].ndim == 3 else {3: 4, 4: 3, 1: 2}.get(images.shape[-1], 1)
+    return not _is_strip(images), 5 if images.ndim == 3 else kind, math.prod(images.shape[1:-1])
 
 
 def _is_strip(images: np.ndarray) -> bool:
-    return min(images.shape[1:3]) <= STRIP
-
-
-def _first(readings: list[np.ndarray]) -> np.ndarray | None:
-    return readings[0] if readings else None
+    """Whether the longer two of the axes are no plane: frames and slices may be few."""
+    return min(sorted(images.shape[1:-1])[-2:]) <= STRIP

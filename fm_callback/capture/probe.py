@@ -1,7 +1,7 @@
 """The probe: the samples that are shown at every step, as the model takes them, as people see them, and their masks."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from fm_callback.capture.chunks import AT_ONCE
-from fm_callback.capture.pictures import Picture, find_picture, to_pixels
+from fm_callback.capture.pictures import STRIP, Picture, find_picture, to_pixels
+from fm_callback.capture.section import Section, section
 from fm_callback.format import MOST_STORED, Label, ProbeFacts
 from fm_callback.scores.concepts import Concepts, Masks, luminance
 
@@ -21,8 +22,9 @@ class Probe:
 
     Attributes:
         batch: The samples as the model takes them, numpy arrays with a batch axis.
-        picture: The input that people see; None if none is a batch of images.
-        masks: Their labels, or None.
+        picture: The input that people see; None if none is a batch of images, volumes or signals.
+        masks: Their labels, (N, *axes); or None.
+        section: The plane of them that is stored.
         bands: Which channels of the picture are shown; None for the usual ones.
         stored: Of how many samples, from the first, pictures and maps are stored. Numbers are over all of them.
     """
@@ -30,6 +32,7 @@ class Probe:
     batch: Any
     picture: Picture | None
     masks: Masks | None
+    section: Section
     bands: tuple[int, ...] | None = None
     stored: int = 4
 
@@ -43,6 +46,8 @@ class Probe:
         masks: Masks | None = None,
         picture: str | int | None = None,
         bands: tuple[int, ...] | None = None,
+        slice_axis: Any = None,
+        slice_at: Any = None,
         stored: int = 4,
     ) -> "Probe":
         """Finds the picture and checks masks against it.
@@ -51,24 +56,30 @@ class Probe:
             batch: The samples as the model takes them, numpy arrays with a batch axis.
             model: The model.
             channels_first: Whether the model has the channel axis second.
-            masks: Their labels.
+            masks: Their labels in the shape in which they came.
             picture: Name or position of the input that is the picture; None for the one that fits the masks, or looks
                 like one.
             bands: Which channels of it to show.
+            slice_axis: Which axis of volumes is cut, see `section`.
+            slice_at: Where, see `section`.
             stored: Of how many samples to store pictures and maps.
 
         Raises:
-            ValueError: if the masks do not fit the samples, or there is no such input, or band.
+            ValueError: if the masks do not fit the samples, or there is no such input, band, or slice.
         """
+        count = len(keras.tree.flatten(batch)[0])
+        shown = find_picture(batch, model, channels_first, name=picture)
         if masks is not None:
-            masks = _fitted(masks, len(keras.tree.flatten(batch)[0]))
-        size = None if masks is None else masks.foreground.shape[1:3]
-        shown = find_picture(batch, model, channels_first, size, picture)
-        if masks is not None and (shown is None or len(shown.images) != len(masks.foreground)):
-            raise ValueError(_misfit(masks, batch, shown or find_picture(batch, model, channels_first, None, picture)))
+            shape = masks.foreground.shape
+            fitting = (find_picture(batch, model, channels_first, size, picture) for size in _sizes(shape, count))
+            if (fit := next(filter(None, fitting), None)) is None:
+                raise ValueError(_misfit(shape, batch, shown))
+            shown, masks = fit, masks.reshaped(fit.images.shape[:-1])
         if shown is not None and bands is not None and max(bands) >= shown.images.shape[-1]:
             raise ValueError(f"the picture has {shown.images.shape[-1]} bands, numbered from 0: no `bands`={[*bands]}")
-        return cls(batch, shown, masks, bands, stored)
+        axes = () if shown is None else shown.images.shape[1:-1]
+        foreground = None if masks is None else masks.foreground
+        return cls(batch, shown, masks, section(axes, count, foreground, slice_axis, slice_at), bands, stored)
 
     @property
     def count(self) -> int:
@@ -94,43 +105,64 @@ class Probe:
         return (Label("background"), Label("foreground", foreground=True), *ignored)
 
     def label_pictures(self) -> np.ndarray | None:
-        """uint8 (N, H, W), the position of each pixel's label in `labels`; None without masks."""
+        """uint8 (N, *axes), the position of each pixel's label in `labels`; None without masks."""
         return None if self.masks is None else self.masks.pictures()
 
     def described(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
         """What the log says of the probe: its facts, uint8 pictures of the stored samples, and of their labels."""
         labels = self.label_pictures()
-        shown, words = [], None
+        shown, coloured, words = [], [], None
+        if labels is not None:
+            coloured = list(self.section.planes(labels[: self.stored, ..., None])[..., 0])
         if self.picture is not None:
-            pixels, words = to_pixels(self.picture.images[: self.stored], self.bands)
+            pixels, words = to_pixels(self.section.planes(self.picture.images[: self.stored]), self.bands)
             shown = list(pixels)
             if len(keras.tree.flatten(self.batch)) > 1:
                 words = f"input {self.picture.name!r}, {words}"
         digest = hashlib.sha256()  # of all that is measured, not of what is stored: another probe is another run
         for array in [*keras.tree.flatten(self.batch), *([] if labels is None else [labels])]:
             digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
-        facts = ProbeFacts(self.count, min(self.count, self.stored), digest.hexdigest(), words)
-        return facts, shown, [] if labels is None else list(labels[: self.stored])
+        facts = ProbeFacts(
+            images=self.count,
+            stored=min(self.count, self.stored),
+            digest=digest.hexdigest(),
+            scaling=words,
+            axes=self.section.axes,
+            slice_axis=self.section.axis,
+            slices=self.section.at[: self.stored],
+        )
+        return facts, shown, coloured
 
 
-def _fitted(masks: Masks, count: int) -> Masks:
-    """Labels of one sample whose last axis of 1 was taken for the picture's width, as (1, H, W)."""
-    shape = masks.foreground.shape
-    if count != 1 or shape[0] == 1 or shape[-1] != 1:
-        return masks
-    return Masks(masks.foreground[None, ..., 0], None if masks.ignore is None else masks.ignore[None, ..., 0])
+def _sizes(shape: tuple[int, ...], count: int) -> Iterator[tuple[int, ...]]:
+    """The axes of samples of which labels of a shape may have one for each cell, the likeliest first.
+
+    Of one sample the first axis may be missing; an axis of 1 may stand where channels do.
+    """
+    for _, *axes in ([shape] if shape[:1] == (count,) else []) + ([(1, *shape)] if count == 1 else []):
+        yield tuple(axes)
+        if axes[-1:] == [1]:
+            yield tuple(axes[:-1])
+        if axes[:1] == [1]:
+            yield tuple(axes[1:])
 
 
-def _misfit(masks: Masks, batch: Any, shown: Picture | None) -> str:
+def _misfit(shape: tuple[int, ...], batch: Any, shown: Picture | None) -> str:
     if shown is None:
         shapes = [leaf.shape for leaf in keras.tree.flatten(batch)]
-        return f"`masks` are given, but no input is a batch of images: `samples` have the shapes {shapes}"
-    count, height, width, _ = shown.images.shape
+        return (
+            "`masks` are given, but no input is a batch of images, volumes or signals: `samples` have the shapes "
+            f"{shapes}"
+        )
+    count, *axes, channels = shown.images.shape
+    kind, cell = {1: ("signals", "sample in time"), 2: ("images", "pixel"), 3: ("volumes", "voxel")}[len(axes)]
+    seen = f"{count} {kind} of {'×'.join(map(str, axes))}"
+    if len(axes) == 1 and channels > STRIP:
+        seen += f" or {count} images of {axes[0]}×{channels}"
     several = f" (input {shown.name!r})" if len(keras.tree.flatten(batch)) > 1 else ""
     return (
-        f"`masks` of shape {masks.foreground.shape} do not fit `samples`: "
-        f"{count} images of {height}×{width}{several}. "
-        "Give one label for each pixel of each sample (resize labels with nearest neighbour)"
+        f"`masks` of shape {shape} do not fit `samples`: {seen}{several}. "
+        f"Give one label for each {cell} of each sample (resize labels with nearest neighbour)"
     )
 
 
@@ -166,12 +198,15 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
     """Checks and reduces labels.
 
     Args:
-        masks: (H, W), (N, H, W), (N, H, W, 1) or (N, 1, H, W), integer or bool.
+        masks: Of any shape, integer or bool; whether it fits the samples is checked with them.
         foreground: The label, or labels taken together, of the object.
         ignore: The label or labels to leave out, or None.
 
+    Returns:
+        The masks in the shape in which they came.
+
     Raises:
-        ValueError: if the array has another shape or dtype, a label is both, none of `foreground` occurs, or nothing else does.
+        ValueError: if the array has another dtype, a label is both, none of `foreground` occurs, or nothing else does.
     """
     labels = keras.ops.convert_to_numpy(masks) if keras.ops.is_tensor(masks) else np.asarray(masks)
     if labels.dtype.kind not in "biu":
@@ -179,13 +214,6 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
             f"`masks` must be labels, integer or bool; received dtype {labels.dtype}. For probabilities, give `masks > 0.5`"
         )
     labels = labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
-    shape = labels.shape
-    if labels.ndim == 4 and 1 in (shape[-1], shape[1]):
-        labels = labels[..., 0] if shape[-1] == 1 else labels[:, 0]
-    elif labels.ndim == 2:
-        labels = labels[None]
-    if labels.ndim != 3:
-        raise ValueError(f"`masks` must have shape (H, W), (N, H, W), (N, H, W, 1) or (N, 1, H, W); received {shape}")
     inside, outside = _labels("foreground", foreground), [] if ignore is None else _labels("ignore", ignore)
     if set(inside) & set(outside):
         raise ValueError(f"label {sorted(set(inside) & set(outside))} is in both `foreground` and `ignore`")

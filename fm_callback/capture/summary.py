@@ -17,10 +17,10 @@ def summarise(outputs: list[Any]) -> tuple[Any, Any]:
     """Summarises layers. Laying those of one size side by side first would cost more than it saves.
 
     Args:
-        outputs: Float32 tensors (N, ..., channels) with up to three axes between.
+        outputs: Float32 tensors (N, ..., channels) with any axes between.
 
     Returns:
-        One buffer of all pixels, uint8, layer after layer, each (N, height, width, channels) row by row; and the
+        One buffer of all pixels, uint8, layer after layer, each (N, ..., channels) row by row; and the
         numbers of all channels, float32 (channels of all layers, numbers) in the order of `NUMBERS`.
     """
     parts = [_summary(output) for output in outputs]
@@ -54,7 +54,7 @@ def summarise_chunk(outputs: list[Any], scale: Any) -> tuple[Any, Any]:
 
 
 def _summary(output: Any) -> tuple[Any, Any]:
-    """Maps (N, height, width, channels) and numbers (channels, numbers) of one layer's output."""
+    """Maps (N, ..., channels) and numbers (channels, numbers) of one layer's output."""
     axes = tuple(range(len(output.shape) - 1))
     cells = float(np.prod([output.shape[axis] for axis in axes]))
     finite = ops.isfinite(output)
@@ -79,10 +79,10 @@ def _summary(output: Any) -> tuple[Any, Any]:
 
 
 def _pixels(output: Any, finite: Any, low: Any, high: Any) -> Any:
-    """uint8 maps (N, height, width, channels); 0 where a cell is not finite."""
+    """uint8 maps (N, ..., channels); 0 where a cell is not finite."""
     span = ops.where(high > low, high - low, 1.0)
     values = ops.where(finite, output - ops.where(ops.isfinite(low), low, 0.0), 0.0)
-    return _planes(ops.cast(ops.where(finite, values / span * 255.0 + 0.5, 0.0), "uint8"))
+    return ops.cast(ops.where(finite, values / span * 255.0 + 0.5, 0.0), "uint8")
 
 
 def _parts(output: Any, finite: Any, mean: Any) -> Any:
@@ -101,10 +101,3 @@ def _parts(output: Any, finite: Any, mean: Any) -> Any:
         "cells": ops.full_like(count, float(np.prod([output.shape[axis] for axis in axes]))),
     }
     return ops.stack([parts[name] for name in PARTS], axis=-1)
-
-
-def _planes(pixels: Any) -> Any:
-    """Pixels with two axes between images and channels: as `Plan.size` and `Plan.slice` have it."""
-    while len(pixels.shape) < 4:
-        pixels = ops.expand_dims(pixels, 1)
-    return pixels[:, pixels.shape[1] // 2] if len(pixels.shape) == 5 else pixels

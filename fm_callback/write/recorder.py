@@ -72,7 +72,7 @@ class Recorder:
         facts, *pictures = probe.described()
         paths = [plan.info.path for plan in capture.plans]
         self._layers = [
-            LayerRecord(plan, name, tag, probe.concepts, images, facts.stored)
+            LayerRecord(plan, name, tag, probe.concepts, probe.section, images, facts.stored)
             for plan, name, tag in zip(capture.plans, unique(paths), event_copies.tags(paths), strict=True)
         ]
         self._pictures = [[png.encode(picture) for picture in group] for group in pictures]

@@ -19,6 +19,8 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     where                    what                                       what for
     trace.py                 keras.Layer.__call__, found on the class   replaced while a call is watched
     trace.py                 keras.Layer.rematerialized_call            replaced likewise: it would hide what is inside
+    trace.py                 keras.src.backend.nn                       its convolutions are replaced likewise
+    layers.py                _flatten_layers of a model                 its convolutions, before anything is traced
     restore.py               _flatten_layers and _tracker of a layer    what building changes is put back after an error
     samples.py               _inputs_struct of a functional model       names and nesting of its inputs
     callback.py              keras.callbacks.Callback._model            left out of copies and pickles
@@ -28,6 +30,7 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     backends/tensorflow.py   tf.__internal__.EagerTensor                a concrete value has no scope
     backends/tensorflow.py   "loop_body" in names of tensors            the scope of a vectorised map's turn
     backends/tensorflow.py   ConcreteFunction.graph.variables           the variables that Keras does not know
+    backends/tensorflow.py   tensorflow.python.eager.context            no remapper, on this thread alone
     backends/jax.py          jax_state_sync of a model                  `synchronise`
     backends/jax.py          Tracer._trace                              `scope`
     backends/torch.py        torch._C._functorch                        `scope`
