@@ -35,11 +35,11 @@ def main() -> None:
     options = arguments(__doc__, repeats=7).parse_args()
     model, batch, _ = subject(options)
     capture = Capture(model, batch, "all", 32)
-    maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
+    maps, numbers = capture(keras.ops.convert_to_tensor(batch))()
     raw = sum(each.size for each in maps)
     grids, pictures = [], []
     for plan, layer, rows in zip(capture.plans, maps, numbers, strict=True):
-        shape = grid.layout(len(plan.channels), *plan.size)
+        shape = grid.layout(len(plan.channels), *plan.axes)
         grids.append(Image.fromarray(to_grid(layer[0], *shape)))
         pictures.append(Image.fromarray(grid.picture(layer[0], rows, plan.channels, *shape)))
         pictures[-1].putpalette(grid.PALETTE)

@@ -10,6 +10,7 @@ left out with a message: matplotlib, tf-explain (with opencv-python-headless), T
 `on_epoch_end` takes; "all work" lasts until the step is on disk; "cpu" is the processor time of all threads.
 """
 
+import math
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -40,7 +41,7 @@ def main() -> None:
     watched = subject(options)
     model, batch, _ = watched
     capture = Capture(model, batch, "all", 32)
-    raw = sum(len(plan.channels) * plan.size[0] * plan.size[1] for plan in capture.plans)
+    raw = sum(len(plan.channels) * math.prod(plan.axes) for plan in capture.plans)
     names = [plan.info.path for plan in capture.plans][: 3 if options.quick else None]
     tensor = keras.ops.convert_to_tensor(batch)
     forward = backend.compile(model, lambda inputs: model(inputs, training=False))

@@ -75,10 +75,10 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
 
         def measure(self, logs: dict[str, float]) -> None:
             _ = self.model  # on JAX this brings the weights back into the model
-            maps, numbers = capture.arrays(capture(probe))
+            maps, numbers = capture(probe)()
             layers = []
             for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
-                scores = measure(layer_maps, layer_numbers, concepts.at(*plan.size))
+                scores = measure(layer_maps, layer_numbers, concepts.at(*plan.axes))
                 layers.append({name: [round(float(value), 4) for value in values] for name, values in scores.items()})
             activations.append([Activations.of(*both) for both in zip(maps, numbers, strict=True)])
             for layer, layer_numbers, kept in zip(layers, numbers, activations[-1], strict=True):
@@ -99,7 +99,7 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
         flush=True,
     )
     described = [
-        {"number": plan.info.number, "name": plan.info.path, "size": plan.size, "cells": concepts.at(*plan.size).counts}
+        {"number": plan.info.number, "name": plan.info.path, "size": plan.axes, "cells": concepts.at(*plan.axes).counts}
         for plan in capture.plans
     ]
     return {"seed": seed, "shuffled": shuffled, "layers": described, "steps": steps}

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from fm_callback import __version__
 from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import read_channels
-from fm_callback.capture.probe import Probe, read_masks
+from fm_callback.capture.probe import Probe, read_bands, read_masks, read_stored
+from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.samples import as_fit_has_them
 from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
+from fm_callback.capture.tokens import read_grid
 from fm_callback.scores.history import aligned
 from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
@@ -41,18 +44,31 @@ class FeatureMapCallback(keras.callbacks.Callback):
         >>> history = model.fit(x, y, verbose=0, callbacks=[FeatureMapCallback(x[:1], tempfile.mkdtemp())])
 
     Args:
-        samples: The probe: one sample or a batch, scaled as for training; a dict or tuple of arrays for a model with
-            several inputs. Whether an array is one sample is decided by `model.input_shape`; where that is unknown, an
-            array of up to three axes is one sample.
+        samples: The probe, as `fit` takes its data: one sample or a batch, scaled as for training; a dict or tuple of
+            arrays for a model with several inputs. A batch of a data set may keep its labels. What is one sample is
+            decided by `model.input_shape`; where that is unknown, it is what the model can't take as a batch.
         log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
             go to `<log_dir>/feature_maps` ("~" is the home directory), or, where another run has left its maps there, to `feature_maps_2`,
             `feature_maps_3`, ...
-        masks: Labels of the probe, (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
+        picture: Of several inputs the one that is the picture (or the volume, or the signal), which is shown, has the
+            edges and is labelled by `masks`: its name or position. By default the one of the masks' size that looks
+            most like a picture.
+        bands: Which channels of the picture are shown: three as red, green and blue, or one in gray. By default of more
+            than three the first three.
+        masks: Labels of the probe, integer or bool: one for each pixel, (H, W), (N, H, W), (N, H, W, 1) or (N, 1, H,
+            W); of volumes one for each voxel, (N, D, H, W); of signals one for each sample in time, (N, L).
         foreground: The label of the object, or several labels that together are the object.
         ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
-        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a
-            list of convolution numbers (1-based, negative from the end), names, paths, globs, and predicates of a
-            layer.
+        slice_axis: Of volumes and videos one slice is stored; numbers and scores are over the whole. Which of the
+            three axes it cuts, from 0; the shortest if None.
+        slice: Index of the slice along this axis, or one for each sample; if None, through the centre of each sample's
+            object, half of which lies before it, or through the middle without masks.
+        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution.
+            "blocks": what the repeated blocks of a transformer or another network put out. Or a list of convolution
+            numbers (1-based, negative from the end), names, paths, globs, and predicates of a layer.
+        grid: How the tokens of a transformer lie: (height, width) for all that it fits, or a dict of them by the
+            layer's path, name or glob (None there: a row). Needed only where it can't be told by the maps before them.
+            Up to eight tokens before those of the picture, such as a class token, are left out.
         channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole
             run.
         update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step
@@ -60,6 +76,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         every: Take each n-th of these steps, or those for which a predicate of the step is true; the first and the last
             are always taken.
         images: Whether to write the grids for TensorBoard's own Images and Time Series tabs, too.
+        stored: Of how many samples, from the first, maps are stored. Numbers are over all of them; more than 16 go
+            through the model in chunks of 8, twice.
         submodel: The model inside the trained one that is watched: the name of an attribute or a layer, such as
             "generator", or a function of the model. None: the whole model. `samples` are what it takes: latents for a
             generator.
@@ -75,14 +93,20 @@ class FeatureMapCallback(keras.callbacks.Callback):
         samples: Any,
         log_dir: str | bytes | os.PathLike[str] | os.PathLike[bytes] = "logs",
         *,
+        picture: str | int | None = None,
+        bands: int | Sequence[int] | None = None,
         masks: Any = None,
         foreground: int | Iterable[int] = 1,
         ignore: int | Iterable[int] | None = None,
+        slice_axis: int | None = None,
+        slice: int | Sequence[int] | None = None,
         layers: Choice = 8,
+        grid: tuple[int, int] | Mapping[str, tuple[int, int] | None] | None = None,
         channels: int | str | Sequence[int] = 32,
         update_freq: int | str = "epoch",
         every: int | Callable[[int], bool] = 1,
         images: bool = True,
+        stored: int = 4,
         submodel: Submodel = None,
     ) -> None:
         super().__init__()
@@ -100,12 +124,17 @@ class FeatureMapCallback(keras.callbacks.Callback):
             raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
         self.samples = samples
         self.log_dir = os.path.expanduser(os.fsdecode(log_dir))  # as the shell does for `tensorboard --logdir`
+        self.picture, self.bands = picture, read_bands(bands)
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
+        self.slice_axis = slice_axis
+        self.slice = slice
         self.layers = layers
         self.channels = read_channels(channels)
+        self.grid = read_grid(grid)
         self.update_freq = update_freq
         self.every = every
         self.images = images
+        self.stored = read_stored(stored)
         self.submodel = read_submodel(submodel)
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
@@ -142,10 +171,22 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
         model = watched(self.model, self.submodel)
-        probe = Probe.of(self.samples, self.masks, model)
-        chosen = model, probe.batch, self.layers, self.channels, self.model
-        if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
-            self._capture = Capture(*chosen)
+        with unbuilt_again_on_error(model):
+            batch = as_fit_has_them(self.samples, model)
+            chosen = model, batch, self.layers, self.channels, self.grid, self.model
+            if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
+                self._capture = Capture(*chosen)
+            probe = Probe.of(
+                batch,
+                model,
+                channels_first=self._capture.channels_first,
+                masks=self.masks,
+                picture=self.picture,
+                bands=self.bands,
+                slice_axis=self.slice_axis,
+                slice_at=self.slice,
+                stored=self.stored,
+            )
         self._recorder = Recorder(
             self._capture,
             probe,
@@ -184,7 +225,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._has_logged = True
         planned = self._planned(epoch)
         size = f", {foretold(recorder.size, *planned)}" if planned else ""
-        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}")
+        told = self._capture.told if self._capture else ""
+        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{told}")
 
     def _planned(self, first_epoch: int) -> tuple[int, int] | None:
         """How many steps are planned, and epochs; None where that is not known: by a predicate, or for batches without a count."""

@@ -103,6 +103,7 @@ def _render(options: argparse.Namespace) -> None:
     import keras
 
     from fm_callback.capture.capture import Capture
+    from fm_callback.capture.section import Section
     from fm_callback.capture.submodel import is_of_the_pass
     from fm_callback.write import grid, png
 
@@ -117,7 +118,7 @@ def _render(options: argparse.Namespace) -> None:
     batch = _image(options.image, model, low, high, size)
     try:
         capture = Capture(model, batch, choice, channels)
-        maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
+        maps, numbers = capture(keras.ops.convert_to_tensor(batch))()
     except Exception as error:
         if not is_of_the_pass(error):
             raise
@@ -125,12 +126,13 @@ def _render(options: argparse.Namespace) -> None:
     print(f"pixels from {low:g} (black) to {high:g} (white), as --range says")
     directory.mkdir(parents=True, exist_ok=True)
     for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
-        rows, columns = grid.layout(len(plan.channels), *plan.size)
-        picture = grid.picture(layer_maps[0], layer_numbers, plan.channels, rows, columns)
+        plane = np.moveaxis(Section().planes(np.moveaxis(layer_maps, 1, -1))[0], -1, 0)
+        rows, columns = grid.layout(len(plan.channels), *plane.shape[1:])
+        picture = grid.picture(plane, layer_numbers, plan.channels, rows, columns)
         number = "" if plan.info.number is None else f"{plan.info.number:03d}_"
         path = directory / (number + re.sub(r"[^\w.#~-]+", "_", plan.info.path) + ".png")
         path.write_bytes(png.encode(picture, grid.PALETTE))
-        print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plan.size))}")
+        print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plane.shape[1:]))}")
 
 
 def _ls(options: argparse.Namespace) -> None:

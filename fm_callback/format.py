@@ -22,7 +22,7 @@ files, which hold copies for its Images, Scalars and Text tabs; nothing of ours 
 | `first_step` | from this step on, the steps of files with earlier stamps are gone, once this file holds a whole step |
 | `step_unit` | "epoch" or "batch" |
 | `layers` | `LayerFacts` of each logged layer, in the order of their numbers |
-| `probe` | `images`: how many samples all numbers are over; `stored`: of how many the maps are stored; `digest`: tells this probe from others; `scaling`: how values became pixels; `pictures`, `labels`: references to PNGs of the stored samples and of their labels |
+| `probe` | `images`: how many samples all numbers are over; `stored`: of how many the maps are stored; `digest`: tells this probe from others; `scaling`: how values became pixels; `axes`, `slice_axis`, `slices`: of volumes, which slice; `pictures`, `labels`: references to PNGs of the stored samples and of their labels |
 | `labels` | `Label`s; a pixel of a label picture is the position of its label here |
 | `measures` | `{field or summary: {"label", "short", "kind", "chance", "says"}}`: what people call them |
 | `model` | `name`, `class`, `parameters`, `backend`, `versions` |
@@ -71,12 +71,12 @@ TABLE_TAG = "mask_table"
 #: What is known of a channel at a step without any mask, over all probe images; the order in which it is stored.
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 
-#: PNGs are kept for the first images of the probe only; numbers are taken over all of them.
-STORED_IMAGES = 4
-
 #: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture
 #: of more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
 MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**24, 2**20, 10_000, 2**28, 48 * 2**20, 2**53
+
+#: Of no more samples maps are stored.
+MOST_STORED = 10_000
 
 _PREFIX = struct.Struct("<4sI4s")
 PREFIX = _PREFIX.size
@@ -107,9 +107,14 @@ class LayerFacts:
         number: 1-based number among the model's convolutions, None for another kind of layer.
         kernel: Spatial size of the kernel, None where the layer has none.
         activation: Name of the activation that the layer itself applies, None where it has none.
-        planar: Whether a map lies over the picture, so that labels can be laid over it.
+        planar: Whether a map lies over the sample, so that its labels can be laid over it: two axes over a picture, one
+            over a signal, three over a volume.
         slice: Index of the slice that is stored of a map with a third axis (Conv3D's depth, TimeDistributed's time),
-            else None.
+            of the first image; else None.
+        slice_axis: Which of the axes of `shape` is cut there; of a map with four, the middle of the first is stored.
+        slices: Index of the slice for each stored image.
+        prefix: How many tokens before those of the picture are left out, where the layer puts out tokens; `shape` is
+            without them.
         cells: How many cells of all probe images stand behind a measure, by concept ("foreground", "background", "edges",
             "outline").
     """
@@ -129,6 +134,9 @@ class LayerFacts:
     activation: str | None = None
     planar: bool = False
     slice: int | None = None
+    slice_axis: int | None = None
+    slices: tuple[int, ...] = ()
+    prefix: int = 0
     cells: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -148,12 +156,12 @@ class LayerFacts:
         return layer
 
     def _sound(self) -> bool:
-        lists = (self.shape, self.map, self.channels, self.fields, self.summaries)
+        lists = (self.shape, self.map, self.channels, self.fields, self.summaries, self.slices)
         if not _all(tuple, *lists, *_given(self.kernel)) or 4 * len(self.channels) * len(self.fields) > MOST_BLOB:
             return False
         texts = (self.name, self.path, self.kind, *self.fields, *self.summaries, *_given(self.activation))
         counts = (*self.shape, *self.map, *self.channels, self.rows, self.columns, *(self.kernel or ()))
-        counts += (*_given(self.slice), *self.cells.values())
+        counts += (*_given(self.slice), *_given(self.slice_axis), *self.slices, self.prefix, *self.cells.values())
         return (
             _all(str, *texts)
             and _all(int, *counts, *_given(self.number))
@@ -215,6 +223,10 @@ class ProbeFacts:
         stored: Of how many of them maps are stored.
         digest: Tells this probe from others.
         scaling: How values became pixels; None for a probe that is no image.
+        axes: Sizes of the axes of a sample that can be seen: one of a signal, two of a picture, three of a volume or
+            video.
+        slice_axis: Which of three is cut: pictures and label pictures are of that slice.
+        slices: Index of the slice of each stored sample.
         pictures: References to the stored pictures.
         labels: References to the stored label pictures.
     """
@@ -223,6 +235,9 @@ class ProbeFacts:
     stored: int = 1
     digest: str = ""
     scaling: str | None = None
+    axes: tuple[int, ...] = ()
+    slice_axis: int | None = None
+    slices: tuple[int, ...] = ()
     pictures: tuple[Reference, ...] = ()
     labels: tuple[Reference, ...] = ()
 
@@ -231,11 +246,11 @@ class ProbeFacts:
         """Reads the probe of a run record."""
         probe = cls(**{key: _tuple(value) for key, value in _known(cls, stored, "the probe").items()})
         sound = (
-            _all(int, probe.images, probe.stored)
+            _all(tuple, probe.axes, probe.slices, probe.pictures, probe.labels)
+            and _all(int, probe.images, probe.stored, *probe.axes, *_given(probe.slice_axis), *probe.slices)
             and _all(str, probe.digest, *_given(probe.scaling))
-            and _all(tuple, probe.pictures, probe.labels)
         )
-        if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= 10_000):
+        if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= MOST_STORED):
             raise DamagedError("what is stored of the probe is not what it must be")
         return probe
 
@@ -331,7 +346,7 @@ class RunFacts:
         """Whether a training with these facts may go on in a run with the other's: all that tells how to read a step is alike."""
 
         def telling(facts: RunFacts) -> tuple[Any, ...]:
-            probe = facts.probe.images, facts.probe.stored, facts.probe.digest, facts.probe.scaling
+            probe = dataclasses.replace(facts.probe, pictures=(), labels=())
             return facts.format, facts.layers, facts.step_unit, probe, facts.labels, facts.images
 
         return telling(self) == telling(other)

@@ -103,7 +103,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     facts = layers_of(tmp_path / "feature_maps")
     assert facts["down"] == {
         "name": "down", "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
-        "map": [8, 8], "planar": True, "slice": None, "channels": list(range(32)), "rows": 4, "columns": 8,
+        "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "channels": list(range(32)), "rows": 4, "columns": 8,
         "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"],
     }  # fmt: skip
     assert tuple(facts["down"]["fields"]) == (*NUMBERS, "mask_auroc", "mask_iou", "edge_auroc")
@@ -112,7 +112,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     assert cells["foreground"] + cells["background"] == 5 * 8 * 8 and 0 < cells["edges"] < 5 * 8 * 8
     assert facts["head"]["activation"] == "sigmoid" and facts["head"]["rows"] == facts["head"]["columns"] == 1
     assert (run["format"], run["step_unit"], run["first_step"], run["images"]) == (2, "epoch", 0, True)
-    assert (run["probe"]["images"], run["probe"]["stored"], run["probe"]["scaling"]) == (5, 4, "[0, 1]")
+    assert (run["probe"]["images"], run["probe"]["stored"], run["probe"]["scaling"]) == (5, 4, "black is 0, white is 1")
     pictures = probe_pictures(tmp_path / "feature_maps")
     np.testing.assert_array_equal(pictures["pictures"], (X[:4] * 255 + 0.5).astype(np.uint8))
     np.testing.assert_array_equal(pictures["labels"], MASKS[:4])

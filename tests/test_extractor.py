@@ -19,6 +19,7 @@ from zoo import BACKEND, ZOO, Animal, data
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
 from fm_callback.capture import summary
 from fm_callback.capture.capture import Capture
+from fm_callback.capture.trace import on_one_line
 from fm_callback.format import NUMBERS
 
 
@@ -213,7 +214,7 @@ def given(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (N, channels, h, w) and numbers (channels, 7) of a layer that puts out `values`, through the whole of it."""
     model = keras.Sequential([keras.Input(values.shape[1:]), layers.Activation("linear", name="same")])
     capture = Capture(model, values, "same", "all")
-    (maps,), (numbers,) = capture.arrays(capture(ops.convert_to_tensor(values)))
+    (maps,), (numbers,) = capture(ops.convert_to_tensor(values))()
     return maps, numbers
 
 
@@ -333,7 +334,7 @@ def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() ->
     model.a.bias.assign([2.0, 2.0])
     outputs = capture.outputs(ops.convert_to_tensor(samples))
     assert np.isnan(ops.convert_to_numpy(outputs[1])).all(), "a layer that did not run has no values, not zeros"
-    _, numbers = capture.arrays(capture(ops.convert_to_tensor(samples)))
+    _, numbers = capture(ops.convert_to_tensor(samples))()
     assert number(numbers[1], "nonfinite").tolist() == [32, 32]
 
 
@@ -477,7 +478,7 @@ def test_many_captures_in_a_process_are_no_reason_to_warn() -> None:
             samples = data(1, side, 4, 3)
             model = keras.Sequential([keras.Input(samples.shape[1:]), layers.Conv2D(2, 1)])
             capture, tensor = Capture(model, samples, "all", "all"), ops.convert_to_tensor(samples)
-            capture.arrays(capture(tensor))
+            capture(tensor)()
     finally:
         logger.removeHandler(handler)
     assert not said
@@ -542,6 +543,44 @@ def concrete(tensor: Any) -> bool:
     except Exception:
         return False
     return True
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="a fault of TensorFlow's kernels for CPUs")
+def test_a_grouped_convolution_with_a_bias_is_compiled_on_any_cpu() -> None:
+    """Without oneDNN, TensorFlow fuses the two into what it has no kernel for: in our pass, not in `predict`."""
+    code = """
+import warnings, keras, numpy as np
+from fm_callback import FeatureMapExtractor
+warnings.simplefilter("error", RuntimeWarning)
+grouped = keras.layers.Conv2D(8, 3, groups=4, name="grouped")
+model = keras.Sequential([keras.Input((16, 16, 8)), grouped, keras.layers.BatchNormalization(), keras.layers.ReLU()])
+samples = np.random.default_rng(0).random((2, 16, 16, 8), "float32")
+maps = FeatureMapExtractor(model)(samples)["grouped"]
+kernel = keras.ops.convert_to_numpy(grouped.kernel)
+parts = [
+    sum(samples[:, y : y + 14, x : x + 14, 2 * g : 2 * g + 2] @ kernel[y, x, :, 2 * g : 2 * g + 2]
+        for y in range(3) for x in range(3))
+    for g in range(4)
+]
+np.testing.assert_allclose(maps, np.concatenate(parts, -1), atol=1e-5)
+"""
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's errors begin with the stack")
+def test_of_an_error_of_a_graph_the_reason_is_quoted_and_not_the_stack() -> None:
+    import tensorflow as tf
+
+    @tf.function
+    def divide(value: Any) -> Any:
+        return value // 0
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        divide(tf.constant(1))
+    assert len(str(caught.value)) > 200
+    assert on_one_line(caught.value) == "InvalidArgumentError: Integer division by zero"
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="torch runs eagerly")

@@ -220,6 +220,25 @@ def test_training_is_bit_identical(make: Any, update_freq: Any, fit: dict[str, A
         assert [loss.shape for loss in watched.losses] == [loss.shape for loss in bare.losses]
 
 
+@pytest.mark.parametrize(
+    "name", ["grouped", "both_ways", "own_conv_class", "vision_transformer", "hierarchical_transformer"]
+)
+def test_training_of_other_kinds_of_maps_is_bit_identical(name: str, tmp_path: Path) -> None:
+    states = []
+    for watched in (False, True):
+        keras.utils.set_random_seed(5)
+        animal = ZOO[name]()
+        callbacks = (
+            [FeatureMapCallback(animal.samples, tmp_path, layers=animal.layers, images=False)] if watched else []
+        )
+        history = animal.fit(*callbacks, epochs=2)
+        states.append((state(animal.model), history.history))
+    (bare, expected), (seen, received) = states
+    assert len(stored(tmp_path / "feature_maps")) == 3 and received == expected and bare.keys() == seen.keys()
+    for key, values in bare.items():
+        np.testing.assert_array_equal(seen[key], values, err_msg=key)
+
+
 def input_shape(model: keras.Model) -> Any:
     """But for the batch: TensorFlow alone builds in the first batch and may take its size for the model's; we build with any."""
     try:
@@ -460,7 +479,8 @@ def test_what_a_model_writes_for_tensorboard_is_the_same(eagerly: bool, tmp_path
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's checker")
-def test_a_hunt_for_what_is_not_finite_finds_nothing_of_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 17])
+def test_a_hunt_for_what_is_not_finite_finds_nothing_of_ours(count: int, tmp_path: Path) -> None:
     """In a process of its own: the checker stays for good."""
     program = f"""
 import keras, numpy as np, tensorflow as tf
@@ -469,7 +489,8 @@ tf.debugging.enable_check_numerics()
 x = np.random.default_rng(0).random((4, 16, 16, 3), "float32")
 model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(3, 3, padding="same"), keras.layers.ReLU()])
 model.compile("sgd", "mse", jit_compile=False)
-callback = FeatureMapCallback(x[:1], {str(tmp_path)!r}, masks=x[:1, ..., 0] > 0.5, update_freq="batch")
+probe = np.resize(x, ({count}, 16, 16, 3))
+callback = FeatureMapCallback(probe, {str(tmp_path)!r}, masks=probe[..., 0] > 0.5, update_freq="batch")
 model.fit(x, x, epochs=2, verbose=0, callbacks=[callback])
 """
     subprocess.run([sys.executable, "-W", "error::RuntimeWarning", "-c", program], check=True)
@@ -483,7 +504,7 @@ def test_jax_keeps_its_weights_when_a_later_capture_fails(tmp_path: Path) -> Non
     class Breaks(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             if batch == 0:
-                vars(callback._recorder._probe)["tensors"] = "no tensor"
+                vars(callback._recorder._probe)["inputs"] = "no tensor"
 
     callback = FeatureMapCallback(X[:2], tmp_path, layers="all", update_freq="batch", images=False)
     _, expected, _ = trained(pointwise)

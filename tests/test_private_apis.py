@@ -4,11 +4,12 @@ The list is in `fm_callback/capture/backends/__init__.py`.
 """
 
 import sys
+import threading
 from typing import Any
 
 import keras
 import pytest
-from keras import layers
+from keras import layers, ops
 from zoo import BACKEND, data
 
 from fm_callback.capture import backends
@@ -63,6 +64,35 @@ def test_what_building_changes_is_in_a_layers_attributes_and_its_tracker() -> No
     )
 
 
+def test_convolutions_of_keras_ops_are_looked_up_in_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def watched(name: str) -> Any:
+        operation = getattr(keras.src.backend.nn, name)
+        return lambda *args, **kwargs: (seen.append(name), operation(*args, **kwargs))[1]
+
+    for name in ("conv", "depthwise_conv", "separable_conv", "conv_transpose"):
+        monkeypatch.setattr(keras.src.backend.nn, name, watched(name))
+    value, square = data(1, 4, 4, 2), data(3, 3, 2, 2)
+    ops.conv(value, square)
+    ops.depthwise_conv(value, square)
+    ops.separable_conv(value, square, data(1, 1, 4, 2))
+    ops.conv_transpose(value, square, strides=2)
+    assert set(seen) == {"conv", "depthwise_conv", "separable_conv", "conv_transpose"}, (
+        "`keras.ops` no longer looks its convolutions up in `keras.src.backend.nn`: capture/trace.py watches them there"
+    )
+
+
+def test_all_layers_of_a_model_are_listed_before_it_runs() -> None:
+    class Unbuilt(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stages = [[layers.Conv1D(2, 1)], keras.Sequential([layers.Conv2D(2, 1)])]
+
+    ranks = {layer.rank for layer in Unbuilt()._flatten_layers() if hasattr(layer, "rank")}
+    assert ranks == {1, 2}, "`_flatten_layers` is gone: capture/layers.py asks it what a model's convolutions go over"
+
+
 @pytest.mark.parametrize("kind", [dict, list])
 def test_a_functional_model_keeps_the_structure_of_its_inputs(kind: type) -> None:
     inputs = {"left": keras.Input((3,), name="left"), "right": keras.Input((3,), name="right")}
@@ -70,7 +100,7 @@ def test_a_functional_model_keeps_the_structure_of_its_inputs(kind: type) -> Non
     model = keras.Model(inputs if kind is dict else [*inputs.values()], total)
     structure = getattr(model, "_inputs_struct", None)
     assert isinstance(structure, kind) and [tensor.name for tensor in keras.tree.flatten(structure)] == [*inputs], (
-        "`_inputs_struct` of a functional model is no longer its inputs as they were given: capture/probe.py reads "
+        "`_inputs_struct` of a functional model is no longer its inputs as they were given: capture/samples.py reads "
         "their names and nesting from it"
     )
 
@@ -186,6 +216,26 @@ def test_the_graph_of_a_concrete_function_knows_its_variables() -> None:
         "`ConcreteFunction.graph.variables` no longer holds the variables that a function uses: "
         "capture/backends/tensorflow.py puts back those that Keras does not know"
     )
+
+
+@only_tensorflow
+def test_options_of_calls_hold_for_one_thread() -> None:
+    from tensorflow.python.eager import context
+
+    before = context.context().function_call_options
+    other: list[Any] = []
+    with sys.modules["fm_callback.capture.backends.tensorflow"]._unfused():
+        within = context.context().function_call_options
+        thread = threading.Thread(target=lambda: other.append(context.context().function_call_options))
+        thread.start()
+        thread.join()
+    config = sys.modules["tensorflow"].compat.v1.ConfigProto.FromString(within.config_proto_serialized)
+    assert config.graph_options.rewrite_options.remapping == 2, (
+        "the options of calls no longer turn the remapper off: capture/backends/tensorflow.py does so on CPUs"
+    )
+    elsewhere = sys.modules["tensorflow"].compat.v1.ConfigProto.FromString(other[0].config_proto_serialized)
+    assert elsewhere.graph_options.rewrite_options.remapping == 0
+    assert context.context().function_call_options is before
 
 
 @only_jax

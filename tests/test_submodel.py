@@ -265,10 +265,17 @@ class TooSmall(keras.Model):
 
 
 @pytest.mark.parametrize("make", [too_small, TooSmall])
-@pytest.mark.parametrize("wrong", [{"samples": data(2, 5, 5, 1)}, {"samples": data(2, 16, 16, 1), "layers": ["c"]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"samples": data(2, 5, 5, 1)},
+        {"samples": data(2, 16, 16, 1), "layers": ["c"]},
+        {"samples": data(2, 16, 16, 1), "masks": np.eye(9, dtype=int)},
+    ],
+)
 def test_after_an_error_a_model_that_was_not_built_takes_other_samples(make: Any, wrong: dict[str, Any]) -> None:
     model = make()
-    with pytest.raises(Exception, match=r"no conv layer 'c'|negative|exceed|size|shape"):
+    with pytest.raises(Exception, match=r"no conv layer 'c'|do not fit|negative|exceed|size|shape"):
         begin(model, **wrong)
     assert not model.built and not model.variables and not any(layer.built for layer in model.layers)
     maps = FeatureMapExtractor(model)(data(2, 16, 16, 3))

@@ -8,9 +8,11 @@ import numpy as np
 from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
 from fm_callback.capture.plan import Channels, read_channels
-from fm_callback.capture.probe import as_batch
+from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.samples import as_batch
 from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, watched
+from fm_callback.capture.tokens import Grids, read_grid
 
 
 class FeatureMapExtractor:
@@ -26,9 +28,10 @@ class FeatureMapExtractor:
 
     Args:
         model: Any Keras 3 model.
-        layers: Which layers: "all" convolutions (the default), a count, or a list of numbers, names, paths, globs,
-            predicates.
+        layers: Which layers: "all" convolutions (the default), a count, "blocks", or a list of numbers, names, paths,
+            globs, predicates.
         channels: Which channels of each: "all" (the default), a count from the first, or a list of indices.
+        grid: How tokens lie, as of `FeatureMapCallback`.
         submodel: The model inside it that is meant, as for `FeatureMapCallback`; the samples are what that one takes.
 
     Raises:
@@ -37,31 +40,40 @@ class FeatureMapExtractor:
     """
 
     def __init__(
-        self, model: keras.Model, layers: Choice = "all", channels: Channels = "all", submodel: Submodel = None
+        self,
+        model: keras.Model,
+        layers: Choice = "all",
+        channels: Channels = "all",
+        submodel: Submodel = None,
+        *,
+        grid: Grids = None,
     ) -> None:
         self.model = watched(model, submodel)
         self._trained = model
-        self._choice = layers, read_channels(channels)
+        self._choice = layers, read_channels(channels), read_grid(grid)
         self._captures: dict[Any, Capture] = {}
 
     def __call__(self, samples: Any) -> dict[str, np.ndarray]:
         """Runs the model once, in evaluation mode.
 
         Args:
-            samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs.
+            samples: One sample or a batch, as the model itself takes them: a KerasHub task's preprocessing is not
+                applied, as it is in `fit` and by `FeatureMapCallback`. A dict or tuple of arrays for a model with
+                several inputs.
 
         Returns:
-            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions,
-            channels last whatever the model's data format.
+            `{path: array}` in the order of the layers' numbers; arrays are float32, (N, h, w, c) for 2-D convolutions
+            and tokens, channels last whatever the model's data format.
 
         Raises:
             ValueError: if the samples do not fit the model.
         """
         backend.synchronise(self._trained)
-        batch = as_batch(samples, self.model)
-        key = str(keras.tree.map_structure(lambda array: (array.shape, str(array.dtype)), batch))
-        if key not in self._captures:
-            self._captures = {key: Capture(self.model, batch, *self._choice, self._trained)}
+        with unbuilt_again_on_error(self.model):
+            batch = as_batch(samples, self.model)
+            key = str(keras.tree.map_structure(lambda array: (array.shape, str(array.dtype)), batch))
+            if key not in self._captures:
+                self._captures = {key: Capture(self.model, batch, *self._choice, self._trained)}
         capture = self._captures[key]
         outputs = capture.outputs(keras.tree.map_structure(keras.ops.convert_to_tensor, batch))
         return {

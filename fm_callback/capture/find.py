@@ -5,19 +5,40 @@ from typing import Any, NamedTuple
 import keras
 
 from fm_callback.capture.backends import backend
-from fm_callback.capture.layers import ConvLayer, ConvLayers, conv_numbers, describe, is_conv
-from fm_callback.capture.probe import as_batch
+from fm_callback.capture.layers import (
+    ConvLayer,
+    ConvLayers,
+    are_channels_first,
+    conv_numbers,
+    describe,
+    inner,
+    is_conv,
+    own_kernel,
+)
 from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.samples import as_batch, dtype_of
 from fm_callback.capture.submodel import Submodel, explaining, watched
-from fm_callback.capture.trace import Call, on_one_line, recording
+from fm_callback.capture.trace import Call, known_shape, on_one_line, recording
 
 
 class Found(NamedTuple):
-    """A layer's call in a model: what it is, the layer itself, and why it can't be captured (None if it can)."""
+    """A layer's call in a model.
+
+    Attributes:
+        info: What it is.
+        layer: The layer itself.
+        obstacle: Why it can't be captured; None if it can.
+        order: Which of all calls it was, in the order in which they ended.
+        follows: Path of the call whose output it took as it was; None if it took another tensor.
+        plane: Height and width of its output, if that is a map with two axes; else None.
+    """
 
     info: ConvLayer
     layer: keras.Layer
     obstacle: str | None
+    order: int = 0
+    follows: str | None = None
+    plane: tuple[int, int] | None = None
 
 
 class Findings(NamedTuple):
@@ -81,9 +102,7 @@ def input_specs(model: keras.Model) -> Any:
 
 def specs_of(samples: Any) -> Any:
     """Symbolic inputs like a structure of batches, of any batch size."""
-    return keras.tree.map_structure(
-        lambda batch: keras.KerasTensor((None, *batch.shape[1:]), str(batch.dtype)), samples
-    )
+    return keras.tree.map_structure(lambda batch: keras.KerasTensor((None, *batch.shape[1:]), dtype_of(batch)), samples)
 
 
 def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
@@ -112,11 +131,15 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
         with explaining(model, samples):
             outputs = backend.eager(model, tracer.run)(tensors)
     traced = iter(outputs)
-    numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls])
+    kernels = {id(call.layer): kernel for call, shape, _ in tracer.calls if (kernel := own_kernel(call, shape))}
+    numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls], kernels)
+    first = are_channels_first(call.layer for call, _, _ in tracer.calls)
     found = []
-    for call, shape, why in tracer.calls:
-        size = _known_shape(next(traced)) if why is None else shape
-        found.append(Found(describe(call.layer, call.path, numbers.get(id(call.layer)), size), call.layer, why))
+    for order, (call, shape, why) in enumerate(tracer.calls):
+        size = known_shape(next(traced)) if why is None else shape
+        info = describe(call.layer, call.path, numbers.get(id(call.layer)), size, kernels)
+        plane = _plane(call.layer, size, first) if why is None else None
+        found.append(Found(info, call.layer, why, order, call.source, plane))
     found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
     return Findings(found, untraceable)
 
@@ -154,13 +177,21 @@ class _Tracer(keras.Operation):
         like = keras.tree.flatten(inputs)[0]
         self.calls: list[tuple[Call, tuple[int | None, ...], str | None]] = []
         outputs: list[Any] = []
+        makers: dict[
+            int, tuple[str, Any]
+        ] = {}  # the path of the call that put a tensor out, and the tensor: its id is not to come again
 
         def visit(call: Call) -> None:
+            call = call._replace(output=shown(call))
             if keras.ops.is_tensor(call.output) or is_conv(call.layer):
                 why = obstacle(call.output, like)
-                self.calls.append((call._replace(output=None), _known_shape(call.output), why))
+                maker, _ = makers.get(id(call.source), (None, None))
+                self.calls.append((call._replace(output=None, source=maker), known_shape(call.output), why))
                 if why is None:
                     outputs.append(call.output)
+                known, _ = makers.get(id(call.output), (call.path, None))
+                if known.startswith(call.path):  # the outermost of the layers that return it; not one that hands it on
+                    makers[id(call.output)] = call.path, call.output
 
         try:
             with recording(self.model, visit):
@@ -172,21 +203,34 @@ class _Tracer(keras.Operation):
         return [] if self.builds else outputs
 
 
+def shown(call: Call) -> Any:
+    """What is shown of a call: its output, of several tensors the first.
+
+    That is the tokens of a block that returns its attention, too. Of a convolution that returns several, nothing: it is
+    not known which one is its map.
+    """
+    first = call.output[0] if isinstance(call.output, (tuple, list)) and call.output else None
+    return first if keras.ops.is_tensor(first) and not is_conv(call.layer) else call.output
+
+
+def _plane(layer: keras.Layer, shape: tuple[int | None, ...], channels_first: bool) -> tuple[int, int] | None:
+    if len(shape) != 4:
+        return None
+    layout = getattr(inner(layer), "data_format", None)
+    first = channels_first if layout is None else layout == "channels_first"
+    height, width = shape[2:] if first else shape[1:3]
+    return None if height is None or width is None else (height, width)
+
+
 def obstacle(output: Any, like: Any) -> str | None:
     """Why a layer's output can't leave the traced function that has `like` among its inputs; None if it can."""
     if not backend.is_dense(output):
         return f"it returns a {type(output).__name__}, not one tensor"
     if backend.scope(output) not in (None, backend.scope(like)):
         return "it runs inside a loop, a branch, a vectorised map or a function that is compiled on its own"
-    sizes, batch = _known_shape(output), _known_shape(like)
+    sizes, batch = known_shape(output), known_shape(like)
     if sizes[:1] != batch[:1]:
         return f"the first axis of its output {sizes} is not that of the samples {batch}"
     if None in sizes and None not in batch:
         return f"the size of its output {sizes} is known only when it runs"
     return None
-
-
-def _known_shape(tensor: Any) -> tuple[int | None, ...]:
-    """A tensor's shape; empty where TensorFlow does not know how many axes there are, and for what is no tensor."""
-    shape = getattr(tensor, "shape", ())
-    return () if getattr(shape, "rank", 0) is None else tuple(shape)

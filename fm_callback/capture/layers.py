@@ -1,10 +1,12 @@
 """What a convolution is, which number it has in a model, and the table of them all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+
+from fm_callback.capture.trace import Call
 
 _CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -17,6 +19,9 @@ _CONVOLUTIONS = (
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv1D,
     keras.layers.SeparableConv2D,
+    keras.layers.ConvLSTM1D,
+    keras.layers.ConvLSTM2D,
+    keras.layers.ConvLSTM3D,
 )
 
 
@@ -30,7 +35,8 @@ class ConvLayer:
         name: The layer's own name.
         path: Its name with those of the models and layers around it, joined by "/"; further calls end in "#2", "#3", ...
         kind: Its class, with the wrapped class in parentheses for a wrapper.
-        kernel_shape: Shape of its kernel (of the depthwise one, if it is separable), None if it has none.
+        kernel_shape: Shape of its kernel (of the depthwise one, if it is separable; of the input's, if it is
+            recurrent), None if it has none.
         bias_shape: Shape of its bias, None without one.
         output_shape: Shape of its output in the model's own data format; None for the batch and for unknown sizes.
     """
@@ -73,26 +79,57 @@ class ConvLayers(list[ConvLayer]):
     __repr__ = __str__
 
 
-def conv_numbers(model: keras.Model, called: Sequence[keras.Layer]) -> dict[int, int]:
+def conv_numbers(
+    model: keras.Model, called: Sequence[keras.Layer], kernels: Mapping[int, tuple[int, ...]]
+) -> dict[int, int]:
     """The number of each convolution, by the layer's id.
 
     Args:
         model: The model.
         called: The layers in it that ran, in the order of their calls, a layer once for each.
+        kernels: What `own_kernel` says, by the layer's id.
 
     Returns:
         Numbers from 1: first the convolutions that `model.layers` shows, depth-first, then those that only their calls
         show. One that did not run has none, and a convolution inside a wrapper has none beside its wrapper's.
     """
-    shown = [layer for layer in every_layer(model) if is_conv(layer)]
+
+    def counts(layer: keras.Layer) -> bool:
+        return is_conv(layer) or id(inner(layer)) in kernels
+
+    shown = [layer for layer in every_layer(model) if counts(layer)]
     ran = {id(layer) for layer in called}
     wrapped = {id(inside) for layer in called for inside in _wrapped(layer)}
     order = [id(layer) for layer in shown if id(layer) in ran]
-    order += [id(layer) for layer in called if is_conv(layer) and id(layer) not in wrapped]
+    order += [id(layer) for layer in called if counts(layer) and id(layer) not in wrapped]
     return {key: at for at, key in enumerate(dict.fromkeys(order), start=1)}
 
 
-def describe(layer: keras.Layer, path: str, number: int | None, shape: tuple[int | None, ...]) -> ConvLayer:
+def own_kernel(call: Call, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:
+    """The shape of the kernel of a layer that is a convolution by what it does: custom layers around `keras.ops.conv`.
+
+    Told safely: one convolution ran in the call, the layer itself ran it, by a kernel of the shape of one of its own
+    weights, and put out its result in the same shape. So blocks of several layers, fixed filters and layers that go on
+    computing are none.
+
+    Args:
+        call: A call of the layer.
+        shape: Shape of its output.
+    """
+    if len(call.convolutions) != 1 or is_conv(call.layer):
+        return None
+    (ran,) = call.convolutions
+    kernel = next((own for weight in call.layer.weights if (own := _shape(weight)) == ran.kernel), None)
+    return kernel if ran.direct and ran.output[1:] == shape[1:] else None
+
+
+def describe(
+    layer: keras.Layer,
+    path: str,
+    number: int | None,
+    shape: tuple[int | None, ...],
+    kernels: Mapping[int, tuple[int, ...]],
+) -> ConvLayer:
     """The facts of one call of a layer.
 
     Args:
@@ -100,14 +137,16 @@ def describe(layer: keras.Layer, path: str, number: int | None, shape: tuple[int
         path: Its path in the model.
         number: Its number, None if it has none.
         shape: Shape of its output, batch axis included.
+        kernels: What `own_kernel` says, by the layer's id.
     """
     core = inner(layer)
     kind = type(layer).__name__ if core is layer else f"{type(layer).__name__}({type(core).__name__})"
-    kernel = getattr(core, "kernel", None)
+    weights = getattr(core, "cell", core)  # a recurrent layer's are its cell's
+    kernel = getattr(weights, "kernel", None)
     if kernel is None:
-        kernel = getattr(core, "depthwise_kernel", None)
-    bias = getattr(core, "bias", None)
-    return ConvLayer(number, layer.name, path, kind, _shape(kernel), _shape(bias), (None, *shape[1:]))
+        kernel = getattr(weights, "depthwise_kernel", None)
+    of_kernel, bias = kernels.get(id(core)) or _shape(kernel), _shape(getattr(weights, "bias", None))
+    return ConvLayer(number, layer.name, path, kind, of_kernel, bias, (None, *shape[1:]))
 
 
 def every_layer(model: keras.Model) -> Iterator[keras.Layer]:
@@ -123,16 +162,31 @@ def is_conv(layer: keras.Layer) -> bool:
     return isinstance(inner(layer), _CONVOLUTIONS)
 
 
+def are_channels_first(layers: Iterable[keras.Layer]) -> bool:
+    """Whether a model has the channel axis second: as its convolutions say, if they agree; else as Keras is set."""
+    said = {getattr(inner(layer), "data_format", None) for layer in layers if is_conv(layer)} - {None}
+    return (said if len(said) == 1 else {keras.config.image_data_format()}) == {"channels_first"}
+
+
+def is_of_signals(model: keras.Model) -> bool:
+    """Whether a model's convolutions all go over one axis, as those of signals do."""
+    axes = {layer.rank for layer in model._flatten_layers() if is_conv(layer) and hasattr(layer, "rank")}
+    return axes == {1}
+
+
 def inner(layer: keras.Layer) -> keras.Layer:
     """The layer inside a wrapper (or several), else the layer."""
     return [layer, *_wrapped(layer)][-1]
 
 
 def _wrapped(layer: keras.Layer) -> Iterator[keras.Layer]:
-    """The layers inside a wrapper, from the outside in."""
-    while isinstance(layer, keras.layers.Wrapper):
-        layer = layer.layer
-        yield layer
+    """The layers inside a wrapper, from the outside in; of two that run both ways, the forward one is last."""
+    inside = [layer.layer] if isinstance(layer, keras.layers.Wrapper) else []
+    if isinstance(layer, keras.layers.Bidirectional):
+        inside = [layer.backward_layer, layer.forward_layer]
+    for each in inside:
+        yield each
+        yield from _wrapped(each)
 
 
 def _shape(weight: Any) -> tuple[int, ...] | None:

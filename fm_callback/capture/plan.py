@@ -1,6 +1,6 @@
 """How a layer's output becomes maps: which channels, in which layout, of what size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 from fm_callback.capture.backends import backend
 from fm_callback.capture.find import Found
 from fm_callback.capture.layers import ConvLayer, inner
+from fm_callback.capture.tokens import Grid
 
 #: How many channels from the first, "all", or their indices.
 Channels: TypeAlias = int | str | Sequence[int]
@@ -25,6 +26,7 @@ class Plan:
         total: How many channels the layer has.
         channels_first: Whether the layer's output has the channel axis second.
         activation: Name of the activation that the layer itself applies, or None.
+        grid: How its output lies, if it is one of tokens; else None.
     """
 
     info: ConvLayer
@@ -32,29 +34,20 @@ class Plan:
     total: int
     channels_first: bool
     activation: str | None
+    grid: Grid | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the layer's whole output for one image, channels last."""
+        """Shape of the layer's whole output for one image, channels last; tokens on their grid."""
+        if self.grid:
+            return (self.grid.height, self.grid.width, self.total)
         sizes = tuple(size or 0 for size in self.info.output_shape[1:])
         return (*sizes[1:], sizes[0]) if self.channels_first else sizes
 
     @property
-    def planar(self) -> bool:
-        """Whether a map is 2-D, over the picture."""
-        return len(self.shape) == 3
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of a stored map: a row of cells for one axis, one cell for none, a slice for three."""
-        *axes, _ = self.shape
-        height, width = ([1, 1, *axes])[-2:]
-        return height, width
-
-    @property
-    def slice(self) -> int | None:
-        """Index of the slice that stands for a third axis, the middle one; None without a third axis."""
-        return self.shape[0] // 2 if len(self.shape) == 4 else None
+    def axes(self) -> tuple[int, ...]:
+        """Sizes of a map's axes in space and time: one of a signal, two of a picture, three of a volume."""
+        return self.shape[:-1]
 
     @property
     def kernel(self) -> tuple[int, ...] | None:
@@ -72,30 +65,36 @@ class Plan:
                 output = keras.ops.take(output, keras.ops.convert_to_tensor(self.channels, "int32"), axis=axis)
         if self.channels_first:
             output = keras.ops.moveaxis(output, 1, -1)
+        if self.grid:
+            output = keras.ops.reshape(output[:, self.grid.prefix :], (-1, self.grid.height, self.grid.width, count))
         return backend.clone(keras.ops.cast(output, "float32"))
 
 
-def plan_layers(chosen: list[Found], channels: Channels) -> list[Plan]:
+def plan_layers(
+    chosen: list[Found], channels: Channels, grids: Mapping[str, Grid], channels_first: bool = False
+) -> list[Plan]:
     """What to capture of each layer.
 
     Args:
         chosen: The layers' calls, at least one.
         channels: Which channels of each, as `read_channels` returns them.
+        grids: How tokens lie, by the layer's path.
+        channels_first: Whether the model has the channel axis second: holds for layers that do not say it themselves.
 
     Raises:
-        ValueError: if an output has no channel axis or more than three axes before it, or a channel is in no layer, or
+        ValueError: if an output has no channel axis or more than four axes before it, or a channel is in no layer, or
             a layer has none of the channels.
     """
     if not isinstance(channels, (int, str)):
-        most = max(_channel_axis(entry)[1] for entry in chosen)
+        most = max(_channel_axis(entry, grids, channels_first)[1] for entry in chosen)
         absent = [index for index in channels if index >= most]
         if absent:
             raise ValueError(f"no chosen layer has the channels {absent} of `channels`={list(channels)!r}")
-    return [_plan(entry, channels) for entry in chosen]
+    return [_plan(entry, channels, grids, channels_first) for entry in chosen]
 
 
-def _plan(entry: Found, channels: Channels) -> Plan:
-    first, total = _channel_axis(entry)
+def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_first: bool) -> Plan:
+    first, total = _channel_axis(entry, grids, channels_first)
     if channels == "all":
         indices = tuple(range(total))
     elif isinstance(channels, int):
@@ -109,21 +108,23 @@ def _plan(entry: Found, channels: Channels) -> Plan:
             )
     activation = getattr(inner(entry.layer), "activation", None)
     name = getattr(activation, "__name__", type(activation).__name__) if activation is not None else None
-    return Plan(entry.info, indices, total, first, None if name == "linear" else name)
+    grid = grids.get(entry.info.path)
+    return Plan(entry.info, indices, total, first, None if name == "linear" else name, grid)
 
 
-def _channel_axis(entry: Found) -> tuple[bool, int]:
+def _channel_axis(entry: Found, grids: Mapping[str, Grid], channels_first: bool) -> tuple[bool, int]:
     """Whether the channel axis of a layer's output is the second one, not the last; and how many channels it has."""
     info, core = entry.info, inner(entry.layer)
     shape = info.output_shape
-    if not 2 <= len(shape) <= 5:
+    if not 2 <= len(shape) <= 6:
         raise ValueError(
-            f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to three more axes can be "
+            f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to four more axes can be "
             "shown as maps"
         )
-    layout = getattr(core, "data_format", None) or keras.config.image_data_format()
-    first = layout == "channels_first" and len(shape) > 2
-    if first and core is not entry.layer and len(shape) == 5:
+    layout = getattr(core, "data_format", None)
+    first = (channels_first if layout is None else layout == "channels_first") and len(shape) > 2
+    first = first and info.path not in grids
+    if first and core is not entry.layer and len(shape) >= 5:
         raise ValueError(
             f"layer {info.path!r} ({info.kind}) is channels_first inside a wrapper with a further axis: not supported"
         )

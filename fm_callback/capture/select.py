@@ -2,6 +2,8 @@
 
 import difflib
 import fnmatch
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -21,8 +23,8 @@ def select(found: list[Found], choice: Choice) -> list[Found]:
     Args:
         found: What `find` returned.
         choice: A count (that many, spread evenly from first to last), "all", or one or a list of: a number (1-based,
-            negative from the end; all calls of that layer), a path, a name, a glob over paths and names of
-            convolutions, a predicate of a layer.
+            negative from the end; all calls of that layer), a path, a name, "blocks" (see `blocks`), a glob over paths
+            and names of convolutions, a predicate of a layer.
 
     Returns:
         At least one entry of `found`, each once.
@@ -40,8 +42,8 @@ def select(found: list[Found], choice: Choice) -> list[Found]:
     if isinstance(choice, int) or (isinstance(choice, str) and choice == "all"):
         if not convs:
             raise ValueError(
-                "the model has no convolution layer; to watch other layers give `layers` a list of their names, or a "
-                f"predicate. It has: {_listing([entry.info.path for entry in found])}"
+                "the model has no convolution layer; to watch other layers give `layers` a list of their names, a "
+                f"predicate, or 'blocks'. It has: {_listing([entry.info.path for entry in found])}"
             )
         if isinstance(choice, int) and choice < 1:
             raise ValueError(
@@ -146,6 +148,8 @@ def _by_name(name: str, convs: list[Found], found: list[Found]) -> list[Found]:
         )
     if named:
         return named
+    if name == "blocks":
+        return blocks(found)
     globbed = [
         entry for entry in convs if any(fnmatch.fnmatchcase(text, name) for text in (entry.info.path, entry.info.name))
     ]
@@ -157,6 +161,45 @@ def _by_name(name: str, convs: list[Found], found: list[Found]) -> list[Found]:
     )
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"no conv layer {name!r}{hint} {_have(convs)}")
+
+
+def blocks(found: list[Found]) -> list[Found]:
+    """The repeated blocks of a model: layers made of layers, two or more of one class, that put out maps or tokens.
+
+    Where some of a class follow each other directly, as the blocks of a transformer do, the innermost such class is
+    meant: neither the stages around them nor the parts that each of them repeats. Where none do, the outermost.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    insides = {entry.info.path.rpartition("/")[0] for entry in found}
+    made = [
+        each for each in found if _plain(each) in insides and len(each.info.output_shape) > 2 and each.layer.weights
+    ]
+    count = Counter(type(layer) for layer in {id(each.layer): each.layer for each in made}.values())
+    repeated = [each for each in made if count[type(each.layer)] > 1]
+    kinds = {each.info.path: type(each.layer) for each in repeated}
+    chained = {type(each.layer) for each in repeated if kinds.get(each.follows or "") is type(each.layer)}
+    if chained:
+        links = [each for each in repeated if type(each.layer) in chained]
+        result = [each for each in links if not any(_within(other, each) for other in links)]
+    else:
+        result = [each for each in repeated if not any(_within(each, other) for other in repeated)]
+    if not result:
+        raise ValueError(
+            "`layers`='blocks' takes layers that are made of layers, two or more of one class, and the model has none; "
+            f"give names or a predicate. It has: {_listing([entry.info.path for entry in found])}"
+        )
+    return result
+
+
+def _within(inner: Found, outer: Found) -> bool:
+    return inner.info.path.startswith(_plain(outer) + "/")
+
+
+def _plain(entry: Found) -> str:
+    """The path as it stands in those of the layers inside: without the number of the call."""
+    return re.sub(r"[#~]\d+$", "", entry.info.path)
 
 
 def _have(convs: list[Found]) -> str:

@@ -34,9 +34,9 @@ class Activations:
     def of(cls, maps: np.ndarray, numbers: np.ndarray) -> "Activations":
         """The sample of one layer's maps and numbers, as `measures.measure` takes them."""
         maps, numbers = maps[:, :SAMPLED_CHANNELS], numbers[:SAMPLED_CHANNELS]
-        images, channels, height, width = maps.shape
-        picked = _picked(height * width, max(1, SAMPLED_CELLS // images))
-        levels = maps.reshape(images, channels, height * width)[:, :, picked]
+        images, channels, *sizes = maps.shape
+        picked = _picked(math.prod(sizes), max(1, SAMPLED_CELLS // images))
+        levels = maps.reshape(images, channels, -1)[:, :, picked]
         span = numbers[:, _HIGH].astype(np.float64) - numbers[:, _LOW]
         return cls(levels.swapaxes(1, 2).reshape(-1, channels), np.where(np.isfinite(span), span, 0.0))
 

@@ -14,6 +14,7 @@ What holds for all of them: cells are those of all probe images together; how th
 No channel's score depends on another channel's values, but for the eps of `status`.
 """
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -27,8 +28,8 @@ class Levels:
     """How many cells of which concept have which level: what the scores of a layer share, each counted when asked for.
 
     Attributes:
-        maps: uint8 (N, channels, height, width), each channel scaled to its own low and high over all images.
-        cells: The concepts at this height and width.
+        maps: uint8 (N, channels, *sizes), each channel scaled to its own low and high over all images.
+        cells: The concepts at these sizes.
     """
 
     def __init__(self, maps: np.ndarray, cells: Cells) -> None:
@@ -39,16 +40,14 @@ class Levels:
         """
         for name, concept in cells.present.items():
             if concept.shape != (maps.shape[0], *maps.shape[2:]):
-                raise ValueError(
-                    f"maps of {maps.shape} (N, channels, height, width) do not fit {name} of {concept.shape}"
-                )
+                raise ValueError(f"maps of {maps.shape} (N, channels, *sizes) do not fit {name} of {concept.shape}")
         self.maps, self.cells = maps, cells
 
     @cached_property
     def by_class(self) -> np.ndarray:
         """The cells of each class of `Cells.classes`, int64 (classes, channels, 256)."""
-        images, _, height, width = self.maps.shape
-        code = np.broadcast_to(self.cells.classes[0], (images, height * width))  # without a concept, one class
+        images, _, *sizes = self.maps.shape
+        code = np.broadcast_to(self.cells.classes[0], (images, math.prod(sizes)))  # without a concept, one class
         return _histograms(self.maps, code)
 
     @cached_property

@@ -48,7 +48,7 @@ class LayerHistory:
 
         Args:
             step: The step.
-            maps: uint8 (N, channels, height, width).
+            maps: uint8 (N, channels, *sizes).
             numbers: float32 (channels, 7).
             scores: float32 (channels,) for each measure.
 

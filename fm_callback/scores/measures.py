@@ -243,9 +243,9 @@ def measure(maps: np.ndarray, numbers: np.ndarray, cells: Cells) -> dict[str, np
     measured: NaN, and not chance, as if it had been.
 
     Args:
-        maps: uint8 (N, channels, height, width), each channel scaled to its own low and high over all images.
+        maps: uint8 (N, channels, *sizes), each channel scaled to its own low and high over all images.
         numbers: float32 (channels, at least 7) in the order of `format.NUMBERS`.
-        cells: The concepts at this height and width.
+        cells: The concepts at these sizes.
 
     Returns:
         float32 (channels,) for each name of `fields`.

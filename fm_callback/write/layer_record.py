@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from fm_callback.capture.plan import Plan
-from fm_callback.format import NUMBERS, STORED_IMAGES, LayerFacts, LayerStep, to_grid
+from fm_callback.capture.section import Section
+from fm_callback.format import NUMBERS, LayerFacts, LayerStep, to_grid
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
 from fm_callback.scores.measures import fields, measure, summaries
@@ -23,20 +24,24 @@ class LayerRecord:
         history: The layer's summaries of all steps so far.
     """
 
-    def __init__(self, plan: Plan, name: str, tag: str, concepts: Concepts, images: bool) -> None:
+    def __init__(
+        self, plan: Plan, name: str, tag: str, concepts: Concepts, section: Section, images: bool, stored: int
+    ) -> None:
         """Prepares all that stays the same.
 
         Args:
             plan: What is captured of the layer.
             name: Its name in the log.
             tag: Its name in TensorBoard's tags.
-            concepts: What its maps are measured against, where they lie over the picture.
+            concepts: What its maps are measured against, where they lie over the samples.
+            section: Which plane of them is stored.
             images: Whether to make the picture for TensorBoard's Images tab.
+            stored: Of how many samples, from the first, maps are stored.
         """
-        self._tag, self._images, self._goes_on = tag, images, False
-        self._cells = concepts.at(*plan.size) if plan.planar else _NO_CONCEPTS
-        self.facts = _facts(plan, name, self._cells)
-        self._description = _description(plan)
+        self._tag, self._section, self._images, self._stored, self._goes_on = tag, section, images, stored, False
+        self._cells = concepts.at(*plan.axes) if section.covers(plan.axes) else _NO_CONCEPTS
+        self.facts = _facts(plan, name, self._cells, section, stored)
+        self._description = _description(plan, self.facts)
         number = "" if plan.info.number is None else f"#{plan.info.number} "
         self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells.counts.get("foreground", 0))
 
@@ -45,10 +50,11 @@ class LayerRecord:
 
         Args:
             step: The step.
-            maps: uint8 (N, channels, height, width).
+            maps: uint8 (N, channels, *sizes).
             numbers: float32 (channels, 7).
         """
-        pngs = [png.encode(to_grid(image, self.facts.rows, self.facts.columns)) for image in maps[:STORED_IMAGES]]
+        planes = self._planes(maps[: self._stored])
+        pngs = [png.encode(to_grid(plane, self.facts.rows, self.facts.columns)) for plane in planes]
         scores = measure(maps, numbers, self._cells)
         self._goes_on = step > 0 and not self.history.begun
         found = self.history.add(step, maps, numbers, scores)
@@ -59,9 +65,14 @@ class LayerRecord:
         if not self._images:
             return []
         facts = self.facts
-        picture = grid.picture(maps[0], numbers, facts.channels, facts.rows, facts.columns)
+        (plane,) = self._planes(maps[:1])
+        picture = grid.picture(plane, numbers, facts.channels, facts.rows, facts.columns)
         encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
         return [event_copies.image_value(self._tag, encoded, size, self._description)]
+
+    def _planes(self, maps: np.ndarray) -> np.ndarray:
+        """Of maps (N, channels, *sizes) what is stored, (N, channels, height, width)."""
+        return np.moveaxis(self._section.planes(np.moveaxis(maps, 1, -1)), -1, 1)
 
     def curves(self, stored: LayerStep) -> list[Value]:
         """The copies for TensorBoard's Scalars tab, of what `step` has just returned.
@@ -77,13 +88,14 @@ class LayerRecord:
         ]
 
 
-def _facts(plan: Plan, name: str, cells: Cells) -> LayerFacts:
-    rows, columns = grid.layout(len(plan.channels), *plan.size)
+def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -> LayerFacts:
+    size, slices = section.size(plan.axes), section.slices(plan.axes, stored if section.at else 1)
+    rows, columns = grid.layout(len(plan.channels), *size)
     return LayerFacts(
         name=name,
         path=plan.info.path,
         shape=plan.shape,
-        map=plan.size,
+        map=size,
         channels=plan.channels,
         rows=rows,
         columns=columns,
@@ -93,19 +105,26 @@ def _facts(plan: Plan, name: str, cells: Cells) -> LayerFacts:
         number=plan.info.number,
         kernel=plan.kernel,
         activation=plan.activation,
-        planar=plan.planar,
-        slice=plan.slice,
+        planar=section.covers(plan.axes),
+        slice=slices[0] if slices else None,
+        slice_axis=(section.axis or 0) + len(plan.axes) - 3 if slices else None,
+        slices=slices if section.at else (),
+        prefix=plan.grid.prefix if plan.grid else 0,
         cells=cells.counts,
     )
 
 
-def _description(plan: Plan) -> str:
+def _description(plan: Plan, facts: LayerFacts) -> str:
     """What stands beside the picture in TensorBoard: which layer, which channels, how it is scaled."""
     number = "" if plan.info.number is None else f"Layer #{plan.info.number}: "  # a # in front would make a heading
     kernel = "" if plan.kernel is None else "×".join(map(str, plan.kernel)) + " "
     activation = f", {plan.activation}" if plan.activation else ""
     *axes, total = plan.shape
     size = "×".join(map(str, axes)) or "1"
+    if facts.slice is not None:
+        size += f", slice {facts.slice} of axis {facts.slice_axis}"
+    if facts.prefix:
+        size += f" tokens, {facts.prefix} before them left out"
     return (
         f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} channels of the first probe "
         "image, each map at its own contrast, its channel number above it"

@@ -69,12 +69,12 @@ class Recorder:
         refuse_file(log_dir)
         release()  # here, where no callback of this training has begun to write
         self._capture, self._probe, self._log_dir, self._before = capture, probe, log_dir, before
+        facts, *pictures = probe.described()
         paths = [plan.info.path for plan in capture.plans]
         self._layers = [
-            LayerRecord(plan, name, tag, probe.concepts, images)
+            LayerRecord(plan, name, tag, probe.concepts, probe.section, images, facts.stored)
             for plan, name, tag in zip(capture.plans, unique(paths), event_copies.tags(paths), strict=True)
         ]
-        facts, *pictures = probe.stored()
         self._pictures = [[png.encode(picture) for picture in group] for group in pictures]
         self._facts = RunFacts(
             first_step=0,
@@ -120,7 +120,7 @@ class Recorder:
         Raises:
             Exception: whatever fails; it is for the user to mend before training starts.
         """
-        moment = Moment(step, self._capture(self._probe.tensors))
+        moment = Moment(step, self._capture(self._probe.inputs))
         try:
             self.size = self._write(moment)
         except OSError as error:  # the system's message names neither us nor, of a full disk, any place
@@ -179,7 +179,7 @@ class Recorder:
             return None
         began = time.perf_counter()
         try:
-            moment = Moment(step, self._capture(self._probe.tensors))
+            moment = Moment(step, self._capture(self._probe.inputs))
         except Exception as error:
             self.fail(error)
             return None
@@ -194,7 +194,7 @@ class Recorder:
     def _write(self, moment: Moment) -> int:
         """Puts a step on disk; returns its bytes."""
         stored, copies = [], []
-        for layer, maps, numbers in zip(self._layers, *self._capture.arrays(moment.captured), strict=True):
+        for layer, maps, numbers in zip(self._layers, *moment.captured(), strict=True):
             stored.append(layer.step(moment.step, maps, numbers))
             copies += layer.pictures(maps, numbers) + layer.curves(stored[-1])
         if (rows := table([layer.history for layer in self._layers])) is not None:

@@ -58,9 +58,9 @@ def page(browser):
     trouble = []
 
     # Behind a path prefix TensorBoard asks for its own fonts in the wrong place.
-    def hear(text, url):
-        if "/font-roboto/" not in url:
-            trouble.append(f"{text} {url}")
+    def hear(text, url=""):
+        if "/font-roboto/" not in (told := f"{text} {url}"):
+            trouble.append(told)
 
     def hear_console(message):
         if message.type == "error":
@@ -72,7 +72,7 @@ def page(browser):
 
     page.on("console", hear_console)
     page.on("response", hear_answer)
-    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("pageerror", hear)
     page.trouble, page.downloads = trouble, browser.downloads
     yield page
     context.close()

@@ -130,7 +130,9 @@ class RunLog:
         blobs = Blobs()
         pictures = blobs.add_all(png.encode(each) for each in self.pictures())
         labels = blobs.add_all(png.encode(each) for each in self.labels()) if self._masks else []
-        probe = ProbeFacts(self._images, self._images, "digest", "[0, 255]", tuple(pictures), tuple(labels))
+        probe = ProbeFacts(
+            self._images, self._images, "digest", "[0, 255]", pictures=tuple(pictures), labels=tuple(labels)
+        )
         facts = RunFacts(
             first_step,
             tuple(self.layer_facts()),

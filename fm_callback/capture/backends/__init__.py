@@ -19,8 +19,10 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     where                    what                                       what for
     trace.py                 keras.Layer.__call__, found on the class   replaced while a call is watched
     trace.py                 keras.Layer.rematerialized_call            replaced likewise: it would hide what is inside
+    trace.py                 keras.src.backend.nn                       its convolutions are replaced likewise
+    layers.py                _flatten_layers of a model                 its convolutions, before anything is traced
     restore.py               _flatten_layers and _tracker of a layer    what building changes is put back after an error
-    probe.py                 _inputs_struct of a functional model       names and nesting of its inputs
+    samples.py               _inputs_struct of a functional model       names and nesting of its inputs
     callback.py              keras.callbacks.Callback._model            left out of copies and pickles
     backends/tensorflow.py   the type of `tf.function`                  its calls run as parts of the function around
     backends/tensorflow.py   `_autograph` of a `tf.function`            whether TensorFlow rewrites its Python
@@ -28,6 +30,7 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     backends/tensorflow.py   tf.__internal__.EagerTensor                a concrete value has no scope
     backends/tensorflow.py   "loop_body" in names of tensors            the scope of a vectorised map's turn
     backends/tensorflow.py   ConcreteFunction.graph.variables           the variables that Keras does not know
+    backends/tensorflow.py   tensorflow.python.eager.context            no remapper, on this thread alone
     backends/jax.py          jax_state_sync of a model                  `synchronise`
     backends/jax.py          Tracer._trace                              `scope`
     backends/torch.py        torch._C._functorch                        `scope`
@@ -45,6 +48,8 @@ import keras
 import numpy as np
 
 Function = Callable[[Any], Any]
+#: What is to be done with a function, as often as it likes to call it.
+Work = Callable[[Function], Any]
 
 
 class Backend:
@@ -76,12 +81,13 @@ class Backend:
         """
         raise NotImplementedError
 
-    def defer(self, model: keras.Model, function: Function) -> Callable[[Any], Callable[[], Any]]:
+    def defer(self, model: keras.Model, function: Function) -> Callable[[Any, Work], Callable[[], Any]]:
         """Compiles as `compile` does, in two parts: what must see the weights of this moment, and the rest.
 
         Returns:
-            A function of the inputs that returns the rest: a function of nothing, whose result is that of `function`.
-            The rest may run later and on another thread, while training changes the weights.
+            A function of inputs like those to come and of the work that is to be done with `function` at the weights of
+            this moment. It returns the rest: a function of nothing, whose result is that of the work. The rest may run
+            later and on another thread, while training changes the weights.
         """
         raise NotImplementedError
 

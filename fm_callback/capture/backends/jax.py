@@ -9,7 +9,7 @@ import jax
 import keras
 import numpy as np
 
-from fm_callback.capture.backends import Backend, Function, traced_per_variables
+from fm_callback.capture.backends import Backend, Function, Work, traced_per_variables
 
 
 class JAX(Backend):
@@ -25,7 +25,7 @@ class JAX(Backend):
 
         return traced_per_variables(model, trace)
 
-    def defer(self, model: keras.Model, function: Function) -> Callable[[Any], Callable[[], Any]]:
+    def defer(self, model: keras.Model, function: Function) -> Callable[[Any, Work], Callable[[], Any]]:
         """Compiles as `compile` does, in two parts: what must see the weights of this moment, and the rest.
 
         The first part copies all variables on the device in one small program. The rest reads the copy: it may run
@@ -34,26 +34,33 @@ class JAX(Backend):
         memory of the weights for a moment.
         """
 
-        def trace(variables: list[keras.Variable]) -> Callable[[Any], Callable[[], Any]]:
+        def trace(variables: list[keras.Variable]) -> Callable[[tuple[Any, Work]], Callable[[], Any]]:
             values, function_of = _values(variables), self._with_values(function, variables)
             if any(len(value.devices()) > 1 for value in values):  # a copy in one piece would gather what is spread
                 whole = jax.jit(function_of)
-                return lambda inputs: partial(lambda result: result, whole(_values(variables), inputs))
+
+                def at_once(job: tuple[Any, Work]) -> Callable[[], Any]:
+                    result = job[1](partial(whole, _values(variables)))
+                    return lambda: result
+
+                return at_once
             shapes = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in values]
             pack, run = jax.jit(_packed), jax.jit(lambda packed, inputs: function_of(_unpacked(packed, shapes), inputs))
             program: Callable[..., Any] | None = None
 
-            def start(inputs: Any) -> Callable[[], Any]:
+            def start(job: tuple[Any, Work]) -> Callable[[], Any]:
                 nonlocal program
+                inputs, work = job
                 packed = pack(_values(variables))
                 if program is None:  # here, for `jit` would trace anew on a thread that has other settings of JAX
                     program = run.lower(packed, inputs).compile()
                     jax.block_until_ready(program(packed, inputs))
-                return partial(program, packed, inputs)
+                return partial(work, partial(program, packed))
 
             return start
 
-        return traced_per_variables(model, trace)
+        deferred = traced_per_variables(model, trace)
+        return lambda inputs, work: deferred((inputs, work))
 
     def compile_pure(self, function: Function) -> Function:
         return jax.jit(function)

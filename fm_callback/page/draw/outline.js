@@ -48,7 +48,8 @@ function trace(picture, width, height) {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       if (!inside(x, y)) continue;
-      const within = inside(x - 1, y) && inside(x + 1, y) && inside(x, y - 1) && inside(x, y + 1);
+      const between = inside(x - 1, y) && inside(x + 1, y);
+      const within = between && (height === 1 || (inside(x, y - 1) && inside(x, y + 1))); // a strip has two ends alone
       if (!within) found.push(y * width + x);
     }
   }
