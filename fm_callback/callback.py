@@ -224,7 +224,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             raise
         self._has_logged = True
         planned = self._planned(epoch)
-        size = f", {foretold(recorder.size, *planned)}" if planned else ""
+        size = f", {foretold(recorder.size, *planned, self.images)}" if planned else ""
         told = self._capture.told if self._capture else ""
         self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{told}")
 

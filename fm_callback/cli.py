@@ -172,12 +172,13 @@ def _check(options: argparse.Namespace) -> int:
     from fm_callback.read.log_file import LogFile
     from fm_callback.read.walk import Walk
 
-    if not Path(options.log_dir).is_dir():
-        raise ValueError(f"no such log directory: {options.log_dir}")
-    found = Walk(options.log_dir)()
-    files = [
-        LogFile(os.path.join(directory, name)) for directory, names in sorted(found.items()) for name in sorted(names)
-    ]
+    if Path(options.log_dir).is_file():
+        files = [LogFile(options.log_dir)]
+    elif Path(options.log_dir).is_dir():
+        found = sorted(Walk(options.log_dir)().items())
+        files = [LogFile(os.path.join(directory, name)) for directory, names in found for name in sorted(names)]
+    else:
+        raise ValueError(f"no such log directory or file: {options.log_dir}")
     if not files:
         raise ValueError(f"{options.log_dir} holds no log of feature maps")
     steps = damaged = 0
@@ -189,7 +190,7 @@ def _check(options: argparse.Namespace) -> int:
         if file.rest and not file.tail:
             print(_shown(f"{file.path}: {file.rest:,} bytes at the end are not a whole record: passed over"))
     counted = ", ".join(
-        f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((len(files), "file"), (steps, "step"))
+        f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((len(files), "file"), (steps, "record"))
     )
     print(f"{counted}: " + (f"damaged places: {damaged}" if damaged else "all sound"))
     return 1 if damaged else 0

@@ -22,7 +22,7 @@ from support.decoding import all_steps, decoded, probe_pictures, run_facts, stor
 from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
 from fm_callback.format import NUMBERS
 from fm_callback.read.log import Log
-from fm_callback.scores.measures import MEASURES, summaries
+from fm_callback.scores.measures import MEASURES, ChannelMeasure, summaries
 from fm_callback.write.cost import Cost, foretold
 from fm_callback.write.event_copies import CURVES
 from fm_callback.write.say import say
@@ -31,7 +31,9 @@ X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
 #: The measures that exist with masks of which nothing is ignored.
-FIELDS = tuple(each.name for each in MEASURES if getattr(each, "concept", None) in ("foreground", "edges"))
+FIELDS = tuple(
+    each.name for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in (None, "foreground", "edges")
+)
 
 
 def segmenter(**compiling):
@@ -106,7 +108,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
         "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "channels": list(range(32)), "rows": 4, "columns": 8,
         "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"],
     }  # fmt: skip
-    assert tuple(facts["down"]["fields"]) == (*NUMBERS, "mask_auroc", "mask_iou", "edge_auroc")
+    assert tuple(facts["down"]["fields"]) == (*NUMBERS, *FIELDS)
     assert tuple(facts["down"]["summaries"]) == summaries(FIELDS)
     cells = facts["down"]["cells"]
     assert cells["foreground"] + cells["background"] == 5 * 8 * 8 and 0 < cells["edges"] < 5 * 8 * 8
@@ -516,6 +518,10 @@ def test_a_cost_of_more_than_a_twentieth_of_an_epoch_comes_with_advice():
     assert waits.startswith("a step costs 10 ms in the training thread, 10 ms behind") and "50.0% and 50.0%" in waits
     assert told(1, 1, waited=0, epoch=0.0) is None, "an epoch of no length has no share"
     assert told(1, 0, waited=0, epoch=1.0) is None, "nothing is known yet"
+    without = Cost(1, 1, blocked=1.0, behind=1.0, size=1, images=False).told(1, 0.0, 1.0)
+    assert without.endswith("a smaller probe, or fewer steps") and foretold(10**9, 9, 9, images=False).endswith(
+        "fewer steps"
+    )
 
 
 def test_the_size_of_a_log_is_told_before_training(tmp_path, capsys):

@@ -178,7 +178,7 @@ def test_a_size_that_the_model_does_not_take_is_told_with_one_that_it_may(in_a_f
         (["ls", "nowhere"], "the log directory nowhere does not exist"),
         (["ls", "{photo}"], "{photo} is a file, and no directory"),
         (["ls", "{folder}"], "{folder} holds no log of feature maps with a whole step. It holds photo.jpg"),
-        (["check", "nowhere"], "no such log directory: nowhere"),
+        (["check", "nowhere"], "no such log directory or file: nowhere"),
         (["check", "{folder}"], "{folder} holds no log of feature maps"),
     ],
 )
@@ -219,7 +219,7 @@ def test_ls_lists_the_runs(logs, capsys, monkeypatch):
 
 def test_check_says_what_is_damaged_and_where(logs, capsys):
     assert main(["check", str(logs)]) == 0
-    assert capsys.readouterr().out == "2 files, 4 steps: all sound\n"
+    assert capsys.readouterr().out == "2 files, 4 records: all sound\n"
     (path,) = (logs / "seed1" / "feature_maps").iterdir()
     content = path.read_bytes()
     path.write_bytes(content[:-10])
@@ -231,7 +231,7 @@ def test_check_says_what_is_damaged_and_where(logs, capsys):
     path.write_bytes(changed)
     assert main(["check", str(logs)]) == 1
     out = capsys.readouterr().out
-    assert out.startswith(f"{path}: byte {start:,}: step 0: ") and "2 files, 4 steps: damaged places: 1" in out
+    assert out.startswith(f"{path}: byte {start:,}: step 0: ") and "2 files, 4 records: damaged places: 1" in out
 
 
 def test_logs_are_looked_at_without_keras(logs):

@@ -7,7 +7,7 @@ from skimage.filters import sobel
 from skimage.measure import block_reduce
 
 from fm_callback.scores.concepts import Cells, Concepts, Masks, luminance
-from fm_callback.scores.measures import fields
+from fm_callback.scores.measures import MEASURES, ChannelMeasure, fields
 
 SIZES = [
     (160, 160, 40, 40),
@@ -125,10 +125,15 @@ def test_luminance(generator):
 def test_what_exists():
     labels, gray = np.eye(4, dtype=int)[None], np.eye(4)[None]
     masks, border = Masks(labels == 1, None), Masks(labels == 1, labels == 2)
-    assert fields(Concepts(None, None).at(2, 2)) == ()
-    assert fields(Concepts(gray, None).at(2, 2)) == ("edge_auroc",)
-    assert fields(Concepts(gray, masks).at(2, 2)) == ("mask_auroc", "mask_iou", "edge_auroc")
-    assert fields(Concepts(gray, border).at(2, 2)) == ("mask_auroc", "mask_iou", "edge_auroc", "outline_auroc")
+    for concepts, names in (
+        (Concepts(None, None), set()),
+        (Concepts(gray, None), {"edges"}),
+        (Concepts(gray, masks), {"foreground", "edges"}),
+        (Concepts(gray, border), {"foreground", "edges", "outline"}),
+    ):
+        wanted = [each for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in {None, *names}]
+        assert fields(concepts.at(2, 2)) == tuple(each.name for each in wanted)
+    assert {"mask_auroc", "edge_auroc", "outline_auroc"} <= set(fields(Concepts(gray, border).at(2, 2)))
     assert np.isnan(Cells(None, None, None, None).area)
     made = Concepts(gray, border)
     assert made.at(4, 4) is made.at(4, 4)

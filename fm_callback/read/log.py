@@ -137,7 +137,7 @@ class Log(Mapping[str, Run]):
         return len(self._runs)
 
     def __repr__(self) -> str:
-        return f"<Log of {len(self)} runs: {listing(list(self))}>"
+        return f"<Log of {len(self)} run{'' if len(self) == 1 else 's'}: {listing(list(self))}>"
 
 
 def _run_name(top: str, directory: str, opened: str, prefix: str | None) -> str:

@@ -9,6 +9,23 @@ follow from `MEASURES`. So a new measure is
 3. one test of its values in `tests/test_measures.py`. What must hold for every entry (its words, its range, chance on
    noise, NaN where there is nothing to measure) is tested by `tests/test_measure_table.py`, which walks over the table.
 
+An entry, as it would stand in the table for a score of the contrast between object and background:
+
+    ChannelMeasure(
+        name="mask_contrast",
+        label="mask contrast",
+        short="contrast",
+        kind="value",  # -1 to 1; a "score" goes from 0 to 1
+        says="mean level of the object less that of the background, as a part of the channel's range",
+        chance=0.0,
+        concept="foreground",  # without masks it does not exist
+        flat=0.0,  # of a dead or flat channel
+        function=channel_scores.mask_contrast,  # Levels -> float64 (channels,)
+    )
+
+Log, reader and page take it from there; which three summaries TensorBoard's Scalars tab gets, and what the table of masks shows, is chosen
+in `write.event_copies` and in `history`.
+
 Needs numpy, and no Keras: whoever serves a log may import it.
 """
 

@@ -8,7 +8,10 @@ MUCH = 2e9
 #: From this share of an epoch on, what can be turned down is named.
 SHARE = 0.05
 
-_LESS = "log fewer `layers` or `channels`, a smaller probe, fewer steps, or `images=False`"
+
+def _less(images: bool) -> str:
+    """What can be turned down."""
+    return f"log fewer `layers` or `channels`, a smaller probe, {'fewer steps, or `images=False`' if images else 'or fewer steps'}"
 
 
 @dataclass
@@ -21,6 +24,7 @@ class Cost:
         blocked: Seconds of the training thread for the first of them.
         behind: Seconds of work behind it, likewise.
         size: Bytes on disk, likewise.
+        images: Whether pictures are written for TensorBoard's Images tab.
     """
 
     captured: int = 0
@@ -28,6 +32,7 @@ class Cost:
     blocked: float = 0.0
     behind: float = 0.0
     size: int = 0
+    images: bool = True
 
     def capture(self, seconds: float) -> None:
         """Counts a step of the training thread."""
@@ -59,16 +64,17 @@ class Cost:
             f"a step costs {each * 1e3:.0f} ms in the training thread, {self.behind * 1e3:.0f} ms behind it and "
             f"{self.size / 1e6:.1f} MB; of the time of an epoch that is {blocked:.1%} and {behind:.1%}"
         )
-        return f"{text}. For less, {_LESS}" if max(blocked, behind) > SHARE else text
+        return f"{text}. For less, {_less(self.images)}" if max(blocked, behind) > SHARE else text
 
 
-def foretold(size: int, steps: int, epochs: int) -> str:
+def foretold(size: int, steps: int, epochs: int, images: bool = True) -> str:
     """What a log will come to, before training begins.
 
     Args:
         size: Bytes of a step.
         steps: How many steps are planned.
         epochs: How many epochs.
+        images: Whether pictures are written for TensorBoard's Images tab.
 
     >>> foretold(23_000_000, 101, 100)
     'about 2.3 GB in 100 epochs; for less, log fewer `layers` or `channels`, a smaller probe, fewer steps, or `images=False`'
@@ -78,4 +84,4 @@ def foretold(size: int, steps: int, epochs: int) -> str:
     amount = total / unit
     text = f"{amount:.0f}" if amount >= 9.95 or unit == 1e6 else f"{amount:.1f}"
     told = f"about {text} {name} in {epochs} epoch{'' if epochs == 1 else 's'}"
-    return f"{told}; for less, {_LESS}" if total > MUCH else told
+    return f"{told}; for less, {_less(images)}" if total > MUCH else told

@@ -92,7 +92,7 @@ class Recorder:
         self._error: Exception | None = None
         self._detach: Callable[[], Any] = lambda: None
         self.rows: list[list[str]] | None = None
-        self.cost = Cost()
+        self.cost = Cost(images=images)
         self.size = 0
 
     @property

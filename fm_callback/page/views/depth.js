@@ -166,12 +166,12 @@ function Profile({ layers }) {
   const name = (value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "");
   const counts = span(layers.map((layer) => layer.channels.length));
   const cells = span(layers.map(cellsOf));
-  const chance = "The dotted level is chance, .5: the best of many lies above it even untrained.";
+  const chance = `The dotted level is chance, ${format(measure.chance, measure)}: the best of many lies above it even untrained.`;
   return html`<section class="card" data-whole>
     <h2>${measure.label[0].toUpperCase() + measure.label.slice(1)} by depth</h2>
     <p class="note">
       Layers in model order; the ${bestOf(measure)} of ${counts} channels, over ${cells} cells ×${" "}
-      ${run.value.probe.images} images. ${measure.chance ? chance : ""}
+      ${run.value.probe.images} images. ${measure.chance == null ? "" : chance}
     </p>
     <${Curves} title="by depth" unit="layer" x=${x} hint="Point at a layer for its values; click to open it."
       lines=${linesOf(tables, measure)} height=${230} level=${measure.chance ?? null}
@@ -183,5 +183,5 @@ function Profile({ layers }) {
 function span(values) {
   const low = Math.min(...values);
   const high = Math.max(...values);
-  return low === high ? `${low}` : `${low.toLocaleString("en")} to ${high.toLocaleString("en")}`;
+  return low === high ? low.toLocaleString("en") : `${low.toLocaleString("en")} to ${high.toLocaleString("en")}`;
 }
