@@ -118,6 +118,7 @@ function Chart({ layer, place, numbers, title, fields }) {
   const [first] = fields.map(measureOf);
   const bounded = scores || first.kind === "share";
   const alike = fields.length === 1 || scores;
+  const level = scores ? 0.5 : fields.length === 1 ? (first.chance ?? null) : null;
   const lines = fields.map((field, index) => ({
     label: measureOf(field).label,
     values: numbers.history(place, field),
@@ -126,7 +127,7 @@ function Chart({ layer, place, numbers, title, fields }) {
   return html`<div class="card" data-whole>
     <h2>${title[0].toUpperCase() + title.slice(1)}</h2>
     <${Curves} title=${title} unit=${layer.run.unit} x=${numbers.steps} lines=${lines} here=${step.value}
-      level=${scores ? 0.5 : fields.length === 1 ? (first.chance ?? null) : null} range=${bounded ? [0, 1] : undefined} names=${(value) => stepName(layer.run, value)}
+      level=${level} range=${bounded ? [0, 1] : undefined} names=${(value) => stepName(layer.run, value)}
       format=${(value) => format(value, alike ? first : {})}
       onPick=${(index) => goTo(steps.peek().indexOf(numbers.steps[index]))} />
   </div>`;

@@ -166,7 +166,8 @@ function Profile({ layers }) {
   const name = (value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "");
   const counts = span(layers.map((layer) => layer.channels.length));
   const cells = span(layers.map(cellsOf));
-  const chance = `The dotted level is chance, ${format(measure.chance, measure)}: the best of many lies above it even untrained.`;
+  const level = format(measure.chance, measure);
+  const chance = `The dotted level is chance, ${level}: the best of many lies above it even untrained.`;
   return html`<section class="card" data-whole>
     <h2>${measure.label[0].toUpperCase() + measure.label.slice(1)} by depth</h2>
     <p class="note">
