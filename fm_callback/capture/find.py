@@ -1,5 +1,6 @@
 """Finding the layers of a model: one trace of it without data shows every call of every layer."""
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import keras
@@ -128,8 +129,14 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
                 "inputs"
             ) from error
         tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, samples)
+        run = backend.eager(model, tracer.run)
         with explaining(model, samples):
-            outputs = backend.eager(model, tracer.run)(tensors)
+            if not model.built:
+                with suppress(
+                    Exception
+                ):  # until it has ended its variables have no values, which torch's vmap asks for
+                    run(tensors)
+            outputs = run(tensors)
     traced = iter(outputs)
     kernels = {id(call.layer): kernel for call, shape, _ in tracer.calls if (kernel := own_kernel(call, shape))}
     numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls], kernels)
@@ -168,8 +175,6 @@ class _Tracer(keras.Operation):
     def run(self, inputs: Any) -> list[Any]:
         """What the layers return of data."""
         self.builds = False
-        if not self.model.built:
-            self.call(inputs)
         return self.call(inputs)
 
     def call(self, inputs: Any) -> list[Any]:
