@@ -73,7 +73,8 @@ NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 
 #: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture
 #: of more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
-MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**24, 2**20, 10_000, 2**28, 48 * 2**20, 2**53
+MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_CHANNELS = 2**24, 2**20, 10_000, 2**20
+MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**28, 48 * 2**20, 2**53
 
 #: Of no more samples maps are stored.
 MOST_STORED = 10_000
@@ -303,6 +304,9 @@ class RunFacts:
             raise DamagedError("the run record is not what it must be")
         if len(stored["layers"]) > MOST_LAYERS:
             raise DamagedError("the run record holds more layers than any model has")
+        channels = [layer.get("channels") for layer in stored["layers"] if isinstance(layer, dict)]
+        if sum(len(each) for each in channels if isinstance(each, list)) > MOST_CHANNELS:
+            raise DamagedError("the run record holds more channels than any model has")
         newer = stored.get("format", VERSION) > VERSION
         names: list[str] = []
         layers: list[LayerFacts | Problem] = []

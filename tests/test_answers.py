@@ -170,6 +170,7 @@ def test_what_does_not_fit_an_answer_is_asked_for_again(tmp_path, monkeypatch):
     found = asked(tmp_path)
     whole = frames(found.numbers("feature_maps", ["a", "b"])), frames(found.summaries("feature_maps"))
     monkeypatch.setattr(answers, "MOST", 600)
+    monkeypatch.setattr(answers, "_LEAST", 1)
     steps, tables, after, more = [], [b"", b""], -1, True
     while more:
         heads, rest = frames(found.numbers("feature_maps", ["a", "b"], after))

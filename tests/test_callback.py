@@ -428,6 +428,17 @@ def test_what_is_no_model_is_refused(use):
         use(X)
 
 
+def test_a_picture_that_no_reader_takes_is_refused_before_training(tmp_path):
+    model = keras.Sequential([keras.Input((512, 512, 1)), keras.layers.Conv2D(256, 1, name="wide")])
+    model.compile("sgd", "mse")
+    x = np.zeros((1, 512, 512, 1), "float32")
+    with pytest.raises(
+        ValueError, match=r"layer 'wide': 256 channels of 512×512 make a picture of 67 MB.*the first 93"
+    ):
+        model.fit(x, x, verbose=0, callbacks=[FeatureMapCallback(x, tmp_path / "logs", channels="all")])
+    assert not (tmp_path / "logs").exists()
+
+
 def test_a_log_dir_that_is_a_file_is_refused(tmp_path):
     path = tmp_path / "logs"
     path.write_text("notes")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -873,3 +874,35 @@ def test_the_reader_loads_neither_keras_nor_tensorboard():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_file_of_holes_is_not_searched_to_its_end(tmp_path):
+    """Terabytes that are not there, behind two good steps; the run beside it must not wait for them."""
+    log = RunLog(tmp_path / "holes", SMALL, steps=[0, 1])
+    RunLog(tmp_path / "sound", SMALL, steps=[0, 1, 2])
+    os.truncate(log.path, 2**43)
+    found = open_log(tmp_path)
+    assert found["sound"].steps == (0, 1, 2) and found["holes"].steps == (0, 1)
+
+
+def test_heads_of_records_that_nobody_knows_are_not_kept(tmp_path):
+    log = RunLog(tmp_path, SMALL, steps=[0])
+    head = {"kind": "x", "a": [[]] * 200_000}
+    for _ in range(20):
+        log.append(format.pack_record(head, Blobs()))
+    log.write(1)
+    tracemalloc.start()
+    assert open_log(tmp_path)[0].steps == (0, 1)
+    assert tracemalloc.get_traced_memory()[1] < 60e6
+    tracemalloc.stop()
+
+
+def test_a_log_directory_that_is_a_link_may_be_turned(tmp_path):
+    for name, steps in (("one", [0]), ("two", [0, 1])):
+        RunLog(tmp_path / name, SMALL, steps=steps)
+    (tmp_path / "current").symlink_to(tmp_path / "one")
+    log = open_log(tmp_path / "current")
+    assert log[0].steps == (0,)
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to(tmp_path / "two")
+    assert log.refresh() and log[0].steps == (0, 1)

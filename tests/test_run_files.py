@@ -17,6 +17,7 @@ from reading import events, on_both_paths, with_tensorboards_own_loader
 from support.decoding import all_steps, run_facts, stored
 
 from fm_callback.format import LayerFacts, LayerStep, RunFacts, run_record, step_record
+from fm_callback.read.log import open_log
 from fm_callback.write import event_copies, png
 from fm_callback.write.claim import release
 from fm_callback.write.run_files import RunFiles, event_files, log_files, open_run
@@ -178,6 +179,25 @@ def test_a_first_step_that_was_cut_off_by_a_kill_takes_no_directory(tmp_path):
         assert not path.exists(), "what was left behind is gone"
         for other in (tmp_path / "feature_maps").iterdir():
             other.unlink()
+
+
+@pytest.mark.parametrize("place", ["run head", "framing of the run", "framing of step 0", "step 0"])
+def test_damage_at_the_beginning_is_no_reason_to_delete_or_to_go_on(tmp_path, place):
+    """Only a file that ends within its first step was left behind by a kill."""
+    record(tmp_path, list(range(10)))
+    (path,) = log_files(tmp_path / "feature_maps")
+    first = len(run_record(facts()))
+    at = {"run head": 40, "framing of the run": 2, "framing of step 0": first + 3, "step 0": first + 200}[place]
+    damaged = bytearray(path.read_bytes())
+    damaged[at] ^= 4
+    path.write_bytes(damaged)
+    assert record(tmp_path, [0, 1]) == "feature_maps_2", "a training from the start has nothing to do with it"
+    assert path.read_bytes() == damaged
+    readable = place in ("step 0", "framing of step 0")
+    assert record(tmp_path, [5, 6], tmp_path / "feature_maps") == ("feature_maps" if readable else "feature_maps_2")
+    assert path.read_bytes() == damaged
+    if readable:
+        assert set(open_log(tmp_path)["feature_maps"].steps) >= {1, 2, 3, 4, 5, 6}
 
 
 def test_files_of_one_process_have_different_names(tmp_path):

@@ -40,6 +40,8 @@ MOST_LAYERS = MOST_PICTURES = 256
 #: What is said of a measure; all else that a log says of one is left out.
 _WORDS = {"label": str, "short": str, "kind": str, "says": str, "of": str, "part": str, "chance": float}
 _MOST_TEXT, _MOST_MODEL, _MOST_MEASURES, _MOST_PROBLEMS = 1000, 2**16, 500, 50
+#: As so many bytes at least a layer's numbers at a step count.
+_LEAST = 512
 #: Of so many steps the pace is taken.
 _PACE = 20
 
@@ -92,7 +94,8 @@ class Answers:
         """The numbers of layers at all steps after one, as many as fit."""
         with self._reading(run) as (now, facts, reader):
             positions = [_position(facts, layer) for layer in layers]
-            sizes = [4 * len(each.channels) * len(each.fields) for _, each in positions]
+            # However little a layer holds, reading it and naming its step takes time and room.
+            sizes = [max(_LEAST, 4 * len(each.channels) * len(each.fields)) for _, each in positions]
             if sum(sizes) > MOST:
                 raise BadQuestionError("these layers are too large for one answer: ask for fewer at a time")
             steps: list[list[int]] = [[] for _ in layers]

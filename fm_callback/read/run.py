@@ -51,9 +51,13 @@ class Run:
                         changed |= file.refresh()
                     except ReplacedError:
                         file, changed = LogFile(path), True
+                        self._met.clear()  # of the one before
                         file.refresh()
-                except OSError:  # gone, or not for us to read
+                except (FileNotFoundError, NotADirectoryError, PermissionError):  # gone, or not for us to read
                     continue
+                except OSError:  # a network that has hiccups is no reason to forget what is known
+                    if name not in self._files:
+                        continue
                 files[name] = file
             changed |= files.keys() != self._files.keys()
             self._files = files

@@ -17,6 +17,10 @@ from fm_callback.format import MAGIC, PREFIX, DamagedError, head_length, read_he
 from fm_callback.tfrecord import AFTER, BEFORE, length_of, masked
 
 _CHUNK = 2**20
+#: So many bytes at most are searched behind damage at a time: a file may be made of holes, terabytes that are not there.
+MOST_SEARCHED = 2**30
+#: What is kept of the head of a step; of other records but the first, their kind alone.
+_KEPT = ("kind", "step", "wall_time", "layers")
 #: What is read of a record at first: its framing, and nearly always its head.
 _FIRST = 512
 
@@ -125,6 +129,8 @@ def record_at(file: BinaryIO, start: int, size: int) -> Record | None:
         head, blobs = head_at(file, start + BEFORE)
     except DamagedError:
         return Record(start, length, 0, None)
+    if start:
+        head = {key: head[key] for key in _KEPT if key in head and (key == "kind" or head.get("kind") == "step")}
     record = Record(start, length, blobs, head)
     return record if record.room >= 0 else Record(start, length, 0, None)
 
@@ -139,7 +145,7 @@ def scan(file: BinaryIO, size: int, start: int = 0, searched: int = 0) -> Scan:
         searched: Up to where the scan before found nothing, if it ended at `start`.
     """
     result = Scan(start, searched)
-    effort = _Effort(2**27 + 4 * (size - start))
+    effort = _Effort(min(2**27 + 4 * (size - start), MOST_SEARCHED))
     sound = start  # where the record ends whose data are known to be right
     try:
         while start < size:

@@ -45,12 +45,14 @@ class Walk:
     """
 
     def __init__(self, top: str | os.PathLike[str]) -> None:
+        self._given = os.fspath(top)
         self.top = os.path.realpath(top)
         self.outside: tuple[str, ...] = ()
         self._known: dict[str, Listing] = {}
 
     def __call__(self) -> dict[str, tuple[str, ...]]:
         """The names of the logs, by the path of their directory."""
+        self.top = os.path.realpath(self._given)  # it may be a link that was turned, or was not there before
         known: dict[str, Listing] = {}
         outside: list[str] = []
         waiting = [self.top]

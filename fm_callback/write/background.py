@@ -6,7 +6,7 @@ It is what ends a recording, whoever notices the end first:
 |---|---|---|
 | the training | the callback's `on_train_end` calls `close` | what was submitted or kept is worked on; waited for |
 | the process, after an interrupt that told callbacks nothing | `atexit` calls `close` | the same |
-| the callback is garbage, after such an interrupt | `weakref.finalize` in `recorder.py` calls `close` | the same |
+| the callback is garbage, after such an interrupt | `weakref.finalize` in `recorder.py` calls `close`, in whichever thread collects | the same; by the thread itself, without waiting |
 | patience | a full queue | training goes on; the thread ends when it is done with what it is stuck at |
 | an error of `work` | the thread | the rest is passed over, `finish` is called; the next `submit` sees `error` |
 | a forked child | there is no thread in it | nothing: the parent's work is the parent's |
@@ -43,6 +43,7 @@ class Background(Generic[Item]):
         self._work, self._finish = work, finish
         self._patience = patience
         self._kept: Item | None = None
+        self._closing = False
         self._queue: queue.Queue[Item | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name="fm_callback", daemon=True)
         self._thread.start()
@@ -63,6 +64,9 @@ class Background(Generic[Item]):
 
         Out of patience, it ends when it is done with the item that it is stuck at.
         """
+        if threading.current_thread() is self._thread:  # a garbage collection, in the middle of its work
+            self._closing = True
+            return
         if self._kept is not None:
             self.submit(self._kept)
         if self._thread.is_alive():
@@ -91,7 +95,7 @@ class Background(Generic[Item]):
         self._queue.put_nowait(None)
 
     def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self._next()) is not None:
             if self.error is None:
                 try:
                     self._work(item)
@@ -102,3 +106,13 @@ class Background(Generic[Item]):
             self._finish()
         except Exception as error:
             self.error = self.error or error
+
+    def _next(self) -> Item | None:
+        """The next item; None at the end. Closed by its own thread, nobody hands over any more: the rest, and what is kept."""
+        if not self._closing:
+            return self._queue.get()
+        try:
+            return self._queue.get_nowait()
+        except queue.Empty:
+            kept, self._kept = self._kept, None
+            return kept

@@ -6,7 +6,7 @@ import numpy as np
 
 from fm_callback.capture.plan import Plan
 from fm_callback.capture.section import Section
-from fm_callback.format import NUMBERS, LayerFacts, LayerStep, to_grid
+from fm_callback.format import MOST_BLOB, NUMBERS, LayerFacts, LayerStep, to_grid
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
 from fm_callback.scores.measures import fields, measure, summaries
@@ -37,10 +37,14 @@ class LayerRecord:
             section: Which plane of them is stored.
             images: Whether to make the picture for TensorBoard's Images tab.
             stored: Of how many samples, from the first, maps are stored.
+
+        Raises:
+            ValueError: if a picture of the layer would be larger than a reader takes.
         """
         self._tag, self._section, self._images, self._stored, self._goes_on = tag, section, images, stored, False
         self._cells = concepts.at(*plan.axes) if section.covers(plan.axes) else _NO_CONCEPTS
         self.facts = _facts(plan, name, self._cells, section, stored)
+        _refuse_large(self.facts)
         self._description = _description(plan, self.facts)
         number = "" if plan.info.number is None else f"#{plan.info.number} "
         self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells.counts.get("foreground", 0))
@@ -86,6 +90,17 @@ class LayerRecord:
             for name in event_copies.CURVES
             if name in values and (self._goes_on or not math.isnan(values[name]))
         ]
+
+
+def _refuse_large(facts: LayerFacts) -> None:
+    height, width = facts.map
+    most = MOST_BLOB - 2**20  # what does not get smaller by packing gets a little larger
+    if math.prod(facts.grid) > most:
+        raise ValueError(
+            f"layer {facts.path!r}: {len(facts.channels)} channels of {height}×{width} make a picture of "
+            f"{math.prod(facts.grid) / 1e6:.0f} MB, and the log takes up to {most / 1e6:.0f}; log fewer `channels`, "
+            f"such as the first {max(1, most // (height * width) // 2)}"
+        )
 
 
 def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -> LayerFacts:

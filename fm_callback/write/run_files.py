@@ -44,7 +44,7 @@ class RunFiles:
         if self._claim.exclusive:
             for path in log_files(directory):
                 with contextlib.suppress(OSError):
-                    if len(_first_records(path)) < 2:  # of a process that was killed in its first step
+                    if _is_cut_in_its_first_step(path):
                         path.unlink()
         # Readers take files in the order of their stamps: a clock that was set back must not put these before older ones.
         stamp = max(
@@ -176,20 +176,34 @@ def event_files(directory: Path) -> list[Path]:
 
 
 def _free_for(directory: Path, facts: RunFacts) -> bool:
-    """Whether a training with these facts may write in a directory: no step is stored there, or it goes on with that run."""
+    """Whether a training with these facts may write in a directory: no step is stored there, or it goes on with that run.
+
+    What can't be read is not free: damage at the beginning of a file says nothing of the steps behind it.
+    """
     for path in reversed(log_files(directory)):
-        if len(first := _first_records(path)) == 2:
+        if not _is_cut_in_its_first_step(path):
+            with open(path, "rb") as file:
+                first = next(tfrecord.records(file), b"")
             try:
-                return facts.first_step > 0 and RunFacts.parse(read_head(first[0])).same_run(facts)
+                return facts.first_step > 0 and RunFacts.parse(read_head(first)).same_run(facts)
             except DamagedError:
                 return False
     return True
 
 
-def _first_records(path: Path) -> list[bytes]:
-    """The first two whole records of a file, that of the run and a step's."""
+def _is_cut_in_its_first_step(path: Path) -> bool:
+    """Whether a file ends within the run record or the first step, as a process leaves it that is killed there."""
     with open(path, "rb") as file:
-        return list(itertools.islice(tfrecord.records(file), 2))
+        size, end = os.fstat(file.fileno()).st_size, 0
+        for _ in range(2):
+            if size - end < tfrecord.BEFORE:
+                return True
+            file.seek(end)
+            length = tfrecord.length_of(file.read(tfrecord.BEFORE))
+            if length is None:  # damaged, not cut
+                return False
+            end += tfrecord.BEFORE + length + tfrecord.AFTER
+    return end > size
 
 
 def _stamp(path: Path) -> int:
