@@ -433,7 +433,7 @@ def test_a_picture_that_no_reader_takes_is_refused_before_training(tmp_path):
     model.compile("sgd", "mse")
     x = np.zeros((1, 512, 512, 1), "float32")
     with pytest.raises(
-        ValueError, match=r"layer 'wide': 256 channels of 512×512 make a picture of 67 MB.*the first 93"
+        ValueError, match=r"layer 'wide': 256 channels of 512×512 make a picture of 67 MB.*the first 94"
     ):
         model.fit(x, x, verbose=0, callbacks=[FeatureMapCallback(x, tmp_path / "logs", channels="all")])
     assert not (tmp_path / "logs").exists()
