@@ -3,15 +3,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOGS ?= logs
-BACKEND_TESTS := $(addprefix tests/test_,zoo.py layers.py extractor.py observer.py scale_out.py)
+BACKEND_TESTS := $(addprefix tests/test_,zoo.py layers.py samples.py pictures.py chunks.py tokens.py volumes_and_signals.py extractor.py submodel.py observer.py scale_out.py private_apis.py)
 
-.PHONY: demo test test-slow test-backends lint bench clean
+.PHONY: demo test test-firefox test-slow test-backends lint lint-page bench clean
 
 demo: $(VENV)/examples
 	$(BIN)/python examples/train_pets.py --log-dir $(LOGS)
 
 test: $(VENV)/dev lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow and (not firefox or cross_browser)"
+
+# All of the tab in Firefox; `make test` has only a share of it.
+test-firefox: $(VENV)/dev
+	$(BIN)/python -m pytest -q -m firefox tests/browser
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow
@@ -21,10 +25,20 @@ test-backends: $(VENV)-backends/backends
 	KERAS_BACKEND=jax $(VENV)-backends/bin/python -m pytest -q $(BACKEND_TESTS)
 	KERAS_BACKEND=torch $(VENV)-backends/bin/python -m pytest -q $(BACKEND_TESTS)
 
-lint: $(VENV)/dev
+lint: $(VENV)/dev lint-page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The page needs no build and no node; who has node checks its formatting and types.
+lint-page:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.package-lock.json \
+		&& node_modules/.bin/biome format && node_modules/.bin/tsc --project .; \
+	else echo "npm is not installed: the page's formatting and types are not checked"; fi
+
+node_modules/.package-lock.json: package.json
+	npm install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
 
 # Rivals that do not install are left out. BENCH="--model MODEL.keras --arrays FILE.npz" measures a trained model on a photograph.
 bench: $(VENV)/dev
@@ -43,4 +57,4 @@ $(VENV)-backends/%: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-backends logs build *.egg-info
+	rm -rf $(VENV) $(VENV)-backends node_modules logs build *.egg-info

@@ -21,7 +21,7 @@ from sd_unet import sd_unet  # noqa: E402
 from timing import Spent, spent  # noqa: E402
 
 from fm_callback import FeatureMapCallback  # noqa: E402
-from fm_callback.capture.backends import BACKEND  # noqa: E402
+from fm_callback.capture.backends import backend  # noqa: E402
 
 
 class Subject(NamedTuple):
@@ -73,7 +73,7 @@ class Watched:
     Attributes:
         blocked: What the training thread waited for, each time: `on_epoch_end` alone, while the thread behind is idle.
         behind: What followed until the step was on disk.
-        file: The event file.
+        file: The file that is written last, TensorBoard's copies.
     """
 
     def __init__(self, subject: Subject, layers: Any = "all", channels: int | str = 32) -> None:
@@ -105,41 +105,47 @@ class Watched:
         self.callback.on_train_end()
         shutil.rmtree(self.directory)
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.file.parent.iterdir())
+
     def step(self) -> None:
         """The end of an epoch, until its step is on disk."""
         self.blocked.append(spent(lambda: self.callback.on_epoch_end(len(self.blocked))))
         self.behind.append(spent(self._drain))
 
     def _drain(self) -> None:
-        """Waits until the event file holds one whole record more."""
+        """Waits until the file that is written last holds whole records more, and nothing behind them."""
         deadline = time.monotonic() + 60
         with open(self.file, "rb") as file:
             while time.monotonic() < deadline:
-                size = os.fstat(file.fileno()).st_size
-                if size >= self._written + 8:
-                    file.seek(self._written)
+                size, end = os.fstat(file.fileno()).st_size, self._written
+                while size >= end + 8:
+                    file.seek(end)
                     (length,) = struct.unpack("<Q", file.read(8))
-                    if size >= self._written + length + 16:
-                        self._written += length + 16
-                        return
+                    end += length + 16
+                if self._written < end == size:
+                    self._written = end
+                    return
                 time.sleep(0.001)
         raise SystemExit("the step was not on disk within a minute")
 
 
 def wait(tensors: Any) -> None:
     """Until the device is done."""
-    if BACKEND == "jax":
+    if backend.name == "jax":
         for tensor in keras.tree.flatten(tensors):
             tensor.block_until_ready()
-    elif BACKEND == "torch" and sys.modules["torch"].cuda.is_available():
+    elif backend.name == "torch" and sys.modules["torch"].cuda.is_available():
         sys.modules["torch"].cuda.synchronize()
-    elif BACKEND == "tensorflow" and sys.modules["tensorflow"].config.list_physical_devices("GPU"):
+    elif backend.name == "tensorflow" and sys.modules["tensorflow"].config.list_physical_devices("GPU"):
         sys.modules["tensorflow"].test.experimental.sync_devices()
 
 
 def device() -> str:
     """The backend, and where its tensors live."""
-    return f"{BACKEND} on {getattr(keras.ops.zeros(()), 'device', 'an unknown device')}"
+    return f"{backend.name} on {getattr(keras.ops.zeros(()), 'device', 'an unknown device')}"
 
 
 def accelerated() -> bool:

@@ -23,7 +23,8 @@ from driving import arguments, subject
 from PIL import Image
 from timing import cpu, figure, interleaved, ratio, wall
 
-from fm_callback.capture.extractor import Capture
+from fm_callback.capture.capture import Capture
+from fm_callback.format import to_grid
 from fm_callback.write import grid, png
 
 Encoder = Callable[[Image.Image], bytes]
@@ -34,12 +35,12 @@ def main() -> None:
     options = arguments(__doc__, repeats=7).parse_args()
     model, batch, _ = subject(options)
     capture = Capture(model, batch, "all", 32)
-    maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
+    maps, numbers = capture(keras.ops.convert_to_tensor(batch))()
     raw = sum(each.size for each in maps)
     grids, pictures = [], []
     for plan, layer, rows in zip(capture.plans, maps, numbers, strict=True):
-        shape = grid.layout(len(plan.channels), *plan.size)
-        grids.append(Image.fromarray(grid.tile_grid(layer[0], *shape)))
+        shape = grid.layout(len(plan.channels), *plan.axes)
+        grids.append(Image.fromarray(to_grid(layer[0], *shape)))
         pictures.append(Image.fromarray(grid.picture(layer[0], rows, plan.channels, *shape)))
         pictures[-1].putpalette(grid.PALETTE)
     print(f"{len(maps)} layers, {raw / 1e6:.2f} MB of raw maps, {os.cpu_count()} cores")

@@ -10,6 +10,7 @@ left out with a message: matplotlib, tf-explain (with opencv-python-headless), T
 `on_epoch_end` takes; "all work" lasts until the step is on disk; "cpu" is the processor time of all threads.
 """
 
+import math
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -20,9 +21,10 @@ from rivals import hand_written, reference, summary_image, tf_explain
 from tensorboard.compat.proto import event_pb2
 from timing import Spent, beside, cpu, figure, interleaved, ratio, wall
 
-from fm_callback.capture.backends import BACKEND, compiled
-from fm_callback.capture.extractor import Capture
-from fm_callback.format import PLUGIN, read_records
+from fm_callback import tfrecord
+from fm_callback.capture.backends import backend
+from fm_callback.capture.capture import Capture
+from fm_callback.format import PREFIX, from_json, head_length, read_head
 
 BARE = "bare forward pass"
 ALL = "ours, until the step is on disk"
@@ -39,10 +41,10 @@ def main() -> None:
     watched = subject(options)
     model, batch, _ = watched
     capture = Capture(model, batch, "all", 32)
-    raw = sum(len(plan.channels) * plan.size[0] * plan.size[1] for plan in capture.plans)
+    raw = sum(len(plan.channels) * math.prod(plan.axes) for plan in capture.plans)
     names = [plan.info.path for plan in capture.plans][: 3 if options.quick else None]
     tensor = keras.ops.convert_to_tensor(batch)
-    forward = compiled(model, lambda inputs: model(inputs, training=False))
+    forward = backend.compile(model, lambda inputs: model(inputs, training=False))
     print(f"{device()}, {len(capture.plans)} layers, {raw / 1e6:.2f} MB of raw maps, medians of {options.repeats}")
 
     with Watched(watched) as ours, tempfile.TemporaryDirectory() as name:
@@ -64,11 +66,11 @@ def main() -> None:
         for name, way in slow.items():
             if way is not None:
                 times[name], pairs[name] = beside(way, ours.step, turns=2, around=5)
-        maps, copies, rest = sizes(ours.file)
+        maps, copies, rest = sizes(ours.file.parent)
     table(times)
     print(f"bytes of a step: maps {maps:,}, Images copy {copies:,}, the rest {rest:,}; raw maps {raw:,}")
 
-    judged = BACKEND == "tensorflow" and not accelerated() and not options.quick  # what the targets are set for
+    judged = backend.name == "tensorflow" and not accelerated() and not options.quick  # what the targets are set for
 
     def against(one: str, other: str, **target: float) -> None:
         if one in times:
@@ -90,17 +92,23 @@ def main() -> None:
     figure("a step / raw", (maps + copies + rest) / raw)
 
 
-def sizes(file: Path) -> tuple[int, int, int]:
-    """Bytes of the last step: maps, pictures for the Images tab, all the rest of the record."""
-    with open(file, "rb") as stream:
-        *_, record = read_records(stream)
-    maps = copies = 0
-    for value in event_pb2.Event.FromString(record).summary.value:
-        if value.tag.endswith("/maps"):
-            maps += value.ByteSize()
-        elif value.tag.startswith(f"{PLUGIN}/") and value.tensor.string_val:
-            copies += value.ByteSize()
-    return maps, copies, len(record) - maps - copies
+def sizes(directory: Path) -> tuple[int, int, int]:
+    """Bytes of the last step: maps, pictures for the Images tab, all the rest of the two records."""
+    log, events = last_record(directory, "*.fmlog"), last_record(directory, "events.*")
+    head = read_head(log)
+    blobs = log[PREFIX + head_length(log) :]
+    offset, length, _ = head["layers"]
+    maps = sum(reference[1] for layer in from_json(blobs[offset : offset + length]) for reference in layer["maps"])
+    values = event_pb2.Event.FromString(events).summary.value
+    copies = sum(value.ByteSize() for value in values if value.tag.count("/") and value.tensor.string_val)
+    return maps, copies, len(log) + len(events) - maps - copies
+
+
+def last_record(directory: Path, files: str) -> bytes:
+    """The data of the last record of the one such file."""
+    with open(next(directory.glob(files)), "rb") as file:
+        *_, record = tfrecord.records(file)
+    return record
 
 
 def table(times: dict[str, list[Spent]]) -> None:

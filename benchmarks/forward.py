@@ -21,8 +21,8 @@ from driving import Subject, Watched, accelerated, arguments, device, subject, w
 from rivals import reference, tf_explain
 from timing import Spent, figure, growth, in_one_arena, interleaved, ratio, wall
 
-from fm_callback.capture.backends import BACKEND, compiled
-from fm_callback.capture.extractor import Capture
+from fm_callback.capture.backends import backend
+from fm_callback.capture.capture import Capture
 
 ALL = "ours, all work, threads included"
 BLOCKED = "ours, training thread (on_epoch_end)"
@@ -47,7 +47,7 @@ def main() -> None:
     model, batch, _ = watched
     capture = Capture(model, batch, "all", 32)
     tensor = keras.ops.convert_to_tensor(batch)
-    forward = compiled(model, lambda inputs: model(inputs, training=False))
+    forward = backend.compile(model, lambda inputs: model(inputs, training=False))
     names = [plan.info.path for plan in capture.plans][: 3 if options.quick else None]
     print(f"{device()}, {len(capture.plans)} layers, medians of {options.repeats}")
 
@@ -57,7 +57,7 @@ def main() -> None:
             BARE: lambda: wait(forward(tensor)),
             "forward pass that keeps the maps, awaited": lambda: wait(capture.outputs(tensor)),
             DEVICE_PASS: lambda: wait(capture(tensor)()),
-            "the same, on the host": lambda: capture.arrays(capture(tensor)),
+            "the same, on the host": lambda: capture(tensor)(),
             ALL: ours.step,
         }
         rivals = {
@@ -71,7 +71,7 @@ def main() -> None:
     figure(
         "training thread / bare pass",
         ratio(wall(times[BLOCKED]), wall(times[BARE])),
-        at_most=None if options.quick else LIMITS.get(BACKEND),
+        at_most=None if options.quick else LIMITS.get(backend.name),
     )
     figure(
         "pass with its summary on the device / bare pass",
@@ -79,8 +79,8 @@ def main() -> None:
         at_most=2 if accelerated() else None,
     )
     blocked = 1e3 * median(wall(times[BLOCKED]))
-    figure("training thread", blocked, unit=" ms", at_most=5 if accelerated() and BACKEND == "jax" else None)
-    if BACKEND == "torch":
+    figure("training thread", blocked, unit=" ms", at_most=5 if accelerated() and backend.name == "jax" else None)
+    if backend.runs_eagerly:
         print("torch runs eagerly: nothing is compiled, and the bare pass is one eager call")
 
 
@@ -88,7 +88,7 @@ def memory(watched: Subject, captures: int) -> None:
     """Prints by how much memory grows over many captures, and over as many bare passes."""
     model, batch, _ = watched
     tensor = keras.ops.convert_to_tensor(batch)
-    forward = compiled(model, lambda inputs: model(inputs, training=False))
+    forward = backend.compile(model, lambda inputs: model(inputs, training=False))
     growth("bare passes", lambda: wait(forward(tensor)), captures, settled=20)
     with Watched(watched) as ours:
         growth("captures", ours.step, captures, settled=20, at_most=5)

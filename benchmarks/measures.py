@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 
 import numpy as np
 from timing import figure
 
-from fm_callback.scores.concepts import Concepts
-from fm_callback.scores.measures import Activations, cka, effective_rank, measure, summary
+from fm_callback.scores.activations import Activations, cka
+from fm_callback.scores.concepts import Concepts, Masks
+from fm_callback.scores.layer_scores import LayerStep, effective_rank
+from fm_callback.scores.measures import measure, summary
 
 CHANNELS = 32
 
@@ -51,8 +52,8 @@ def concepts(images: int) -> Concepts:
     """A disc in noise, with a border of ignored pixels."""
     rows, columns = np.mgrid[:160, :160] - 80
     radius = np.broadcast_to(np.hypot(rows, columns), (images, 160, 160))
-    masks = SimpleNamespace(foreground=radius < 48, ignore=(radius >= 48) & (radius < 54))
-    return Concepts(np.random.default_rng(0).random((images, 160, 160)), masks)  # type: ignore[arg-type]
+    masks = Masks(foreground=radius < 48, ignore=(radius >= 48) & (radius < 54))
+    return Concepts(np.random.default_rng(0).random((images, 160, 160)), masks)
 
 
 def milliseconds(call: Callable[[], object], repeats: int) -> float:
@@ -85,7 +86,7 @@ def rows(images: int, repeats: int) -> list[tuple[str, float]]:
     def layer_scores() -> None:
         for layer, before, start in zip(step, previous, first, strict=True):
             now = Activations.of(*layer)
-            effective_rank(now), cka(now, before), cka(now, start)
+            effective_rank(LayerStep(layer[1], now)), cka(now, before), cka(now, start)
 
     def everything() -> None:
         channel_scores()

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ON_SD_UNET = ("encoders", "forward", "epoch_cost")  # they take a trained model
-OTHERS = ("scale", "train_overhead", "measures", "dashboard")
+OTHERS = ("scale", "train_overhead", "measures", "log_scale")
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a trained full SD_UNet, a .keras file")
     parser.add_argument("--arrays", help="an .npz file of photographs, `test_images` and `test_labels`")
-    parser.add_argument("--quick", action="store_true", help="small models, without the dashboard")
+    parser.add_argument("--quick", action="store_true", help="small models")
     options = parser.parse_args()
     chosen = [
         each for name in ("model", "arrays") if (value := getattr(options, name)) for each in (f"--{name}", value)
@@ -28,7 +28,7 @@ def main() -> None:
     quick = ["--quick"] if options.quick else []
     rows, failed = [], []
     for name in (*ON_SD_UNET, *OTHERS):
-        if options.quick and name == "dashboard":
+        if options.quick and name == "log_scale":
             continue
         print(f"\n== {name}", flush=True)
         status, figures = run(name, [*quick, *(chosen if name in ON_SD_UNET else [])])

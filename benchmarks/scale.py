@@ -22,7 +22,7 @@ import keras
 from driving import Subject, Watched, device, drawn_pets, wait
 from timing import cpu, figure, growth, interleaved, ratio, wall
 
-from fm_callback.capture.backends import compiled
+from fm_callback.capture.backends import backend
 
 BASE = {"layers": 8, "channels": 32, "side": 96, "images": 1}
 LINES = {"layers": (1, 8, 51, 200), "channels": (32, 512), "side": (96, 160, 256, 512), "images": (1, 8)}
@@ -67,11 +67,11 @@ def cost(setting: dict[str, int], repeats: int) -> tuple[float, float, float, fl
     """Seconds of the bare pass, of the training thread and, by the clock and the processor, behind it; bytes of one step."""
     subject = watched(**setting)
     tensor = keras.ops.convert_to_tensor(subject.images)
-    forward = compiled(subject.model, lambda inputs: subject.model(inputs, training=False))
+    forward = backend.compile(subject.model, lambda inputs: subject.model(inputs, training=False))
     with Watched(subject, layers=["map*"], channels="all") as ours:
-        before = ours.file.stat().st_size
+        before = ours.size
         times = interleaved({"bare": lambda: wait(forward(tensor)), "ours": ours.step}, repeats)
-        grown = (ours.file.stat().st_size - before) / (repeats + 1)
+        grown = (ours.size - before) / (repeats + 1)
         blocked, behind = ours.blocked[-repeats:], ours.behind[-repeats:]
     keras.backend.clear_session()
     gc.collect()

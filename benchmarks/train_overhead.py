@@ -25,7 +25,7 @@ from timing import Spent, cpu, figure, ratio, spent, wall
 from train_pets import CLASSES, EIGHT, PROBE, RECIPES, Batches, compile_model, scaled
 
 from fm_callback import FeatureMapCallback
-from fm_callback.capture.backends import BACKEND
+from fm_callback.capture.backends import backend
 
 
 class Setting(NamedTuple):
@@ -88,7 +88,7 @@ def compare(setting: Setting, kind: str | None, folder: Path) -> None:
         batches = Batches(train, setting.batch, steps=setting.steps, drawn=setting.drawn, seed=0)
         validation = Batches(held_out, setting.batch, drawn=setting.drawn) if setting.held_out else None
         callbacks = [each for each in (ours, clock) if each is not None]
-        if BACKEND == "tensorflow":  # as the demo has it
+        if backend.name == "tensorflow":  # as the demo has it
             callbacks.insert(0, keras.callbacks.TensorBoard(folder / "keras", write_graph=False))
         taken = spent(
             lambda: model.fit(batches, validation_data=validation, epochs=epochs, verbose=0, callbacks=callbacks)
@@ -126,7 +126,7 @@ def compare(setting: Setting, kind: str | None, folder: Path) -> None:
         print(f"{name} of fits, with / without: {', '.join(f'{each:.3f}' for each in sorted(fits))}")
         ratios[name] = sorted(each for place in epochs for each in place)
     lowest, *_, highest = ratios["wall"]
-    demo, gpu = kind is None, kind == "full" and accelerated() and BACKEND == "jax"  # what the targets are set for
+    demo, gpu = kind is None, kind == "full" and accelerated() and backend.name == "jax"  # what the targets are set for
     figure("hooks / wall time of fit", ratio(hooks, walls), at_most=0.02 if demo else None)
     figure("cpu seconds, with / without", median(ratios["cpu"]), at_most=1.03 if demo else None)
     figure(f"wall time, with / without ({lowest:.3f} to {highest:.3f})", median(ratios["wall"]))

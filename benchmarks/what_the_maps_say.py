@@ -43,10 +43,12 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
     from sd_unet import sd_unet
     from train_pets import Batches, compile_model, scaled
 
-    from fm_callback.capture.extractor import Capture
+    from fm_callback.capture.capture import Capture
     from fm_callback.capture.probe import read_masks
+    from fm_callback.scores.activations import Activations, cka
     from fm_callback.scores.concepts import Concepts, luminance
-    from fm_callback.scores.measures import Activations, cka, effective_rank, measure
+    from fm_callback.scores.layer_scores import LayerStep, effective_rank
+    from fm_callback.scores.measures import measure
 
     keras.utils.set_random_seed(seed)
     labels = data["train_labels"]
@@ -73,14 +75,14 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
 
         def measure(self, logs: dict[str, float]) -> None:
             _ = self.model  # on JAX this brings the weights back into the model
-            maps, numbers = capture.arrays(capture(probe))
+            maps, numbers = capture(probe)()
             layers = []
             for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
-                scores = measure(layer_maps, layer_numbers, concepts.at(*plan.size))
+                scores = measure(layer_maps, layer_numbers, concepts.at(*plan.axes))
                 layers.append({name: [round(float(value), 4) for value in values] for name, values in scores.items()})
             activations.append([Activations.of(*both) for both in zip(maps, numbers, strict=True)])
-            for layer, kept in zip(layers, activations[-1], strict=True):
-                layer["effective_rank"] = round(effective_rank(kept), 3)
+            for layer, layer_numbers, kept in zip(layers, numbers, activations[-1], strict=True):
+                layer["effective_rank"] = round(effective_rank(LayerStep(layer_numbers, kept)), 3)
             steps.append({"logs": logs, "layers": layers})
 
     began = time.perf_counter()
@@ -97,7 +99,7 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
         flush=True,
     )
     described = [
-        {"number": plan.info.number, "name": plan.info.path, "size": plan.size, "cells": concepts.at(*plan.size).counts}
+        {"number": plan.info.number, "name": plan.info.path, "size": plan.axes, "cells": concepts.at(*plan.axes).counts}
         for plan in capture.plans
     ]
     return {"seed": seed, "shuffled": shuffled, "layers": described, "steps": steps}

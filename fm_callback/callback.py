@@ -2,20 +2,27 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from fm_callback.capture.backends import is_chief
-from fm_callback.capture.extractor import Capture, read_channels
-from fm_callback.capture.layers import Choice
-from fm_callback.capture.probe import read_masks
+from fm_callback import __version__
+from fm_callback.capture.backends import backend
+from fm_callback.capture.capture import Capture
+from fm_callback.capture.plan import read_channels
+from fm_callback.capture.probe import Probe, read_bands, read_masks, read_stored
+from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.samples import as_fit_has_them
+from fm_callback.capture.select import Choice
+from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
+from fm_callback.capture.tokens import read_grid
 from fm_callback.scores.history import aligned
-from fm_callback.write.claim import release
-from fm_callback.write.recorder import Recorder, say
+from fm_callback.write.cost import foretold
+from fm_callback.write.recorder import Recorder
+from fm_callback.write.say import say
 
 
 class FeatureMapCallback(keras.callbacks.Callback):
@@ -37,18 +44,31 @@ class FeatureMapCallback(keras.callbacks.Callback):
         >>> history = model.fit(x, y, verbose=0, callbacks=[FeatureMapCallback(x[:1], tempfile.mkdtemp())])
 
     Args:
-        samples: The probe: one sample or a batch, scaled as for training; a dict or tuple of arrays for a model with
-            several inputs. Whether an array is one sample is decided by `model.input_shape`; where that is unknown, an
-            array of up to three axes is one sample.
+        samples: The probe, as `fit` takes its data: one sample or a batch, scaled as for training; a dict or tuple of
+            arrays for a model with several inputs. A batch of a data set may keep its labels. What is one sample is
+            decided by `model.input_shape`; where that is unknown, it is what the model can't take as a batch.
         log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
-            go to `<log_dir>/feature_maps`, or, where another run has left its maps there, to `feature_maps_2`,
+            go to `<log_dir>/feature_maps` ("~" is the home directory), or, where another run has left its maps there, to `feature_maps_2`,
             `feature_maps_3`, ...
-        masks: Labels of the probe, (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
+        picture: Of several inputs the one that is the picture (or the volume, or the signal), which is shown, has the
+            edges and is labelled by `masks`: its name or position. By default the one of the masks' size that looks
+            most like a picture.
+        bands: Which channels of the picture are shown: three as red, green and blue, or one in gray. By default of more
+            than three the first three.
+        masks: Labels of the probe, integer or bool: one for each pixel, (H, W), (N, H, W), (N, H, W, 1) or (N, 1, H,
+            W); of volumes one for each voxel, (N, D, H, W); of signals one for each sample in time, (N, L).
         foreground: The label of the object, or several labels that together are the object.
         ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
-        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution. Or a
-            list of convolution numbers (1-based, negative from the end), names, paths, globs, and predicates of a
-            layer.
+        slice_axis: Of volumes and videos one slice is stored; numbers and scores are over the whole. Which of the
+            three axes it cuts, from 0; the shortest if None.
+        slice: Index of the slice along this axis, or one for each sample; if None, through the centre of each sample's
+            object, half of which lies before it, or through the middle without masks.
+        layers: Which layers. A count: so many convolutions, spread from first to last. "all": every convolution.
+            "blocks": what the repeated blocks of a transformer or another network put out. Or a list of convolution
+            numbers (1-based, negative from the end), names, paths, globs, and predicates of a layer.
+        grid: How the tokens of a transformer lie: (height, width) for all that it fits, or a dict of them by the
+            layer's path, name or glob (None there: a row). Needed only where it can't be told by the maps before them.
+            Up to eight tokens before those of the picture, such as a class token, are left out.
         channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole
             run.
         update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step
@@ -56,10 +76,16 @@ class FeatureMapCallback(keras.callbacks.Callback):
         every: Take each n-th of these steps, or those for which a predicate of the step is true; the first and the last
             are always taken.
         images: Whether to write the grids for TensorBoard's own Images and Time Series tabs, too.
+        stored: Of how many samples, from the first, maps are stored. Numbers are over all of them; more than 16 go
+            through the model in chunks of 8, twice.
+        submodel: The model inside the trained one that is watched: the name of an attribute or a layer, such as
+            "generator", or a function of the model. None: the whole model. `samples` are what it takes: latents for a
+            generator.
 
     Raises:
-        ValueError: at construction for malformed arguments; when training begins, if the samples do not fit the model,
-            the masks do not fit the samples, or a layer or channel is unknown.
+        ValueError: at construction for malformed arguments; when training begins, if the model has no `call` or
+            no such submodel, the samples do not fit it, the masks do not fit the samples, or a layer or channel is
+            unknown.
     """
 
     def __init__(
@@ -67,14 +93,21 @@ class FeatureMapCallback(keras.callbacks.Callback):
         samples: Any,
         log_dir: str | bytes | os.PathLike[str] | os.PathLike[bytes] = "logs",
         *,
+        picture: str | int | None = None,
+        bands: int | Sequence[int] | None = None,
         masks: Any = None,
         foreground: int | Iterable[int] = 1,
         ignore: int | Iterable[int] | None = None,
+        slice_axis: int | None = None,
+        slice: int | Sequence[int] | None = None,
         layers: Choice = 8,
+        grid: tuple[int, int] | Mapping[str, tuple[int, int] | None] | None = None,
         channels: int | str | Sequence[int] = 32,
         update_freq: int | str = "epoch",
         every: int | Callable[[int], bool] = 1,
         images: bool = True,
+        stored: int = 4,
+        submodel: Submodel = None,
     ) -> None:
         super().__init__()
         if not isinstance(log_dir, (str, bytes, os.PathLike)):
@@ -90,13 +123,19 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if not callable(every) and not _positive(every):
             raise ValueError(f"every must be a positive number of steps or a predicate of the step; received {every!r}")
         self.samples = samples
-        self.log_dir = os.fsdecode(log_dir)
+        self.log_dir = os.path.expanduser(os.fsdecode(log_dir))  # as the shell does for `tensorboard --logdir`
+        self.picture, self.bands = picture, read_bands(bands)
         self.masks = None if masks is None else read_masks(masks, foreground, ignore)
+        self.slice_axis = slice_axis
+        self.slice = slice
         self.layers = layers
         self.channels = read_channels(channels)
+        self.grid = read_grid(grid)
         self.update_freq = update_freq
         self.every = every
         self.images = images
+        self.stored = read_stored(stored)
+        self.submodel = read_submodel(submodel)
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
         self._started = self._said_cost = self._has_logged = False
@@ -121,27 +160,42 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.__dict__.update(state)
         self._hook()
 
+    def set_model(self, model: keras.Model) -> None:
+        refuse_keras_2(model)  # here: the `fit` of Keras 2 next asks for what its own callbacks have
+        super().set_model(model)
+
     def on_train_begin(self, logs: Any = None) -> None:
         self._close()
-        release()
         self._started = self._said_cost = False
         self._epochs = 0
-        if not is_chief():  # of several processes one writes; the others do nothing and wait for nothing
+        if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
             return
+        model = watched(self.model, self.submodel)
+        with unbuilt_again_on_error(model):
+            batch = as_fit_has_them(self.samples, model)
+            chosen = model, batch, self.layers, self.channels, self.grid, self.model
+            if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
+                self._capture = Capture(*chosen)
+            probe = Probe.of(
+                batch,
+                model,
+                channels_first=self._capture.channels_first,
+                masks=self.masks,
+                picture=self.picture,
+                bands=self.bands,
+                slice_axis=self.slice_axis,
+                slice_at=self.slice,
+                stored=self.stored,
+            )
         self._recorder = Recorder(
-            self.model,
-            self.samples,
-            self.masks,
-            self.layers,
-            self.channels,
-            Path(self.log_dir),
-            "epoch" if self.update_freq == "epoch" else "batch",
-            self.images,
             self._capture,
-            self._directory,
+            probe,
+            Path(self.log_dir),
+            step_unit="epoch" if self.update_freq == "epoch" else "batch",
+            images=self.images,
+            model=_about(model, self.model),
+            before=self._directory,
         )
-        self._capture = self._recorder.capture
-        self._recorder.end_with(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._recorder is None:
@@ -150,15 +204,16 @@ class FeatureMapCallback(keras.callbacks.Callback):
             self._iterations = self._epoch_iterations = self._optimizer_iterations()
         if not self._started:  # Keras tells callbacks no initial epoch: it is the first that begins
             self._started = True
-            self._start(self._recorder, epoch if self.update_freq == "epoch" else self._iterations)
+            self._start(self._recorder, epoch)
         self._say_cost()
         self._epoch_began = time.perf_counter()
 
-    def _start(self, recorder: Recorder, step: int) -> None:
-        self._say(f"FeatureMapCallback: compiling one pass through {len(recorder.plans)} layers ...", end=" ")
+    def _start(self, recorder: Recorder, epoch: int) -> None:
+        step = epoch if self.update_freq == "epoch" else self._iterations
+        self._say(f"FeatureMapCallback: compiling one pass through {recorder.layers} layers ...", end=" ")
         began = time.perf_counter()
         try:
-            recorder.take(step)
+            recorder.start(step, self)
         except BaseException as error:
             recorder.close()
             self._recorder = None
@@ -168,18 +223,37 @@ class FeatureMapCallback(keras.callbacks.Callback):
                 return
             raise
         self._has_logged = True
-        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}")
+        planned = self._planned(epoch)
+        size = f", {foretold(recorder.size, *planned, self.images)}" if planned else ""
+        told = self._capture.told if self._capture else ""
+        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{told}")
+
+    def _planned(self, first_epoch: int) -> tuple[int, int] | None:
+        """How many steps are planned, and epochs; None where that is not known: by a predicate, or for batches without a count."""
+        params = self.params or {}
+        epochs = (params.get("epochs") or 0) - first_epoch
+        if callable(self.every) or epochs <= 0:
+            return None
+        if self.update_freq == "epoch":
+            last = first_epoch + epochs
+            return 1 + last // self.every - first_epoch // self.every + (last % self.every > 0), epochs
+        if not params.get("steps"):
+            return None
+        return 1 + epochs * params["steps"] // (self._frequency * self.every), epochs
+
+    @property
+    def _frequency(self) -> int:
+        """How many batches lie between two steps that may be taken."""
+        return 1 if self.update_freq == "batch" else int(self.update_freq)
 
     def _on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._recorder is None:
             return
         # Counted, not read: on JAX a look at the optimizer brings the whole state back into the model.
         before, self._iterations = self._iterations, max(self._iterations, self._epoch_iterations + batch + 1)
-        frequency = 1 if self.update_freq == "batch" else int(self.update_freq)
-        if self._iterations // frequency > before // frequency and self._due(
-            self._recorder, self._iterations, self._iterations // frequency
-        ):
-            self._recorder.take(self._optimizer_iterations())
+        ordinal = self._iterations // self._frequency
+        if ordinal > before // self._frequency and self._due(self._recorder, self._iterations, ordinal):
+            self._recorder.record(self._optimizer_iterations())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._recorder is None:
@@ -187,11 +261,11 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._epoch_seconds = time.perf_counter() - self._epoch_began
         self._epochs += 1
         if self.update_freq != "epoch":
-            self._recorder.hold(self._optimizer_iterations())
+            self._recorder.keep(self._optimizer_iterations())
         elif self._due(self._recorder, epoch + 1, epoch + 1):
-            self._recorder.take(epoch + 1)
+            self._recorder.record(epoch + 1)
         else:
-            self._recorder.hold(epoch + 1)
+            self._recorder.keep(epoch + 1)
 
     def on_train_end(self, logs: Any = None) -> None:
         self._close()
@@ -232,16 +306,26 @@ class FeatureMapCallback(keras.callbacks.Callback):
     def _say_cost(self) -> None:
         """Once, when the first ordinary step is on disk: what each step costs, and what to do if that is much."""
         recorder = self._recorder
-        if self._said_cost or recorder is None or recorder.cost is None or not self._epochs:
+        if self._said_cost or recorder is None:
             return
-        self._said_cost = True
-        totals = recorder.captured, recorder.recorded, recorder.waited
-        captures, records, waited = (total / self._epochs for total in totals)
-        self._say(f"FeatureMapCallback: {recorder.cost.said(captures, records, waited, self._epoch_seconds)}")
+        if told := recorder.cost.told(self._epochs, recorder.waited, self._epoch_seconds):
+            self._said_cost = True
+            self._say(f"FeatureMapCallback: {told}")
 
     def _say(self, text: str, end: str = "\n") -> None:
         if self.params is None or self.params.get("verbose", 1) != 0:
             say(text, end)
+
+
+def _about(model: keras.Model, trained: keras.Model) -> dict[str, Any]:
+    """What the log says of the model that is watched."""
+    about = {
+        "name": model.name if model is trained else f"{trained.name}/{model.name}",
+        "class": type(model).__name__,
+        "backend": keras.backend.backend(),
+        "versions": {"keras": keras.__version__, "fm_callback": __version__},
+    }
+    return {**about, "parameters": model.count_params()} if model.built else about
 
 
 def _positive(value: Any) -> bool:

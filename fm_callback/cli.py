@@ -1,11 +1,14 @@
 """The command line: what can be asked of a saved model and of logs without writing a program."""
 
 import argparse
+import json
 import math
 import os
 import re
 import sys
 from collections.abc import Sequence
+from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,21 +18,43 @@ from PIL import Image, ImageOps
 if TYPE_CHECKING:
     import keras
 
-    from fm_callback.capture.layers import Choice
+    from fm_callback.capture.select import Choice
+    from fm_callback.read.run import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs `fm-callback`; returns 0, or 2 after a message that says what is wrong and what to do."""
-    parser = argparse.ArgumentParser(prog="fm-callback", description="Feature maps of Keras models.")
+    """Runs `fm-callback`; returns 0, 1 if a log is damaged, or 2 after a message that says what is wrong and what to do."""
+    parser = argparse.ArgumentParser(prog="fm-callback", description="Feature maps of Keras models, and logs of them.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    layers = commands.add_parser("layers", help="list the convolution layers of a saved model with their numbers")
-    layers.add_argument("model", help="a model saved by Keras, such as model.keras")
+    saved = argparse.ArgumentParser(add_help=False)
+    saved.add_argument("model", help="a model saved by Keras, such as model.keras")
+    saved.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that has custom layers and functions of the model, such as my_layers (may be repeated)",
+    )
+    saved.add_argument(
+        "--unsafe",
+        action="store_true",
+        help="load Lambda layers, too: their code comes from the file, so only for a file that you trust",
+    )
+
+    layers = commands.add_parser(
+        "layers", parents=[saved], help="list the convolution layers of a saved model with their numbers"
+    )
     layers.set_defaults(run=_layers)
 
-    render = commands.add_parser("render", help="write the feature maps of an image as PNG pictures, one a layer")
-    render.add_argument("model", help="a model saved by Keras, such as model.keras")
+    render = commands.add_parser(
+        "render", parents=[saved], help="write the feature maps of an image as PNG pictures, one a layer"
+    )
     render.add_argument("image", help="an image file; it is resized to the model's input")
+    render.add_argument(
+        "--size", metavar="HxW", help="height and width that the image is resized to, for a model that takes any size"
+    )
     render.add_argument(
         "--layers", default="all", help="numbers, names and globs, with commas between, or 'all' (default)"
     )
@@ -47,64 +72,192 @@ def main(arguments: Sequence[str] | None = None) -> int:
     render.add_argument("-o", "--output", default=".", help="the directory for the pictures (default: here)")
     render.set_defaults(run=_render)
 
+    ls = commands.add_parser("ls", help="list the runs of a log: steps, layers, size, when the newest step was written")
+    ls.add_argument("log_dir", help="a log directory")
+    ls.add_argument("--json", action="store_true", help="the same for programs")
+    ls.set_defaults(run=_ls)
+
+    check = commands.add_parser(
+        "check", help="verify every checksum of a log; returns 0 if all is sound, 1 if something is damaged"
+    )
+    check.add_argument("log_dir", help="a log directory")
+    check.set_defaults(run=_check)
+
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        options.run(options)
-    except (OSError, ValueError) as error:
+        return options.run(options) or 0
+    except (OSError, ValueError, ImportError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
         print(f"fm-callback: error: {reason}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _layers(options: argparse.Namespace) -> None:
-    from fm_callback.capture.layers import conv_layers
+    from fm_callback.capture.find import conv_layers
 
-    print(conv_layers(_load(options.model)))
+    print(conv_layers(_load(options)))
 
 
 def _render(options: argparse.Namespace) -> None:
     import keras
 
-    from fm_callback.capture.extractor import Capture
+    from fm_callback.capture.capture import Capture
+    from fm_callback.capture.section import Section
+    from fm_callback.capture.submodel import is_of_the_pass
     from fm_callback.write import grid, png
 
-    choice, channels = _choice(options.layers), _count(options.channels)
+    choice, channels, size = _choice(options.layers), _count(options.channels), _size(options.size)
     low, high = options.range
     if not (math.isfinite(low) and math.isfinite(high)) or low == high:
         raise ValueError(f"--range must be two different finite numbers; received {low:g} {high:g}")
     directory = Path(options.output)
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"-o must be a directory, and {directory} is a file")
-    model = _load(options.model)
-    batch = _image(options.image, model, low, high)
-    capture = Capture(model, batch, choice, channels)
-    maps, numbers = capture.arrays(capture(keras.ops.convert_to_tensor(batch)))
+    model = _load(options)
+    batch = _image(options.image, model, low, high, size)
+    try:
+        capture = Capture(model, batch, choice, channels)
+        maps, numbers = capture(keras.ops.convert_to_tensor(batch))()
+    except Exception as error:
+        if not is_of_the_pass(error):
+            raise
+        raise ValueError(_refused(model, batch, error)) from error
     print(f"pixels from {low:g} (black) to {high:g} (white), as --range says")
     directory.mkdir(parents=True, exist_ok=True)
     for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
-        rows, columns = grid.layout(len(plan.channels), *plan.size)
-        picture = grid.picture(layer_maps[0], layer_numbers, plan.channels, rows, columns)
+        plane = np.moveaxis(Section().planes(np.moveaxis(layer_maps, 1, -1))[0], -1, 0)
+        rows, columns = grid.layout(len(plan.channels), *plane.shape[1:])
+        picture = grid.picture(plane, layer_numbers, plan.channels, rows, columns)
         number = "" if plan.info.number is None else f"{plan.info.number:03d}_"
         path = directory / (number + re.sub(r"[^\w.#~-]+", "_", plan.info.path) + ".png")
         path.write_bytes(png.encode(picture, grid.PALETTE))
-        print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plan.size))}")
+        print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plane.shape[1:]))}")
 
 
-def _load(path: str) -> "keras.Model":
+def _ls(options: argparse.Namespace) -> None:
+    from fm_callback.read.log import open_log
+
+    log = open_log(options.log_dir)
+    if options.json:
+        print(json.dumps([_listed(run) for run in log.values()], indent=1))
+        return
+    rows = [("run", "steps", "layers", "size", "newest step")]
+    for run in log.values():
+        steps, size = run.steps, run.snapshot.size
+        written = datetime.fromtimestamp(run.wall_time()).isoformat(" ", "seconds")
+        spread = f"{len(steps)} ({steps[0]} to {steps[-1]})" if len(steps) > 1 else f"1 ({steps[0]})"
+        rows.append((_shown(run.display_name), spread, str(len(run.layers)), f"{size / 1e6:,.1f} MB", written))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in (rows[0], tuple("-" * width for width in widths), *rows[1:]):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for problem in (*log.problems, *(f"{run.display_name}: {each}" for run in log.values() for each in run.problems)):
+        print(_shown(problem))
+
+
+def _listed(run: "Run") -> dict[str, Any]:
+    return {
+        "run": run.name,
+        "name": run.display_name,
+        "steps": run.steps,
+        "step_unit": run.step_unit,
+        "layers": [layer.name for layer in run.layers],
+        "bytes": run.snapshot.size,
+        "wall_time": run.wall_time(),
+        "problems": run.problems,
+    }
+
+
+def _check(options: argparse.Namespace) -> int:
+    from fm_callback.read.log_file import LogFile
+    from fm_callback.read.walk import Walk
+
+    if Path(options.log_dir).is_file():
+        files = [LogFile(options.log_dir)]
+    elif Path(options.log_dir).is_dir():
+        found = sorted(Walk(options.log_dir)().items())
+        files = [LogFile(os.path.join(directory, name)) for directory, names in found for name in sorted(names)]
+    else:
+        raise ValueError(f"no such log directory or file: {options.log_dir}")
+    if not files:
+        raise ValueError(f"{options.log_dir} holds no log of feature maps")
+    steps = damaged = 0
+    for file in files:
+        for damage in file.check():
+            damaged += 1
+            print(_shown(f"{file.path}: byte {damage.offset:,}: {damage.what}"))
+        steps += len(file.steps)
+        if file.rest and not file.tail:
+            print(_shown(f"{file.path}: {file.rest:,} bytes at the end are not a whole record: passed over"))
+    counted = ", ".join(
+        f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((len(files), "file"), (steps, "record"))
+    )
+    print(f"{counted}: " + (f"damaged places: {damaged}" if damaged else "all sound"))
+    return 1 if damaged else 0
+
+
+def _shown(text: str) -> str:
+    """A text from a log, fit for a terminal."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _load(options: argparse.Namespace) -> "keras.Model":
     import keras
 
+    from fm_callback.capture.trace import on_one_line
+
+    path = options.model
     if not Path(path).exists():
         raise ValueError(f"no such model: {path}")
+    custom = {name: value for module in options.modules for name, value in _import(module).items()}
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, custom_objects=custom, compile=False, safe_mode=not options.unsafe)
     except Exception as error:  # whatever a file that is no model makes Keras raise
-        raise ValueError(f"{path} can't be loaded as a Keras model: {error}") from error
+        reason = on_one_line(error)
+        if missing := re.search(r"Could not locate \w+ '[^']*'", str(error)):  # deep in a text with the whole config
+            reason = f"{missing[0]}. Give --import MODULE, the module that has it"
+        elif "safe_mode" in str(error):
+            reason += " Its code comes from the file: if you trust that, give --unsafe"
+        raise ValueError(f"{path} can't be loaded as a Keras model: {reason}") from error
 
 
-def _image(path: str, model: "keras.Model", low: float, high: float) -> np.ndarray:
-    """The image, upright, as a batch of one, float32, in the model's size and data format, black at `low` and white at `high`."""
+def _import(name: str) -> dict[str, Any]:
+    """The classes and functions of a module, found as `python -m` finds it: from the directory where one stands."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = import_module(name)
+    except Exception as error:
+        raise ValueError(f"--import {name}: {type(error).__name__}: {error}") from error
+    home = name.split(".")[0]
+    return {
+        key: value
+        for key, value in vars(module).items()
+        if callable(value) and (getattr(value, "__module__", None) or "").split(".")[0] == home
+    }
+
+
+def _refused(model: "keras.Model", batch: np.ndarray, error: Exception) -> str:
+    """What is said of an image that the model raises an error at."""
+    import keras
+
+    from fm_callback.capture.trace import on_one_line
+
+    first = keras.config.image_data_format() == "channels_first"
+    height, width = batch.shape[2:] if first else batch.shape[1:3]
+    said = f"model {model.name!r} can't take the image at {height}×{width} ({on_one_line(error)})"
+    if None not in model.input_shape[1:]:
+        return said
+    # Most models that take any size halve it up to five times.
+    fitting = "x".join(str(max(32, round(side / 32) * 32)) for side in (height, width))
+    return f"{said}; give a size that it takes, such as --size {fitting}"
+
+
+def _image(path: str, model: "keras.Model", low: float, high: float, size: tuple[int, int] | None = None) -> np.ndarray:
+    """The image, upright, as a batch of one, float32, in the model's data format, black at `low` and white at `high`.
+
+    It has the model's size, where that is fixed; else `size`, (height, width), if it is given.
+    """
     import keras
 
     shape = getattr(model, "input_shape", None)
@@ -112,6 +265,12 @@ def _image(path: str, model: "keras.Model", low: float, high: float) -> np.ndarr
         raise ValueError(f"model {model.name!r} does not take one image: its input shape is {shape}")
     first = keras.config.image_data_format() == "channels_first"
     height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
+    if size is not None and any(own not in (None, asked) for own, asked in zip((height, width), size, strict=True)):
+        raise ValueError(
+            f"--size {size[0]}x{size[1]} is not that of model {model.name!r}, which takes images of "
+            + "×".join("any" if side is None else str(side) for side in (height, width))
+        )
+    height, width = size or (height, width)
     modes = {1: "L", 3: "RGB", 4: "RGBA", None: "RGB"}  # a letter a channel
     if channels not in modes:
         raise ValueError(f"model {model.name!r} takes images of {channels} channels; an image file has 1, 3 or 4")
@@ -136,6 +295,14 @@ def _choice(text: str) -> "Choice":
         return "all"
     items: list[Any] = [int(item) if re.fullmatch(r"-?\d+", item) else item for item in text.split(",") if item]
     return items
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    if not (sides := re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text, re.ASCII)):
+        raise ValueError(f"--size must be a height and a width, such as 224x320; received {text!r}")
+    return int(sides[1]), int(sides[2])
 
 
 def _count(text: str) -> int | str:

@@ -1,7 +1,9 @@
 """TFRecord framing: length, its checksum, data, its checksum. Our own log and TensorBoard's event files are both made of it."""
 
 import struct
+from collections.abc import Iterator
 from functools import reduce
+from typing import BinaryIO
 
 import google_crc32c
 
@@ -23,7 +25,20 @@ def length_of(frame: bytes) -> int | None:
     return int(length)
 
 
-def checksum(*pieces: bytes | memoryview) -> bytes:
+def checksum(*pieces: bytes) -> bytes:
     """CRC-32C of data in pieces, rotated and offset as TFRecord asks, so that a checksum of checksums is no special case."""
-    crc = reduce(google_crc32c.extend, pieces, 0)
+    return masked(reduce(google_crc32c.extend, pieces, 0))
+
+
+def masked(crc: int) -> bytes:
+    """CRC-32C as TFRecord stores it."""
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def records(file: BinaryIO) -> Iterator[bytes]:
+    """The data of the whole records from here on; ends quietly before the first that is cut off or damaged."""
+    while (length := length_of(file.read(BEFORE))) is not None:
+        data = file.read(length) if length < 2**62 else b""
+        if len(data) < length or file.read(AFTER) != checksum(data):
+            return
+        yield data

@@ -23,7 +23,7 @@ from tensorboard.data.server_ingester import ServerBinary, SubprocessServerDataI
 from tensorboard.util import tensor_util
 from tensorboard.util.grpc_util import ChannelCredsType
 
-from fm_callback.format import read_records
+from fm_callback import tfrecord
 
 
 def events(directory: Path) -> list[Any]:
@@ -31,7 +31,7 @@ def events(directory: Path) -> list[Any]:
     found = []
     for path in sorted(directory.glob("events.out.tfevents.*")):
         with open(path, "rb") as file:
-            found += [event_pb2.Event.FromString(record) for record in read_records(file)]
+            found += [event_pb2.Event.FromString(record) for record in tfrecord.records(file)]
     return found
 
 
@@ -41,9 +41,8 @@ def steps_of(directory: Path) -> list[int]:
 
 
 def values_at(directory: Path, step: int) -> dict[str, Any]:
-    """`{tag: value}` of the one record at a step."""
-    (event,) = [event for event in events(directory) if event.step == step and event.summary.value]
-    return {value.tag: value for value in event.summary.value}
+    """`{tag: value}` of the records at a step."""
+    return {value.tag: value for event in events(directory) if event.step == step for value in event.summary.value}
 
 
 def facts_of(directory: Path) -> dict[str, dict[str, Any]]:
@@ -137,28 +136,23 @@ class Board:
 
 @contextlib.contextmanager
 def tensorboard(logdir: Path, fast: bool, *options: str) -> Iterator[Board]:
-    """The real server on a log directory, on its fast (data server) or slow (Python) reading path."""
+    """The real server on a log directory, on its fast (data server) or slow (Python) reading path.
+
+    It answers, but may not have read anything yet.
+    """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "tensorboard.main",
-        "--logdir",
-        str(logdir),
-        "--port",
-        str(port),
-        "--reload_interval",
-        "1",
-    ]
+    command = [sys.executable, "-m", "tensorboard.main", "--port", str(port), "--reload_interval", "1"]
+    if not any(option.startswith("--logdir_spec=") for option in options):
+        command += ["--logdir", str(logdir)]
     command += ["--load_fast", "true" if fast else "false", *options]
     prefix = next((option.split("=", 1)[1] for option in options if option.startswith("--path_prefix=")), "")
     board = Board(f"http://localhost:{port}{prefix}")
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads fills up and stops the server
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         try:
-            board.wait_for("/data/runs", bool)
+            board.wait_for("/data/environment", bool)
             yield board
         finally:
             process.terminate()

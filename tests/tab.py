@@ -1,94 +1,74 @@
 """What the tests of the tab share: logs written by hand in the real format, and TensorBoard with our plugin."""
 
-import json
+import contextlib
+import dataclasses
 import os
+import re
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from reading import tensorboard
+from support.logs import HOSTILE, HOSTILE_RUN, RunLog
 
-from fm_callback.format import NUMBERS, LayerFacts, layer_tags
-from fm_callback.write import events, grid, png
+__all__ = ["HOSTILE", "HOSTILE_RUN", "Run", "Tab", "layers_of", "register_plugin", "steps_of", "tab_on"]
 
 GROUP, ENTRY = "tensorboard_plugins", "feature_maps = fm_callback.tensorboard_plugin.loader:FeatureMapsLoader"
 
-#: Markup, both quotes, slashes, dots, escapes, and 300 characters.
-HOSTILE = "<img src=x onerror=document.title='pwned'>\"'`/../..\\%2e%2e&amp;#?=;" + "é" * 240
-#: What a directory can be called.
-HOSTILE_RUN = "<script>document.title='pwned'</script>&'%2e#?=".replace("/", "∕")
+#: What people call the fields that the tests look for; the others are called as they are stored.
+MEASURES = {
+    name: {"label": label, "short": short, "kind": "score", "chance": chance, "says": "how alike"}
+    for name, label, short, chance in (
+        ("mask_auroc", "mask AUROC", "mask", 0.5),
+        ("mask_iou", "mask IoU", "IoU", None),
+        ("edge_auroc", "edge AUROC", "edge", 0.5),
+    )
+}
 
 
-class Run:
-    """A run that can still grow. Layers: {path: (height, width, channels)}."""
+class Run(RunLog):
+    """A run that can still grow. Layers: {path: (height, width, channels)}; changes: {path: {fact: value}}."""
 
     def __init__(
-        self, directory: Path, layers, *, steps=(), version=1, masks=True, fields=("mask_auroc",), damaged=False
-    ):
-        self.layers = layers
-        self._tags = dict(zip(layers, layer_tags(layers), strict=True))
-        self._fields = (*NUMBERS, *fields)
-        self._facts = {path: self._facts_of(number, path, version, damaged) for number, path in enumerate(layers, 1)}
-        self._file = events.EventFile(directory / "feature_maps", 0)
-        self._masks = masks
-        for step in steps:
-            self.write(step)
+        self,
+        directory: Path,
+        layers: Mapping[str, tuple[int, int, int]],
+        *,
+        version: int = 2,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        **log: Any,
+    ) -> None:
+        self._changes = changes or {}
+        super().__init__(directory, layers, facts={"format": version, "measures": MEASURES}, **log)
 
-    def _facts_of(self, number, path, version, damaged) -> bytes:
-        height, width, channels = self.layers[path]
-        rows, columns = grid.layout(channels, height, width)
-        facts = LayerFacts(
-            number=number,
-            kind="Conv2D",
-            path=path,
-            kernel=(3, 3),
-            activation=None,
-            shape=(height, width, 2 * channels),
-            slice=None,
-            channels=tuple(range(channels)),
-            rows=rows,
-            columns=columns,
-            fields=self._fields,
-            cells={"foreground": 20, "background": 44},
-            step_unit="epoch",
-            probe_images=2,
-            stored_images=2,
-            version=version,
-        )
-        stored = json.loads(facts.to_json())
-        if version > 1:
-            stored["dreams"] = {"of": "later"}
-        if damaged:
-            del stored["rows"]
-        return json.dumps(stored).encode()
+    def layer_facts(self):
+        found = []
+        for facts in super().layer_facts():
+            shape = (*self.layers[facts.path][:2], len(facts.channels))
+            changes = self._changes.get(facts.path, {})
+            found.append(dataclasses.replace(facts, **{"shape": shape, **changes}))
+        return found
 
-    def write(self, step: int) -> None:
-        """One step: channel 0 tends to the mask, channel 1 is dead, channel 2 has a value that is not finite."""
-        rng = np.random.default_rng(step)
-        values = []
-        if not self._file._tags:
-            pictures = rng.integers(0, 256, (2, 32, 32, 3), np.uint8)
-            masks = np.zeros((2, 32, 32), np.uint8)
-            masks[:, 8:24, 8:24] = 255
-            values.append(events.probe_value(pictures, "[0, 255]", masks if self._masks else None, ""))
-        for path, (height, width, channels) in self.layers.items():
-            maps = rng.integers(0, 256, (2, channels, height, width), np.uint8)
-            numbers = rng.uniform(0.4, 0.9, (channels, len(self._fields))).astype(np.float32)
-            numbers[:, 0], numbers[:, 1], numbers[:, 6] = -1 - step, 1 + step, 0
-            if channels > 2:
-                maps[:, 1] = 0
-                numbers[1] = 0
-                numbers[2, 6] = 5
-            rows, columns = grid.layout(channels, height, width)
-            tag, facts = self._tags[path], self._facts[path]
-            values.append(
-                events.maps_value(tag, [png.encode(grid.tile_grid(each, rows, columns)) for each in maps], facts)
-            )
-            values.append(events.numbers_value(tag, numbers, facts))
-        self._file.write(step, values)
+    def numbers(self, step: int, path: str) -> np.ndarray:
+        """As in any log, but finite in channel 3: channel 1 is dead, channel 2 has a value that is not finite."""
+        numbers = super().numbers(step, path)
+        if len(numbers) > 3:
+            numbers[3, :5] = -1 - step, 1 + step, 0, 0.5, 0.5
+        return numbers
 
-    def tag(self, path: str) -> str:
-        return self._tags[path]
+
+def steps_of(run: Mapping[str, Any]) -> list[int]:
+    """The steps of a run in the answer to `runs`."""
+    return [step for part in run["steps"] for step in part["steps"]]
+
+
+def layers_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The layers of a run in the answer to `runs`, by name."""
+    (run,) = [each for each in found["runs"] if each["run"] == name]
+    return {layer["layer"]: layer for layer in found["layouts"][run["layout"]]}
 
 
 def register_plugin(folder: Path, monkeypatch) -> None:
@@ -100,6 +80,17 @@ def register_plugin(folder: Path, monkeypatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tab-for-tests\nVersion: 0\n")
     (info / "entry_points.txt").write_text(f"[{GROUP}]\n{ENTRY}\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
+
+
+PLUGIN_PAGE = re.compile("plugin_entry")
+
+
+@contextlib.contextmanager
+def tab_on(page, log_dir: Path):
+    """The tab of a TensorBoard on a log directory; what asks for news leaves before the server does."""
+    with tensorboard(log_dir, True) as board:
+        yield Tab(page, board)
+        page.goto("about:blank")
 
 
 class Tab:
@@ -118,11 +109,12 @@ class Tab:
 
     @property
     def frame(self):
-        return self.page.frame_locator("iframe")
-
-    @property
-    def script(self):
-        return next(frame for frame in self.page.frames if "plugin_entry" in frame.url)
+        """The tab's own document, once it is there. (In Firefox a frame locator takes eight times as long.)"""
+        for _ in range(300):
+            if found := self.page.frame(url=PLUGIN_PAGE):
+                return found
+            self.page.wait_for_timeout(100)
+        raise AssertionError("TensorBoard never opened the tab")
 
     def settle(self):
         """Waits until what is on the screen is painted."""
@@ -141,7 +133,7 @@ class Tab:
 
     def press(self, *keys):
         for key in keys:
-            self.script.evaluate("document.activeElement.blur()")
+            self.frame.evaluate("document.activeElement.blur()")
             self.page.keyboard.press(key)
         self.page.wait_for_timeout(400)
         self.settle()
@@ -153,3 +145,22 @@ class Tab:
     def hash(self):
         self.page.wait_for_timeout(400)
         return self.page.evaluate("location.hash")
+
+    def save(self, what):
+        """The file that a choice of the menu Save downloads.
+
+        It is awaited in its folder: Firefox 153 ESR tells of a page's own bytes neither a navigation nor a number, and
+        Playwright's `expect_download` passes over such.
+        """
+        folder, last = self.page.downloads, None
+        before = set(folder.iterdir())
+        self.frame.get_by_text("Save", exact=True).click()
+        self.frame.get_by_text(what).click()
+        for _ in range(300):
+            self.page.wait_for_timeout(100)
+            with contextlib.suppress(FileNotFoundError):  # a part that has just been renamed
+                found = {file: file.stat().st_size for file in set(folder.iterdir()) - before}
+                if len(found) == 1 and all(found.values()) and found == last:
+                    return next(iter(found))
+                last = found
+        raise AssertionError(f"{what} was never saved")

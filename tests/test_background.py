@@ -125,6 +125,25 @@ background.close()
     assert done.stdout == "first\nsecond\n" and "KeyboardInterrupt" in done.stderr
 
 
+def test_a_collection_in_its_own_thread_loses_nothing():
+    """The owner may be garbage by then, and who collects it closes."""
+    done = []
+
+    def work(item):
+        if item == 1:
+            background.keep(3)
+            background.close()
+        done.append(item)
+
+    gate = threading.Event()
+    background = Background(lambda item: (gate.wait(10), work(item)), lambda: done.append("last"))
+    background.submit(1)
+    threading.Timer(0.1, gate.set).start()
+    background.submit(2)
+    background._thread.join(10)
+    assert done == [1, 2, 3, "last"] and background.error is None
+
+
 def test_a_forked_child_neither_works_nor_waits():
     """Its queue may be full, and nobody empties it."""
     gate = threading.Event()

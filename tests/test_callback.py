@@ -4,31 +4,36 @@ import contextlib
 import copy
 import gc
 import io
-import json
 import pickle
 import re
 import sys
 import threading
 import warnings
 import weakref
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
-from reading import events, facts_of, numbers, steps_of, values_at, with_tensorboards_own_loader
+from reading import events, values_at, with_tensorboards_own_loader
+from support.decoding import all_steps, decoded, probe_pictures, run_facts, stored
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
 from fm_callback.format import NUMBERS
-from fm_callback.write.recorder import Cost, say
+from fm_callback.read.log import Log
+from fm_callback.scores.measures import MEASURES, ChannelMeasure, summaries
+from fm_callback.write.cost import Cost, foretold
+from fm_callback.write.event_copies import CURVES
+from fm_callback.write.say import say
 
 X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
-SCALARS = [
-    *(f"{measure}_{which}" for measure in ("mask_auroc", "mask_iou", "edge_auroc") for which in ("best", "median")),
-    *("mask_auroc_lowest", "effective_rank", "dead_or_flat", "dormant"),
-]
+#: The measures that exist with masks of which nothing is ignored.
+FIELDS = tuple(
+    each.name for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in (None, "foreground", "edges")
+)
 
 
 def segmenter(**compiling):
@@ -53,6 +58,11 @@ def fit(model, callback, epochs=2, **options):
     return model
 
 
+def layers_of(directory):
+    """`{name: facts}` of the layers of a run."""
+    return {layer["name"]: layer for layer in run_facts(directory)["layers"]}
+
+
 def runs(log_dir):
     return sorted(path.name for path in log_dir.iterdir())
 
@@ -61,15 +71,24 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:2], tmp_path, masks=MASKS[:2]))
     assert runs(tmp_path) == ["feature_maps"]
     layers = ["down", "up", "head"]
-    tags = {f"{layer}/{part}" for layer in layers for part in ("maps", "numbers")} | {
-        f"feature_maps/{layer}" for layer in layers
-    }
-    tags |= {f"feature_maps/{measure}/{layer}" for measure in SCALARS for layer in layers} | {"mask_table"}
-    later = {f"feature_maps/{measure}/{layer}" for measure in ("cka_previous", "cka_first") for layer in layers}
-    expected = {(0, "probe")} | {(step, tag) for step in range(3) for tag in tags}
+    tags = {f"feature_maps/{layer}" for layer in layers}
+    tags |= {f"feature_maps/{measure}/{layer}" for measure in CURVES for layer in layers} | {"mask_table"}
+    expected = {(step, tag) for step in range(3) for tag in tags}
     found = with_tensorboards_own_loader(tmp_path / "feature_maps")
-    assert sorted(found) == sorted(expected | {(step, tag) for step in (1, 2) for tag in later}), "each once"
-    assert steps_of(tmp_path / "feature_maps") == [0, 1, 2], "one record a step"
+    assert sorted(found) == sorted(expected), "each once"
+    assert all_steps(tmp_path / "feature_maps") == [0, 1, 2], "one record a step"
+    assert [list(step) for step in stored(tmp_path / "feature_maps").values()] == [layers] * 3
+
+
+def test_curves_are_written_in_the_plain_form(tmp_path):
+    """TensorBoard's slow reading path keeps a whole record in memory, with its pictures, as long as it keeps a tensor of it."""
+    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
+    values = values_at(tmp_path / "feature_maps", 1)
+    curves = [value for tag, value in values.items() if tag.count("/") == 2]
+    assert len(curves) == 3 * len(CURVES)
+    assert all(value.WhichOneof("value") == "simple_value" for value in curves)
+    best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_auroc_best"]
+    assert values["feature_maps/mask_auroc_best/up"].simple_value == pytest.approx(best)
 
 
 def test_the_pictures_say_their_size(tmp_path):
@@ -82,33 +101,32 @@ def test_the_pictures_say_their_size(tmp_path):
 
 def test_the_static_facts_say_what_was_logged(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:5], tmp_path, masks=MASKS[:5]), epochs=1)
-    facts = facts_of(tmp_path / "feature_maps")
-    assert facts["down/maps"] == facts["down/numbers"] == {
-        "version": 1, "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
-        "slice": None, "channels": list(range(32)), "rows": 4, "columns": 8, "fields": facts["down/maps"]["fields"],
-        "cells": facts["down/maps"]["cells"], "step_unit": "epoch", "probe_images": 5, "stored_images": 4,
+    run = run_facts(tmp_path / "feature_maps")
+    facts = layers_of(tmp_path / "feature_maps")
+    assert facts["down"] == {
+        "name": "down", "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
+        "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "channels": list(range(32)), "rows": 4, "columns": 8,
+        "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"],
     }  # fmt: skip
-    assert tuple(facts["down/maps"]["fields"]) == (*NUMBERS, "mask_auroc", "mask_iou", "edge_auroc")
-    cells = facts["down/maps"]["cells"]
+    assert tuple(facts["down"]["fields"]) == (*NUMBERS, *FIELDS)
+    assert tuple(facts["down"]["summaries"]) == summaries(FIELDS)
+    cells = facts["down"]["cells"]
     assert cells["foreground"] + cells["background"] == 5 * 8 * 8 and 0 < cells["edges"] < 5 * 8 * 8
-    assert (
-        facts["head/maps"]["activation"] == "sigmoid"
-        and facts["head/maps"]["rows"] == facts["head/maps"]["columns"] == 1
-    )
-    assert facts["probe"]["images"] == facts["probe"]["masks"] == 4 and facts["probe"]["scaling"] == "[0, 1]"
+    assert facts["head"]["activation"] == "sigmoid" and facts["head"]["rows"] == facts["head"]["columns"] == 1
+    assert (run["format"], run["step_unit"], run["first_step"], run["images"]) == (2, "epoch", 0, True)
+    assert (run["probe"]["images"], run["probe"]["stored"], run["probe"]["scaling"]) == (5, 4, "black is 0, white is 1")
+    pictures = probe_pictures(tmp_path / "feature_maps")
+    np.testing.assert_array_equal(pictures["pictures"], (X[:4] * 255 + 0.5).astype(np.uint8))
+    np.testing.assert_array_equal(pictures["labels"], MASKS[:4])
+    assert [label["name"] for label in run["labels"]] == ["background", "foreground"]
+    assert run["model"]["name"] == "segmenter" and run["model"]["parameters"] == 1120 + 966 + 7
+    assert {*NUMBERS, "mask_auroc", "mask_auroc_best", "effective_rank"} <= run["measures"].keys()
 
 
 def stored_values(directory, layer, step):
     """Maps as a reader sees them: (images, channels, height, width), and half the width of a level of each channel."""
-    record, facts = values_at(directory, step), facts_of(directory)[f"{layer}/maps"]
-    table = numbers(record[f"{layer}/numbers"])
-    height, width = ([1, 1, *facts["shape"][:-1]])[-2:]
-    images = []
-    for blob in record[f"{layer}/maps"].tensor.string_val:
-        grid = np.asarray(Image.open(io.BytesIO(blob))).reshape(facts["rows"], height, facts["columns"], width)
-        images.append(grid.transpose(0, 2, 1, 3).reshape(-1, height, width)[: len(facts["channels"])])
-    low, high = table[:, 0, None, None], table[:, 1, None, None]
-    return low + np.stack(images) / 255 * (high - low), (table[:, 1] - table[:, 0]) / 510, table
+    entry = stored(directory)[step][layer]
+    return np.moveaxis(decoded(entry), -1, 1), (entry.table[:, 1] - entry.table[:, 0]) / 510, entry.table
 
 
 def test_the_stored_maps_and_numbers_are_those_of_the_trained_weights(tmp_path):
@@ -132,6 +150,26 @@ def test_the_stored_maps_and_numbers_are_those_of_the_trained_weights(tmp_path):
         np.testing.assert_allclose(table[:, :7], np.stack(expected, 1), rtol=1e-4, atol=1e-5)
 
 
+def test_a_log_that_is_being_written_never_shows_half_a_step(tmp_path):
+    log, seen = Log(tmp_path), []
+    training = threading.Thread(
+        target=fit, args=(segmenter(), FeatureMapCallback(X[:4], tmp_path, masks=MASKS[:4])), kwargs={"epochs": 40}
+    )
+    training.start()
+    looks = 0
+    while training.is_alive() or looks < 1000:
+        looks += 1
+        if log.refresh() and log:
+            (run,) = log.values()
+            seen.append(run.steps)
+            assert run.problems == () and [layer.maps().shape[0] for layer in run.layers] == [4, 4, 4]
+            table = run.table("channel")
+            assert len(table["step"]) == len(run.steps) * (32 + 6 + 1) and not np.isnan(table["std"]).any()
+    training.join()
+    assert seen[-1] == tuple(range(41)) and all(steps == tuple(range(len(steps))) for steps in seen)
+    assert len(seen) > 5, "it was looked at between steps"
+
+
 def test_step_zero_is_the_untrained_network(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, layers=["head"]), epochs=1)
     truth = FeatureMapExtractor(segmenter(), layers=["head"])(X[:1])["head"].transpose(0, 3, 1, 2)
@@ -143,9 +181,12 @@ def test_initial_epoch_is_the_first_step_and_resuming_keeps_each_step_once_for_r
     model = fit(segmenter(), FeatureMapCallback(X[:1], tmp_path), epochs=2)
     fit(model, FeatureMapCallback(X[:1], tmp_path), epochs=4, initial_epoch=2)
     assert runs(tmp_path) == ["feature_maps"]
-    assert steps_of(tmp_path / "feature_maps") == [0, 1, 2, 2, 3, 4]
-    tags = {tag for step, tag in with_tensorboards_own_loader(tmp_path / "feature_maps") if step > 2}
-    assert "feature_maps/cka_previous/up" in tags and "feature_maps/cka_first/up" not in tags, "another reference"
+    assert all_steps(tmp_path / "feature_maps") == [0, 1, 2, 2, 3, 4]
+    summaries = {step: entry["up"].summaries for step, entry in stored(tmp_path / "feature_maps").items()}
+    assert [np.isnan(each["cka_previous"]) for each in summaries.values()] == [True, False, True, False, False]
+    assert [np.isnan(each["cka_first"]) for each in summaries.values()] == [True, False, True, True, True], (
+        "another reference"
+    )
     starts = [event.step for event in events(tmp_path / "feature_maps") if event.session_log.status]
     assert starts == [0, 2], "readers drop the first step 2"
 
@@ -159,7 +200,7 @@ def test_a_second_run_from_the_start_gets_its_own_directory(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, layers=[1]), epochs=3, initial_epoch=2)
     assert runs(tmp_path) == ["feature_maps", "feature_maps_2", "feature_maps_3"]
     assert {path: path.read_bytes() for path in before} == before
-    assert [steps_of(tmp_path / name) for name in runs(tmp_path)] == [[0, 1, 2], [0, 1], [2, 3]]
+    assert [all_steps(tmp_path / name) for name in runs(tmp_path)] == [[0, 1, 2], [0, 1], [2, 3]]
 
 
 def test_the_log_directory_is_shared_with_keras_own_callback(tmp_path):
@@ -171,17 +212,17 @@ def test_the_log_directory_is_shared_with_keras_own_callback(tmp_path):
 
 def test_every_takes_each_nth_step_and_always_the_first_and_the_last(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "a", every=3, images=False), epochs=7)
-    assert steps_of(tmp_path / "a" / "feature_maps") == [0, 3, 6, 7]
+    assert all_steps(tmp_path / "a" / "feature_maps") == [0, 3, 6, 7]
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "b", every=lambda step: step == 2), epochs=4)
-    assert steps_of(tmp_path / "b" / "feature_maps") == [0, 2, 4]
+    assert all_steps(tmp_path / "b" / "feature_maps") == [0, 2, 4]
 
 
 def test_batch_frequencies_count_the_optimizers_iterations(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "a", update_freq="batch"), epochs=2)
-    assert steps_of(tmp_path / "a" / "feature_maps") == [0, 1, 2, 3, 4]
+    assert all_steps(tmp_path / "a" / "feature_maps") == [0, 1, 2, 3, 4]
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "b", update_freq=3), epochs=5)
-    assert steps_of(tmp_path / "b" / "feature_maps") == [0, 3, 6, 9, 10]
-    assert facts_of(tmp_path / "b" / "feature_maps")["head/maps"]["step_unit"] == "batch"
+    assert all_steps(tmp_path / "b" / "feature_maps") == [0, 3, 6, 9, 10]
+    assert run_facts(tmp_path / "b" / "feature_maps")["step_unit"] == "batch"
 
 
 def test_the_last_step_is_what_the_epoch_left_not_what_early_stopping_put_back(tmp_path):
@@ -195,7 +236,7 @@ def test_the_last_step_is_what_the_epoch_left_not_what_early_stopping_put_back(t
 
     model, restore = segmenter(), Restore()
     model.fit(X, Y, epochs=5, verbose=0, callbacks=[FeatureMapCallback(X[:1], tmp_path, every=100), restore])
-    assert steps_of(tmp_path / "feature_maps") == [0, 2]
+    assert all_steps(tmp_path / "feature_maps") == [0, 2]
     model.set_weights(restore.after)
     truth = FeatureMapExtractor(model, layers=["up"])(X[:1])["up"].transpose(0, 3, 1, 2)
     stored, half_a_level, _ = stored_values(tmp_path / "feature_maps", "up", 2)
@@ -205,13 +246,15 @@ def test_the_last_step_is_what_the_epoch_left_not_what_early_stopping_put_back(t
 def test_images_false_writes_none(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, images=False), epochs=1)
     found = {tag for _, tag in with_tensorboards_own_loader(tmp_path / "feature_maps")}
-    assert "down/maps" in found and not found & {f"feature_maps/{layer}" for layer in ("down", "up", "head")}
+    assert "feature_maps/dead_or_flat/down" in found and not found & {
+        f"feature_maps/{layer}" for layer in ("down", "up", "head")
+    }
 
 
 def test_channels_are_chosen_by_count_by_index_or_all(tmp_path):
     for at, (channels, expected) in enumerate([(2, [0, 1]), ([5, 3], [5, 3]), ("all", list(range(40)))]):
         fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / str(at), channels=channels, layers=["down"]), epochs=1)
-        assert facts_of(tmp_path / str(at) / "feature_maps")["down/maps"]["channels"] == expected
+        assert layers_of(tmp_path / str(at) / "feature_maps")["down"]["channels"] == expected
 
 
 def test_an_interrupted_training_leaves_no_thread_and_no_model(tmp_path):
@@ -229,7 +272,7 @@ def test_an_interrupted_training_leaves_no_thread_and_no_model(tmp_path):
     gc.collect()
     assert model() is None
     assert "fm_callback" not in [thread.name for thread in threading.enumerate()]
-    assert steps_of(tmp_path / "feature_maps") == [0, 1], "what was held is on disk, too"
+    assert all_steps(tmp_path / "feature_maps") == [0, 1], "what was held is on disk, too"
 
 
 def test_a_loop_of_ones_own_with_a_model_that_is_not_compiled(tmp_path):
@@ -244,7 +287,7 @@ def test_a_loop_of_ones_own_with_a_model_that_is_not_compiled(tmp_path):
         callback.on_train_batch_end(batch)
     callback.on_epoch_end(0)
     callback.on_train_end()
-    assert steps_of(tmp_path / "feature_maps") == [0, 1, 2, 3]
+    assert all_steps(tmp_path / "feature_maps") == [0, 1, 2, 3]
 
 
 def test_weights_that_become_nan_are_counted_and_training_goes_on(tmp_path):
@@ -267,7 +310,7 @@ def test_a_predicate_that_fails_is_one_warning_and_training_goes_on(tmp_path):
     callback = FeatureMapCallback(X[:1], tmp_path, every=lambda step: [True][step - 1])
     with pytest.warns(RuntimeWarning, match="IndexError: list index out of range"):
         history = model.fit(X, Y, epochs=4, verbose=0, callbacks=[callback])
-    assert len(history.history["loss"]) == 4 and steps_of(tmp_path / "feature_maps") == [0, 1]
+    assert len(history.history["loss"]) == 4 and all_steps(tmp_path / "feature_maps") == [0, 1]
 
 
 def test_another_mask_of_an_image_that_is_not_stored_is_another_run(tmp_path):
@@ -281,9 +324,9 @@ def test_another_mask_of_an_image_that_is_not_stored_is_another_run(tmp_path):
 def test_numpy_integers_are_numbers(tmp_path):
     options = {"layers": np.array([1, 3]), "channels": np.array([0]), "every": np.int64(2), "update_freq": np.int64(1)}
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, **options), epochs=1)
-    assert {"down/maps", "head/maps"} <= set(facts_of(tmp_path / "feature_maps"))
+    assert list(layers_of(tmp_path / "feature_maps")) == ["down", "head"]
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path / "b", layers=np.int64(1), channels=np.int64(1)), epochs=1)
-    assert facts_of(tmp_path / "b" / "feature_maps")["head/maps"]["channels"] == [0]
+    assert layers_of(tmp_path / "b" / "feature_maps")["head"]["channels"] == [0]
 
 
 def test_a_lost_directory_is_one_warning_and_training_goes_on(tmp_path):
@@ -350,11 +393,50 @@ def test_a_wrong_configuration_fails_before_the_first_batch(tmp_path, options, m
         ({"log_dir": "gs://bucket/logs"}, "must be a local directory"),
         ({"log_dir": None}, "log_dir must be a directory's path; received None"),
         ({"masks": MASKS / 2.0}, "integer or bool"),
+        ({"submodel": 3}, "`submodel` must be a name or a function of the model; received 3"),
     ],
 )
 def test_a_malformed_argument_fails_at_construction(options, message):
     with pytest.raises(ValueError, match=message):
         FeatureMapCallback(**{"samples": X[:1]} | options)
+
+
+def test_a_home_directory_is_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    model = segmenter()
+    model.fit(X, Y, verbose=2, callbacks=[FeatureMapCallback(X[:1], "~/logs")])
+    assert runs(tmp_path / "logs") == ["feature_maps"]
+    assert str(tmp_path / "logs" / "feature_maps") in capsys.readouterr().out
+    for kind in (Path("~/logs"), b"~/logs"):
+        assert FeatureMapCallback(X[:1], kind).log_dir == str(tmp_path / "logs")
+
+
+@pytest.mark.parametrize("use", [FeatureMapExtractor, conv_layers, "fit"])
+def test_a_model_of_keras_2_is_refused_in_a_sentence(use):
+    """Keras 2 is another package, of another name: a class that says it is from there stands for it."""
+    model = type("Functional", (), {"__module__": "tf_keras.src.engine.functional"})()
+    if use == "fit":  # which gives each callback the model before anything else
+        use = FeatureMapCallback(X[:1]).set_model
+    with pytest.raises(ValueError, match=r"a Functional of tf_keras, which is Keras 2: .* Keras 3"):
+        use(model)
+
+
+@pytest.mark.parametrize("use", [FeatureMapExtractor, conv_layers])
+def test_what_is_no_model_is_refused(use):
+    with pytest.raises(ValueError, match="must be a Keras model; received a ndarray"):
+        use(X)
+
+
+def test_a_picture_that_no_reader_takes_is_refused_before_training(tmp_path):
+    model = keras.Sequential([keras.Input((512, 512, 1)), keras.layers.Conv2D(256, 1, name="wide")])
+    model.compile("sgd", "mse")
+    x = np.zeros((1, 512, 512, 1), "float32")
+    with pytest.raises(
+        ValueError, match=r"layer 'wide': 256 channels of 512×512 make a picture of 67 MB.*the first 94"
+    ):
+        model.fit(x, x, verbose=0, callbacks=[FeatureMapCallback(x, tmp_path / "logs", channels="all")])
+    assert not (tmp_path / "logs").exists()
 
 
 def test_a_log_dir_that_is_a_file_is_refused(tmp_path):
@@ -373,7 +455,7 @@ def test_it_is_copied_and_pickled_before_and_after_a_fit(tmp_path):
     fit(segmenter(), callback, epochs=1)
     fit(segmenter(), clone, epochs=1)
     fit(segmenter(), pickle.loads(pickle.dumps(copy.deepcopy(clone))), epochs=1)
-    assert steps_of(tmp_path / "a" / "feature_maps") == steps_of(tmp_path / "b" / "feature_maps") == [0, 2]
+    assert all_steps(tmp_path / "a" / "feature_maps") == all_steps(tmp_path / "b" / "feature_maps") == [0, 2]
 
 
 def test_fits_of_one_epoch_each_go_on_in_one_run_and_compile_once(tmp_path, caplog):
@@ -393,7 +475,7 @@ def test_fits_of_one_epoch_each_go_on_in_one_run_and_compile_once(tmp_path, capl
         if epoch == 0:
             first = len(traces)
     assert first > before and len(traces) == first
-    assert steps_of(tmp_path / "feature_maps") == [0, 1, *(step for at in range(1, 8) for step in (at, at + 1))]
+    assert all_steps(tmp_path / "feature_maps") == [0, 1, *(step for at in range(1, 8) for step in (at, at + 1))]
     assert runs(tmp_path) == ["feature_maps"] and "retracing" not in caplog.text
 
 
@@ -408,8 +490,8 @@ def test_a_layer_put_in_between_two_fits_is_seen(tmp_path):
     model.add(keras.layers.Activation("sigmoid", name="sigmoid"))
     model.compile("sgd", "mse")
     model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
-    assert {"relu/maps", "sigmoid/maps"} & set(facts_of(tmp_path / "feature_maps")) == {"relu/maps"}
-    assert {"relu/maps", "sigmoid/maps"} & set(facts_of(tmp_path / "feature_maps_2")) == {"sigmoid/maps"}
+    assert {"relu", "sigmoid"} & set(layers_of(tmp_path / "feature_maps")) == {"relu"}
+    assert {"relu", "sigmoid"} & set(layers_of(tmp_path / "feature_maps_2")) == {"sigmoid"}
 
 
 def test_step_zero_says_on_one_line_what_it_does_and_verbose_0_says_nothing(tmp_path, capsys):
@@ -433,15 +515,55 @@ def test_one_line_says_what_a_step_costs(tmp_path, capsys, options, epochs):
 
 
 def test_a_cost_of_more_than_a_twentieth_of_an_epoch_comes_with_advice():
-    cost = Cost(blocked=0.002, behind=0.010, size=1_200_000)
+    def told(captured, recorded, waited, epoch, epochs=10):
+        cost = Cost(captured * epochs, round(recorded * epochs), blocked=0.002, behind=0.010, size=1_200_000)
+        return cost.told(epochs, waited * epochs, epoch)
+
     expected = "a step costs 2 ms in the training thread, 10 ms behind it and 1.2 MB; of the time of an epoch that is 1.0% and 5.0%"
-    assert cost.said(captures=1, records=1, waited=0, epoch=0.2) == expected
-    assert cost.said(captures=1, records=1, waited=0, epoch=0.19).startswith(expected[:80])
-    assert "For less" in cost.said(captures=1, records=1, waited=0, epoch=0.19)
-    assert "that is 10.0% and 50.0%. For less, log fewer `layers`" in cost.said(100, 100, waited=0, epoch=2)
-    assert "that is 6.0% and 3.0%. For less" in cost.said(captures=3, records=0.3, waited=0, epoch=0.1)
-    waits = cost.said(captures=100, records=100, waited=0.8, epoch=2)
+    assert told(1, 1, waited=0, epoch=0.2) == expected
+    assert told(1, 1, waited=0, epoch=0.19).startswith(expected[:80])
+    assert "For less" in told(1, 1, waited=0, epoch=0.19)
+    assert "that is 10.0% and 50.0%. For less, log fewer `layers`" in told(100, 100, waited=0, epoch=2)
+    assert "that is 6.0% and 3.0%. For less" in told(3, 0.3, waited=0, epoch=0.1)
+    waits = told(100, 100, waited=0.8, epoch=2)
     assert waits.startswith("a step costs 10 ms in the training thread, 10 ms behind") and "50.0% and 50.0%" in waits
+    assert told(1, 1, waited=0, epoch=0.0) is None, "an epoch of no length has no share"
+    assert told(1, 0, waited=0, epoch=1.0) is None, "nothing is known yet"
+    without = Cost(1, 1, blocked=1.0, behind=1.0, size=1, images=False).told(1, 0.0, 1.0)
+    assert without.endswith("a smaller probe, or fewer steps") and foretold(10**9, 9, 9, images=False).endswith(
+        "fewer steps"
+    )
+
+
+def test_the_size_of_a_log_is_told_before_training(tmp_path, capsys):
+    def said(epochs, **options):
+        callback = FeatureMapCallback(X[:2], tmp_path / str(len(list(tmp_path.iterdir()))), **options)
+        stops = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(callback.model, "stop_training", True))
+        segmenter().fit(X, Y, batch_size=2, epochs=epochs, verbose=2, callbacks=[callback, stops])
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if "feature maps go to" in line]
+        size = sum(path.stat().st_size for path in (callback._directory).iterdir())
+        return line, size
+
+    line, size = said(200)
+    assert float(re.search(r"about (\d+) MB in 200 epochs$", line)[1]) == pytest.approx(201 * size / 2e6, rel=0.3)
+    steps = said(200, every=10)[0], said(50, update_freq=2)[0]
+    assert all(re.search(r"about \d+ MB in \d+ epochs$", line) for line in steps)
+    assert "in 1 epoch" in said(1)[0] and " GB in 9999999 epochs; for less, log fewer `layers`" in said(9_999_999)[0]
+    assert "about" not in said(200, every=lambda step: False)[0], "a predicate is not asked in advance"
+
+
+@pytest.mark.parametrize(
+    ("size", "steps", "told"),
+    [
+        (1_000_000, 3, "about 3 MB"),
+        (94_900_000, 10, "about 949 MB"),
+        (23_000_000, 51, "about 1.2 GB"),
+        (10**9, 30, "about 30 GB"),
+    ],
+)
+def test_sizes_are_told_in_round_numbers(size, steps, told):
+    assert foretold(size, steps, 50).startswith(f"{told} in 50 epochs")
+    assert ("for less" in foretold(size, steps, 50)) == (size * steps > 2e9)
 
 
 def test_no_cost_is_told_of_an_epoch_that_never_ended(tmp_path, capsys):
@@ -494,14 +616,3 @@ def test_the_table_says_when_a_layer_became_a_mask(tmp_path):
     assert "| #1 copy | 2 | 0 | 0.500 | 1.000 | 0.500 |" in text.decode()
     model.fit(X, Y, epochs=1, verbose=0, callbacks=[without := FeatureMapCallback(X[:2], tmp_path)])
     assert "no masks were given" in without.summary()
-
-
-def test_json_of_the_probe_names_the_pixels_of_its_masks(tmp_path):
-    fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
-    value = values_at(tmp_path / "feature_maps", 0)["probe"]
-    assert json.loads(value.metadata.plugin_data.content)["mask_pixels"] == {
-        "background": 0,
-        "ignore": 128,
-        "foreground": 255,
-    }
-    assert len(value.tensor.string_val) == 2

@@ -1,5 +1,6 @@
 """The command line on a saved model and a real image file."""
 
+import json
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+from support.logs import BEGAN, RunLog
 
 from fm_callback.cli import _image, main
 
@@ -89,9 +91,74 @@ def test_an_image_that_lies_on_its_side_is_set_upright(tmp_path):
     np.testing.assert_array_equal(received(tmp_path / "lying.png", 3), upright)
 
 
+OWN = """
+import keras
+
+class Own(keras.layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv = keras.layers.Conv2D(2, 1, name="inside")
+
+    def call(self, inputs):
+        return keras.ops.relu(self.conv(inputs))
+"""
+
+
+@pytest.fixture
+def in_a_folder(tmp_path, monkeypatch):
+    """A folder to stand in, with a module of one's own; what is imported from it is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_layers.py").write_text(OWN)
+    yield tmp_path
+    sys.modules.pop("own_layers", None)
+
+
+def test_a_layer_of_ones_own_needs_its_module(in_a_folder, capsys):
+    namespace = {"__name__": "somewhere_else"}
+    exec(OWN, namespace)
+    keras.Sequential([keras.Input((8, 8, 3)), namespace["Own"](name="own")]).save("own.keras")
+    assert main(["layers", "own.keras"]) == 2
+    assert capsys.readouterr().err == (
+        "fm-callback: error: own.keras can't be loaded as a Keras model: Could not locate class 'Own'. "
+        "Give --import MODULE, the module that has it\n"
+    )
+    assert main(["layers", "own.keras", "--import", "own_layers"]) == 0
+    assert "own/inside" in capsys.readouterr().out
+    assert main(["layers", "own.keras", "--import", "own_layer"]) == 2
+    assert "error: --import own_layer: ModuleNotFoundError: No module named 'own_layer'\n" in capsys.readouterr().err
+
+
+def test_a_lambda_layer_needs_trust(in_a_folder, capsys):
+    doubled = keras.layers.Lambda(lambda values: values * 2)
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 1, name="conv"), doubled]).save("lambda.keras")
+    assert main(["layers", "lambda.keras"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "`Lambda` layer" in said and said.endswith("if you trust that, give --unsafe")
+    assert main(["layers", "lambda.keras", "--unsafe"]) == 0
+    assert "conv" in capsys.readouterr().out
+
+
+def test_a_size_that_the_model_does_not_take_is_told_with_one_that_it_may(in_a_folder, capsys):
+    image = keras.Input((None, None, 3))
+    first = keras.layers.Conv2D(4, 3, padding="same", name="first")(image)
+    halved = keras.layers.UpSampling2D()(keras.layers.MaxPooling2D()(first))
+    keras.Model(image, keras.layers.Concatenate(name="join")([halved, first]), name="unet").save("unet.keras")
+    Image.new("RGB", (301, 199)).save("photo.png")
+    assert main(["render", "unet.keras", "photo.png", "-o", "maps"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("fm-callback: error: model 'unet' can't take the image at 199×301 (layer 'join': ")
+    assert said.endswith("; give a size that it takes, such as --size 192x288")
+    assert main(["render", "unet.keras", "photo.png", "-o", "maps", "--size", "192x288"]) == 0
+    assert "001_first.png  4 of 4 channels, 192×288" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["render", "{saved}", "{photo}", "--size", "32"], "--size must be a height and a width, such as 224x320"),
+        (["render", "{saved}", "{photo}", "--size", "0x32"], "--size must be a height and a width, such as 224x320"),
+        (["render", "{saved}", "{photo}", "--size", "32x32"], "--size 32x32 is not that of model"),
         (["layers", "none.keras"], "no such model: none.keras"),
         (["layers", "{photo}"], "can't be loaded as a Keras model"),
         (["render", "{saved}", "none.jpg"], "none.jpg can't be read as an image"),
@@ -108,13 +175,73 @@ def test_an_image_that_lies_on_its_side_is_set_upright(tmp_path):
         (["render", "{saved}", "{photo}", "--range", "1", "1"], "two different finite numbers; received 1 1"),
         (["render", "{saved}", "{photo}", "-o", "{photo}"], "-o must be a directory, and {photo} is a file"),
         (["render", "{saved}", "{photo}", "-o", "{photo}/maps"], "error: {photo}/maps: Not a directory"),
+        (["ls", "nowhere"], "the log directory nowhere does not exist"),
+        (["ls", "{photo}"], "{photo} is a file, and no directory"),
+        (["ls", "{folder}"], "{folder} holds no log of feature maps with a whole step. It holds photo.jpg"),
+        (["check", "nowhere"], "no such log directory or file: nowhere"),
+        (["check", "{folder}"], "{folder} holds no log of feature maps"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(saved, photo, arguments, message, capsys):
-    assert main([argument.format(saved=saved, photo=photo) for argument in arguments]) == 2
+    names = {"saved": saved, "photo": photo, "folder": photo.parent}
+    assert main([argument.format(**names) for argument in arguments]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("fm-callback: error: ") and "Traceback" not in errors
-    assert message.format(saved=saved, photo=photo) in errors
+    assert message.format(**names) in errors
+
+
+@pytest.fixture
+def logs(tmp_path):
+    RunLog(tmp_path / "logs" / "seed1", {"stem": (8, 8, 4), "head": (4, 4, 2)}, steps=[0, 1, 5])
+    RunLog(tmp_path / "logs" / "evil\x1b[31m", {"stem": (8, 8, 4)}, steps=[0])
+    return tmp_path / "logs"
+
+
+def test_ls_lists_the_runs(logs, capsys, monkeypatch):
+    assert main(["ls", str(logs)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["run", "steps", "layers", "size", "newest", "step"]
+    assert lines[2].startswith("evil\\x1b[31m  1 (0) "), "what a terminal would obey is spelled out"
+    assert lines[3].startswith("seed1         3 (0 to 5)  2       0.0 MB  2025-11-27 ")
+    assert main(["ls", str(logs), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)[1]
+    assert listed.pop("bytes") > 1000
+    assert listed == {
+        "run": "seed1/feature_maps",
+        "name": "seed1",
+        "steps": [0, 1, 5],
+        "step_unit": "epoch",
+        "layers": ["stem", "head"],
+        "wall_time": BEGAN + 50,
+        "problems": [],
+    }
+
+
+def test_check_says_what_is_damaged_and_where(logs, capsys):
+    assert main(["check", str(logs)]) == 0
+    assert capsys.readouterr().out == "2 files, 4 records: all sound\n"
+    (path,) = (logs / "seed1" / "feature_maps").iterdir()
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    assert main(["check", str(logs)]) == 0, "as a training leaves it that was killed"
+    assert "bytes at the end are not a whole record: passed over" in capsys.readouterr().out
+    changed = bytearray(content)
+    start = len(RunLog(logs.parent / "same", {"stem": (8, 8, 4), "head": (4, 4, 2)}).run_record(0))
+    changed[start + 400] ^= 1
+    path.write_bytes(changed)
+    assert main(["check", str(logs)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"{path}: byte {start:,}: step 0: ") and "2 files, 4 records: damaged places: 1" in out
+
+
+def test_logs_are_looked_at_without_keras(logs):
+    code = (
+        "import sys; from fm_callback.cli import main; "
+        f"main(['ls', {str(logs)!r}]); main(['check', {str(logs)!r}]); "
+        "print([name for name in ('keras', 'tensorflow', 'jax', 'torch', 'tensorboard') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
 
 
 def test_it_is_installed_as_a_command():

@@ -6,8 +6,8 @@ from scipy import ndimage
 from skimage.filters import sobel
 from skimage.measure import block_reduce
 
-from fm_callback.capture.probe import Masks
-from fm_callback.scores.concepts import Cells, Concepts, luminance
+from fm_callback.scores.concepts import Cells, Concepts, Masks, luminance
+from fm_callback.scores.measures import MEASURES, ChannelMeasure, fields
 
 SIZES = [
     (160, 160, 40, 40),
@@ -89,6 +89,28 @@ def test_edges_of_few_or_no_gradients():
     assert edges[2].mean() >= 0.1
 
 
+@pytest.mark.parametrize(
+    ("axes", "sizes"), [((60,), (20,)), ((60,), (37,)), ((6, 10, 8), (3, 10, 5)), ((4, 4, 4), (8, 2, 4))]
+)
+def test_concepts_of_signals_and_volumes(generator, axes, sizes):
+    labels, gray = generator.integers(0, 3, (2, *axes)), generator.random((2, *axes))
+    cells = Concepts(gray, Masks(labels == 1, labels == 2)).at(*sizes)
+    fine = labels
+    for axis, size in enumerate(sizes, start=1):
+        fine = fine.repeat(size, axis)
+    inside, outside, ignored = (block_reduce((fine == label).astype(float), (1, *axes), np.mean) for label in (1, 0, 2))
+    tie = np.isclose(inside, outside, atol=1e-12)
+    assert (cells.foreground == ((inside > outside) & ~tie & (ignored < 0.5 + 1e-12))).all()
+    assert (cells.outline == (ignored > 0)).all()
+    each = [
+        np.sqrt(sum(ndimage.sobel(image, axis, mode="nearest") ** 2 for axis in range(len(axes)))) for image in gray
+    ]
+    edges = Concepts(gray, None).at(*axes).edges
+    for magnitude, found in zip(each, edges, strict=True):
+        assert 0.09 < found.mean() < 0.12
+        assert magnitude[found].min() > magnitude[~found].max()
+
+
 def test_luminance(generator):
     colour = generator.random((2, 4, 5, 3))
     assert np.allclose(luminance(colour), colour @ [0.299, 0.587, 0.114], atol=1e-6)
@@ -103,10 +125,15 @@ def test_luminance(generator):
 def test_what_exists():
     labels, gray = np.eye(4, dtype=int)[None], np.eye(4)[None]
     masks, border = Masks(labels == 1, None), Masks(labels == 1, labels == 2)
-    assert Concepts(None, None).at(2, 2).fields == ()
-    assert Concepts(gray, None).at(2, 2).fields == ("edge_auroc",)
-    assert Concepts(gray, masks).at(2, 2).fields == ("mask_auroc", "mask_iou", "edge_auroc")
-    assert Concepts(gray, border).at(2, 2).fields == ("mask_auroc", "mask_iou", "edge_auroc", "outline_auroc")
+    for concepts, names in (
+        (Concepts(None, None), set()),
+        (Concepts(gray, None), {"edges"}),
+        (Concepts(gray, masks), {"foreground", "edges"}),
+        (Concepts(gray, border), {"foreground", "edges", "outline"}),
+    ):
+        wanted = [each for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in {None, *names}]
+        assert fields(concepts.at(2, 2)) == tuple(each.name for each in wanted)
+    assert {"mask_auroc", "edge_auroc", "outline_auroc"} <= set(fields(Concepts(gray, border).at(2, 2)))
     assert np.isnan(Cells(None, None, None, None).area)
     made = Concepts(gray, border)
     assert made.at(4, 4) is made.at(4, 4)

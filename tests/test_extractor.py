@@ -1,6 +1,10 @@
 """One compiled pass: traced once, and what it makes of values on the device."""
 
+import inspect
 import logging
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,12 +13,13 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from test_zoo import stored
+from support.decoding import stored
 from zoo import BACKEND, ZOO, Animal, data
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
-from fm_callback.capture import extractor as extractor_module
-from fm_callback.capture.extractor import Capture
+from fm_callback.capture import summary
+from fm_callback.capture.capture import Capture
+from fm_callback.capture.trace import on_one_line
 from fm_callback.format import NUMBERS
 
 
@@ -60,8 +65,8 @@ def summaries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     runs: list[int] = []
     if BACKEND == "jax":  # it remembers traces of functions by the shapes that other tests have given them
         __import__("jax").clear_caches()
-    original = extractor_module._summary
-    monkeypatch.setattr(extractor_module, "_summary", lambda output: (runs.append(1), original(output))[1])
+    original = summary._summary
+    monkeypatch.setattr(summary, "_summary", lambda output: (runs.append(1), original(output))[1])
     return runs
 
 
@@ -128,7 +133,7 @@ def test_low_rank_adaptation_between_two_fits(tmp_path: Path) -> None:
     steps = stored(tmp_path / "feature_maps")
     assert list(steps) == [0, 1, 2, 3, 4, 5]
     for step, truth in truths.items():
-        (_, _, numbers), *_ = steps[step].values()
+        (_, _, numbers, _), *_ = steps[step].values()
         np.testing.assert_allclose(numbers[:, 0], truth.reshape(-1, 4).min(0), atol=1e-5)
         np.testing.assert_allclose(numbers[:, 1], truth.reshape(-1, 4).max(0), atol=1e-5)
 
@@ -172,7 +177,7 @@ def test_low_rank_adaptation_in_the_middle_of_a_fit(tmp_path: Path) -> None:
     steps = stored(tmp_path / "feature_maps")
     assert list(steps) == [0, *truths]
     for step, truth in truths.items():
-        (_, _, numbers), *_ = steps[step].values()
+        (_, _, numbers, _), *_ = steps[step].values()
         np.testing.assert_allclose(numbers[:, 0], truth.min(0), atol=1e-5)
         np.testing.assert_allclose(numbers[:, 1], truth.max(0), atol=1e-5)
 
@@ -188,6 +193,20 @@ def test_settings_of_the_training_thread_hold_for_the_pass(tmp_path: Path) -> No
     assert marks.counts[-1] == marks.counts[-2] == Counting.evaluated
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="Keras on numpy convolves by JAX")
+def test_on_keras_numpy_the_model_runs_layer_by_layer() -> None:
+    program = """
+import keras, numpy as np
+from fm_callback import FeatureMapExtractor, conv_layers
+model = keras.Sequential([keras.layers.Conv2D(3, 3, padding="same", name="a"), keras.layers.Dropout(0.5), keras.layers.Conv2D(2, 1, name="b")])
+x = np.random.default_rng(0).random((2, 8, 8, 3), "float32")
+maps = FeatureMapExtractor(model)(x)
+assert [layer.path for layer in conv_layers(model)] == list(maps) == ["a", "b"]
+np.testing.assert_allclose(maps["b"], model.predict(x, verbose=0), atol=1e-5)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"KERAS_BACKEND": "numpy"})
+
+
 # What is made of values -----------------------------------------------------------------------------------------------
 
 
@@ -195,7 +214,7 @@ def given(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (N, channels, h, w) and numbers (channels, 7) of a layer that puts out `values`, through the whole of it."""
     model = keras.Sequential([keras.Input(values.shape[1:]), layers.Activation("linear", name="same")])
     capture = Capture(model, values, "same", "all")
-    (maps,), (numbers,) = capture.arrays(capture(ops.convert_to_tensor(values)))
+    (maps,), (numbers,) = capture(ops.convert_to_tensor(values))()
     return maps, numbers
 
 
@@ -315,7 +334,7 @@ def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() ->
     model.a.bias.assign([2.0, 2.0])
     outputs = capture.outputs(ops.convert_to_tensor(samples))
     assert np.isnan(ops.convert_to_numpy(outputs[1])).all(), "a layer that did not run has no values, not zeros"
-    _, numbers = capture.arrays(capture(ops.convert_to_tensor(samples)))
+    _, numbers = capture(ops.convert_to_tensor(samples))()
     assert number(numbers[1], "nonfinite").tolist() == [32, 32]
 
 
@@ -369,6 +388,85 @@ def test_what_is_inside_a_function_that_is_compiled_on_its_own_is_captured() -> 
     np.testing.assert_allclose(maps["b"], ops.convert_to_numpy(model.b(model.a(samples))), atol=1e-5)
 
 
+class Branches(keras.Model):
+    """Tensors decide in Python, which TensorFlow rewrites for its graph; a layer of one's own has such a function, too."""
+
+    class Halves(keras.layers.Layer):
+        def build(self, shape: tuple[int, ...]) -> None:
+            self.function = sys.modules["tensorflow"].function(self.halve)
+
+        def halve(self, inputs: Any) -> Any:
+            return inputs / 2.0 if ops.mean(inputs) < 100.0 else inputs
+
+        def call(self, inputs: Any) -> Any:
+            return self.function(inputs)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.halves, self.b = layers.Conv2D(3, 1, name="a"), self.Halves(), layers.Conv2D(2, 1, name="b")
+
+    def call(self, inputs: Any) -> Any:
+        value = self.halves(self.a(inputs))
+        for _ in range(2):
+            if ops.mean(value) > 100.0:
+                value = value / 10.0
+        return self.b(value)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known to TensorFlow"])
+def test_a_function_that_is_compiled_on_its_own_is_rewritten_as_tensorflow_does(known: bool) -> None:
+    samples, function = data(2, 4, 4, 3), sys.modules["tensorflow"].function
+    model = type("Decorated", (Branches,), {"call": function(Branches.call)})()
+    if known:
+        model(samples)
+    maps = FeatureMapExtractor(model)(samples)
+    np.testing.assert_allclose(maps["b"], ops.convert_to_numpy(model.b(model.a(samples) / 2.0)), atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")
+def test_a_function_that_tensorflow_would_not_rewrite_is_not_rewritten() -> None:
+    model, tensorflow = Branches(), sys.modules["tensorflow"]
+    model.call = tensorflow.function(model.call, autograph=False)
+    with pytest.warns(RuntimeWarning, match="can't be compiled .*bool"):
+        FeatureMapExtractor(model)(data(2, 4, 4, 3))
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's sparse and ragged tensors")
+@pytest.mark.parametrize("kind", ["sparse", "ragged"])
+def test_a_layer_that_returns_a_sparse_or_ragged_tensor_is_no_obstacle(kind: str) -> None:
+    tensorflow = sys.modules["tensorflow"]
+
+    class Through(keras.layers.Layer):
+        """Has a layer inside that returns a ragged tensor."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.ragged = layers.Lambda(tensorflow.RaggedTensor.from_tensor, name="ragged")
+
+        def call(self, inputs: Any) -> Any:
+            return self.ragged(inputs).to_tensor()
+
+    if kind == "sparse":
+        site = keras.Input((1,), dtype="int32", name="site")
+        lookup = layers.IntegerLookup(vocabulary=[1, 2], output_mode="multi_hot", sparse=True, name="sparse")
+        branch = layers.Dense(4)(lookup(site))
+    else:
+        site = keras.Input((1,), name="site")
+        branch = Through()(site)
+    image = keras.Input((4, 4, 3), name="image")
+    conv = layers.Conv2D(2, 1, name="conv")
+    pooled = layers.GlobalAveragePooling2D()(conv(image))
+    model = keras.Model({"image": image, "site": site}, layers.Concatenate()([pooled, branch]))
+    samples = {"image": data(2, 4, 4, 3), "site": np.ones((2, 1), site.dtype)}
+    maps = FeatureMapExtractor(model)(samples)
+    assert list(maps) == ["conv"]
+    np.testing.assert_allclose(maps["conv"], ops.convert_to_numpy(conv(samples["image"])), atol=1e-5)
+    with pytest.raises(ValueError, match=f"it returns a {kind.title()}Tensor, not one tensor"):
+        FeatureMapExtractor(model, lambda layer: layer.name == kind)(samples)
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow counts traces of a function")
 def test_many_captures_in_a_process_are_no_reason_to_warn() -> None:
     said: list[str] = []
@@ -380,7 +478,7 @@ def test_many_captures_in_a_process_are_no_reason_to_warn() -> None:
             samples = data(1, side, 4, 3)
             model = keras.Sequential([keras.Input(samples.shape[1:]), layers.Conv2D(2, 1)])
             capture, tensor = Capture(model, samples, "all", "all"), ops.convert_to_tensor(samples)
-            capture.arrays(capture(tensor))
+            capture(tensor)()
     finally:
         logger.removeHandler(handler)
     assert not said
@@ -417,6 +515,15 @@ def test_the_warning_says_which_layer_can_not_be_traced_and_why() -> None:
         FeatureMapExtractor(Hesitates())(data(2, 4, 4, 3))
     (warning,) = [each for each in caught if each.category is RuntimeWarning]
     assert f"can't be compiled (layer 'block/inside': {reasons[BACKEND]}): its" in str(warning.message)
+    assert warning.filename == __file__, "it points at the user's line"
+
+
+def test_a_warning_points_at_the_line_of_fit(tmp_path: Path) -> None:
+    animal = ZOO["several_tensors_from_a_layer"]()
+    with pytest.warns(RuntimeWarning, match="layers left out") as caught:
+        animal.fit(FeatureMapCallback(animal.samples, tmp_path, layers="all", images=False))
+    (warning,) = [each for each in caught if "layers left out" in str(each.message)]
+    assert warning.filename == inspect.getfile(Animal), "where the test's training calls `model.fit`"
 
 
 class FailsInGraph(keras.layers.Layer):
@@ -436,6 +543,44 @@ def concrete(tensor: Any) -> bool:
     except Exception:
         return False
     return True
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="a fault of TensorFlow's kernels for CPUs")
+def test_a_grouped_convolution_with_a_bias_is_compiled_on_any_cpu() -> None:
+    """Without oneDNN, TensorFlow fuses the two into what it has no kernel for: in our pass, not in `predict`."""
+    code = """
+import warnings, keras, numpy as np
+from fm_callback import FeatureMapExtractor
+warnings.simplefilter("error", RuntimeWarning)
+grouped = keras.layers.Conv2D(8, 3, groups=4, name="grouped")
+model = keras.Sequential([keras.Input((16, 16, 8)), grouped, keras.layers.BatchNormalization(), keras.layers.ReLU()])
+samples = np.random.default_rng(0).random((2, 16, 16, 8), "float32")
+maps = FeatureMapExtractor(model)(samples)["grouped"]
+kernel = keras.ops.convert_to_numpy(grouped.kernel)
+parts = [
+    sum(samples[:, y : y + 14, x : x + 14, 2 * g : 2 * g + 2] @ kernel[y, x, :, 2 * g : 2 * g + 2]
+        for y in range(3) for x in range(3))
+    for g in range(4)
+]
+np.testing.assert_allclose(maps, np.concatenate(parts, -1), atol=1e-5)
+"""
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's errors begin with the stack")
+def test_of_an_error_of_a_graph_the_reason_is_quoted_and_not_the_stack() -> None:
+    import tensorflow as tf
+
+    @tf.function
+    def divide(value: Any) -> Any:
+        return value // 0
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        divide(tf.constant(1))
+    assert len(str(caught.value)) > 200
+    assert on_one_line(caught.value) == "InvalidArgumentError: Integer division by zero"
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="torch runs eagerly")

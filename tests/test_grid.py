@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fm_callback.format import to_grid
 from fm_callback.write import grid, png
 from fm_callback.write.grid import Status
 
@@ -40,7 +41,7 @@ def test_square_maps_stand_in_even_rows(channels, expected):
 def test_every_stored_pixel_comes_back_from_the_png(channels, height, width, seed):
     maps = np.random.default_rng(seed).integers(0, 256, (channels, height, width), np.uint8)
     rows, columns = grid.layout(channels, height, width)
-    with Image.open(io.BytesIO(png.encode(grid.tile_grid(maps, rows, columns)))) as image:
+    with Image.open(io.BytesIO(png.encode(to_grid(maps, rows, columns)))) as image:
         assert image.mode == "L"
         stored = np.asarray(image)
     for at in range(channels):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from fm_callback.format import NUMBERS
 from fm_callback.scores.history import LayerHistory, aligned, markdown, table
+from fm_callback.scores.measures import summaries
 
 RNG = np.random.default_rng(0)
 
@@ -19,7 +21,7 @@ def maps(channels=4):
 def test_a_step_is_compared_with_the_one_before_and_with_the_first():
     history, first, second = LayerHistory("conv", (0, 1, 2, 3), 100), maps(), maps()
     at_start = history.add(0, first, numbers(4), {"edge_auroc": np.array([0.4, 0.6, 0.5, np.nan], np.float32)})
-    assert "cka_previous" not in at_start and "cka_first" not in at_start
+    assert np.isnan(at_start["cka_previous"]) and np.isnan(at_start["cka_first"])
     assert at_start["edge_auroc_best"] == pytest.approx(0.6) and at_start["edge_auroc_median"] == pytest.approx(0.5)
     changed = history.add(1, second, numbers(4), {})
     assert changed["cka_previous"] == changed["cka_first"] < 0.5
@@ -37,11 +39,16 @@ def test_dead_flat_and_dormant_channels_are_shares():
     assert values["dead_or_flat"] == 0.5 and values["dormant"] == 0.5
 
 
-def test_values_that_are_not_defined_are_left_out():
-    values = LayerHistory("conv", (0,), 0).add(0, np.zeros((1, 1, 4, 4), np.uint8), np.zeros((1, 7), np.float32), {
+def test_every_summary_has_a_value_and_is_nan_where_it_is_not_defined():
+    history = LayerHistory("conv", (0,), 0)
+    assert not history.begun
+    values = history.add(0, np.zeros((1, 1, 4, 4), np.uint8), np.zeros((1, 7), np.float32), {
         "mask_auroc": np.array([np.nan], np.float32)
     })  # fmt: skip
-    assert values == {"dead_or_flat": 1.0, "dormant": 1.0}
+    assert history.begun
+    assert tuple(values) == summaries((*NUMBERS, "mask_auroc"))
+    defined = {name: value for name, value in values.items() if not np.isnan(value)}
+    assert defined == {"dead_or_flat": 1.0, "dormant": 1.0}
 
 
 def scored(name, foreground, *steps):

@@ -8,23 +8,26 @@ from pathlib import Path
 
 import numpy as np
 from reading import on_both_paths
+from support.decoding import stored
 
-from fm_callback.write import events
+from fm_callback.format import LayerFacts, LayerStep, RunFacts, run_record, step_record
+from fm_callback.write import event_copies, png
+from fm_callback.write.run_files import open_run
 
 #: 200 times: a forked process writes steps as fast as it can, and says of each when it is on disk, until it is killed.
 WRITER = """
 import json, os, random, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_kill import events, values
+from test_kill import facts, open_run, write
 said = []
 for run in range(200):
     heard, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        file = events.open_run(Path(sys.argv[2]) / str(run), 0, values(0, 0))
+        files = open_run(Path(sys.argv[2]) / str(run), facts(0))
         for step in range(1000):
-            file.write(step, values(step, 0))
+            write(files, step, 0)
             os.write(tell, b".")
     os.close(tell)
     wanted = random.randint(0, 5)
@@ -36,45 +39,64 @@ for run in range(200):
     os.close(heard)
 print(json.dumps(said))
 """
-PICTURES = np.random.default_rng(0).integers(0, 256, 100_000, np.uint8).tobytes()
+PICTURES = [png.encode(np.random.default_rng(seed).integers(0, 256, (100, 100), np.uint8)) for seed in range(10)]
+LAYERS = [f"conv{count}" for count in range(4)]
 
 
-def values(step, first):
+def facts(first):
+    channels = tuple(range(10))
+    layers = [
+        LayerFacts(name, name, (20, 50, 10), (20, 50), channels, 5, 2, ("low", "high"), ("effective_rank",))
+        for name in LAYERS
+    ]
+    return RunFacts(first, tuple(layers))
+
+
+def write(files, step, first):
     """Four layers of four images each: 230 kB, as compressed pictures are."""
-    found = [events.probe_value(np.zeros((1, 8, 8), np.uint8), "[0, 1]", None, "")] if step == first else []
-    for layer in range(4):
-        pngs = [PICTURES[start : start + 10_000] for start in random.sample(range(90_000), 4)]
-        found += [
-            events.maps_value(f"conv{layer}", pngs, b'{"rows":4}'),
-            events.numbers_value(f"conv{layer}", np.full((32, 10), step, np.float32), b'{"rows":4}'),
-            events.image_value(f"conv{layer}", PICTURES[:16_000], (100, 100), "a picture"),
-            events.scalar_value("effective_rank", f"conv{layer}", 1 / (step + 1)),
+    layers, copies = [], []
+    for layer in LAYERS:
+        layers.append(LayerStep(random.sample(PICTURES, 4), np.full((10, 2), step, np.float32), np.ones(1, np.float32)))
+        copies += [
+            event_copies.image_value(layer, PICTURES[0], (100, 100), "a picture"),
+            event_copies.scalar_value("effective_rank", layer, 1 / (step + 1)),
         ]
-    return found
+    files.write(step, step_record(step, step, layers), copies, run_record(facts(first)) if step == first else b"")
 
 
 def steps_of_runs(root):
-    """`{run: steps}` on both paths, all tags but the probe's alike; runs without a step are not there."""
+    """`{run: steps}` of our log; runs without a step are not there."""
+    found = {int(path.parent.name): list(stored(path)) for path in root.glob("*/feature_maps")}
+    return {run: steps for run, steps in found.items() if steps}
+
+
+def copies_of_runs(root):
+    """The same of TensorBoard's copies, all tags alike, on both of its reading paths."""
     found = {}
     for run, tags in on_both_paths(root).items():
-        (steps,) = {tuple(steps) for tag, steps in tags.items() if tag != "probe"}
-        found[run] = list(steps)
+        (steps,) = set(map(tuple, tags.values()))
+        found[int(run.split("/")[0])] = list(steps)
     return found
 
 
 def test_kill_the_writer_200_times(tmp_path):
     command = [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(tmp_path)]
     said = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=120).stdout)
-    found = steps_of_runs(tmp_path)
-    last = {run: len(found.get(f"{run}/feature_maps", [])) for run in range(200)}
+    found, copied = steps_of_runs(tmp_path), copies_of_runs(tmp_path)
+    last = {run: len(found.get(run, [])) for run in range(200)}
     for run, count in last.items():
-        assert found.get(f"{run}/feature_maps", []) == list(range(count))
+        assert found.get(run, []) == list(range(count))
         assert said[run] <= count <= said[run] + 1, "what was on its way may have arrived"
+        copies = copied.get(run, [])
+        assert copies == list(range(len(copies))) and said[run] <= len(copies) <= count, "they come second"
     first = {run: random.randint(1, count) if count else 0 for run, count in last.items()}
     for run, start in first.items():
-        file = events.open_run(tmp_path / str(run), start, values(start, start))
+        files = open_run(tmp_path / str(run), facts(start))
         for step in range(start, start + 3):
-            file.write(step, values(step, start))
-        file.close()
-    found = steps_of_runs(tmp_path)
-    assert found == {f"{run}/feature_maps": list(range(start + 3)) for run, start in first.items()}
+            write(files, step, start)
+        files.close()
+    assert steps_of_runs(tmp_path) == {run: list(range(start + 3)) for run, start in first.items()}
+    lost = {run for run, start in first.items() if len(copied.get(run, [])) < start}  # the one at which the kill came
+    copied = copies_of_runs(tmp_path)
+    for run, start in first.items():
+        assert copied[run] == [step for step in range(start + 3) if not (run in lost and step == start - 1)]

@@ -11,7 +11,8 @@ from sd_unet import sd_unet
 from zoo import BACKEND, ZOO, data
 
 from fm_callback import conv_layers
-from fm_callback.capture.layers import Found, find, input_specs, select, specs_of
+from fm_callback.capture.find import Found, find, input_specs, specs_of
+from fm_callback.capture.select import select
 
 
 def conv(name: str, filters: int = 2, **options: Any) -> keras.Layer:

@@ -13,10 +13,14 @@ from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import jaccard_score, roc_auc_score
 
 from fm_callback import FeatureMapExtractor
-from fm_callback.capture.probe import Masks
-from fm_callback.scores import measures
-from fm_callback.scores.concepts import Cells, Concepts, luminance
-from fm_callback.scores.measures import Activations, Status, cka, dormant, effective_rank, measure, status, summary
+from fm_callback.scores import activations
+from fm_callback.scores.activations import Activations, cka
+from fm_callback.scores.concepts import Cells, Concepts, Masks, luminance
+from fm_callback.scores.layer_scores import LayerStep, dormant, effective_rank
+from fm_callback.scores.measures import MEASURES, ChannelMeasure, fields, measure, summary
+from fm_callback.scores.status import Status, is_dormant, status
+
+CHANNEL_MEASURES = [each for each in MEASURES if isinstance(each, ChannelMeasure)]
 
 
 def stored(values):
@@ -45,6 +49,11 @@ def cells_of(foreground, ignore=None, edges=None):
     """Concepts at the size of a map as they are."""
     counted = np.ones_like(foreground) if ignore is None else ~ignore
     return Cells(foreground & counted, ~foreground & counted, edges, ignore)
+
+
+def layer_of(maps, numbers):
+    """A layer at its first step."""
+    return LayerStep(numbers, Activations.of(maps, numbers))
 
 
 def channels_first(*channels):
@@ -174,7 +183,7 @@ def pairs(values, concept, others):
 
 
 def test_eight_bits_stay_within_their_bounds(case):
-    """The bounds are those of the module's docstring, here counted pair by pair on the values themselves."""
+    """The bounds are those of each function's docstring, here counted pair by pair on the values themselves."""
     maps, levels, cells, scores = case
     for at, (name, values) in enumerate(maps.items()):
         level = levels[:, at].astype(int)
@@ -280,12 +289,8 @@ def test_a_flat_channel_is_exactly_chance(case, value):
     values = levels.astype(float)
     values[:, 1] = value
     scores = measure(*stored(values), cells)
-    assert {name: scores[name][1] for name in scores} == {
-        "mask_auroc": 0.5,
-        "mask_iou": 0,
-        "edge_auroc": 0.5,
-        "outline_auroc": 0.5,
-    }
+    assert {name: scores[name][1] for name in scores} == {each.name: each.flat for each in CHANNEL_MEASURES}
+    assert scores["mask_auroc"][1] == scores["edge_auroc"][1] == 0.5 and scores["mask_iou"][1] == 0
 
 
 @settings(deadline=None)
@@ -303,9 +308,9 @@ def test_nan_never_spreads(case, value, everywhere):
     for name in before:
         assert np.array_equal(before[name][[0, 2]], after[name][[0, 2]])
         assert np.isnan(after[name][1]) == unknown
-    others = Activations.of(maps[:, [0, 2]], numbers[[0, 2]])
+    others = layer_of(maps[:, [0, 2]], numbers[[0, 2]])
     if everywhere and np.isfinite(effective_rank(others)):
-        assert effective_rank(Activations.of(maps, numbers)) == pytest.approx(effective_rank(others))
+        assert effective_rank(layer_of(maps, numbers)) == pytest.approx(effective_rank(others))
 
 
 @settings(deadline=None)
@@ -314,14 +319,15 @@ def test_range_type_and_order(case):
     levels, cells = case
     maps, numbers = as_values(levels)
     scores = measure(maps, numbers, cells)
-    assert tuple(scores) == cells.fields == ("mask_auroc", "mask_iou", "edge_auroc", "outline_auroc")
-    for values in scores.values():
+    assert tuple(scores) == fields(cells) == tuple(each.name for each in CHANNEL_MEASURES)
+    for each in CHANNEL_MEASURES:
+        values = scores[each.name]
         assert values.dtype == np.float32 and values.shape == (3,)
-        assert ((values >= 0) & (values <= 1)).all()
-    sample = Activations.of(maps, numbers)
-    rank = effective_rank(sample)
+        assert each.kind != "score" or ((values >= 0) & (values <= 1)).all()
+    layer = layer_of(maps, numbers)
+    rank = effective_rank(layer)
     assert np.isnan(rank) or 1 - 1e-9 <= rank <= 3 + 1e-9
-    likeness = cka(sample, sample)
+    likeness = cka(layer.now, layer.now)
     assert np.isnan(likeness) or likeness == pytest.approx(1)
 
 
@@ -333,8 +339,8 @@ def test_a_concept_without_cells_has_no_score():
     nothing, everything = np.zeros((1, 4, 4), bool), np.ones((1, 4, 4), bool)
     for inside in (nothing, everything):
         scores = measure(*as_values(levels), cells_of(inside, nothing, inside))
-        assert list(scores) == ["mask_auroc", "mask_iou", "edge_auroc", "outline_auroc"]
-        assert all(np.isnan(values).all() for values in scores.values())
+        assert list(scores) == [each.name for each in CHANNEL_MEASURES]
+        assert all(np.isnan(scores[each.name]).all() for each in CHANNEL_MEASURES if each.concept)
     flat = measure(*as_values(0 * levels), cells_of(nothing))
     assert np.isnan(flat["mask_auroc"]).all(), "not even a flat map has a score where nothing is looked for"
 
@@ -383,7 +389,9 @@ def test_the_object_s_channel_of_a_trained_head_has_the_highest_mask_auroc():
 
 
 def test_measuring_needs_no_keras():
-    code = "import sys, fm_callback.scores.measures, fm_callback.scores.concepts; sys.exit('keras' in sys.modules)"
+    code = (
+        "import sys, fm_callback.scores.history; sys.exit(bool({'keras', 'fm_callback.capture'} & sys.modules.keys()))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -413,11 +421,12 @@ def test_dormant():
     values = np.ones((1, 5, 2, 2)) * np.array([1.0, -1.0, 0.05, 0.04, np.nan])[:, None, None]
     mean = (1 + 1 + 0.05 + 0.04) / 4
     assert 0.04 / mean > 0.025
-    assert dormant(stored(values)[1]).tolist() == [False] * 5
+    assert is_dormant(stored(values)[1]).tolist() == [False] * 5
     values[:, 3] = 0.012
-    assert dormant(stored(values)[1]).tolist() == [False, False, False, True, False]
-    assert dormant(stored(np.zeros((1, 2, 2, 2)))[1]).tolist() == [True, True]
-    assert dormant(stored(np.full((1, 2, 2, 2), np.nan))[1]).tolist() == [False, False]
+    assert is_dormant(stored(values)[1]).tolist() == [False, False, False, True, False]
+    assert is_dormant(stored(np.zeros((1, 2, 2, 2)))[1]).tolist() == [True, True]
+    assert is_dormant(stored(np.full((1, 2, 2, 2), np.nan))[1]).tolist() == [False, False]
+    assert dormant(layer_of(*stored(values))) == 0.2
 
 
 # Layers
@@ -461,22 +470,22 @@ def low_rank():
 
 def test_layer_measures_equal_those_of_the_values(low_rank):
     old, new = low_rank
-    samples = [Activations.of(*stored(each)) for each in low_rank]
-    assert effective_rank(samples[0]) == pytest.approx(reference_rank(old), abs=0.15)
-    assert cka(*samples) == pytest.approx(reference_cka(old, new), abs=0.005)
+    one, other = (layer_of(*stored(each)) for each in low_rank)
+    assert effective_rank(one) == pytest.approx(reference_rank(old), abs=0.15)
+    assert cka(one.now, other.now) == pytest.approx(reference_cka(old, new), abs=0.005)
     noise = np.random.default_rng(3).normal(size=old.shape)
-    assert effective_rank(Activations.of(*stored(noise))) == pytest.approx(reference_rank(noise), abs=0.05)
-    assert cka(samples[0], Activations.of(*stored(noise))) == pytest.approx(reference_cka(old, noise), abs=0.005)
+    assert effective_rank(layer_of(*stored(noise))) == pytest.approx(reference_rank(noise), abs=0.05)
+    assert cka(one.now, Activations.of(*stored(noise))) == pytest.approx(reference_cka(old, noise), abs=0.005)
 
 
 def test_effective_rank_of_copies_and_of_orthogonal_channels():
     generator = np.random.default_rng(4)
     one = generator.normal(size=(1, 1, 30, 30))
-    assert effective_rank(Activations.of(*stored(np.repeat(one, 32, 1) * np.arange(1, 33)[:, None, None]))) == (
+    assert effective_rank(layer_of(*stored(np.repeat(one, 32, 1) * np.arange(1, 33)[:, None, None]))) == (
         pytest.approx(1, abs=1e-3)
     )
     orthogonal = np.linalg.qr(generator.normal(size=(900, 8)))[0].T.reshape(1, 8, 30, 30)
-    assert effective_rank(Activations.of(*stored(orthogonal))) == pytest.approx(8, abs=0.05)
+    assert effective_rank(layer_of(*stored(orthogonal))) == pytest.approx(8, abs=0.05)
 
 
 def test_cka_is_blind_to_scale_and_rotation_but_not_to_chance(low_rank):
@@ -489,12 +498,12 @@ def test_cka_is_blind_to_scale_and_rotation_but_not_to_chance(low_rank):
 
 
 def test_a_channel_that_is_no_signal_changes_nothing_in_its_layer(low_rank):
-    samples = [Activations.of(*stored(each)) for each in low_rank]
+    one, other = (layer_of(*stored(each)) for each in low_rank)
     for value in (np.nan, np.inf, 0.0, 5.0):
         extra = np.full((3, 1, 20, 20), value)
-        more = [Activations.of(*stored(np.concatenate([each, extra], axis=1))) for each in low_rank]
-        assert effective_rank(more[0]) == pytest.approx(effective_rank(samples[0]))
-        assert cka(*more) == pytest.approx(cka(*samples))
+        more = [layer_of(*stored(np.concatenate([each, extra], axis=1))) for each in low_rank]
+        assert effective_rank(more[0]) == pytest.approx(effective_rank(one))
+        assert cka(more[0].now, more[1].now) == pytest.approx(cka(one.now, other.now))
 
 
 def test_of_a_wide_layer_the_first_channels_count():
@@ -506,11 +515,11 @@ def test_of_a_wide_layer_the_first_channels_count():
 
 def test_a_layer_in_which_nothing_varies():
     flat, one = (
-        Activations.of(*stored(np.ones((2, 3, 4, 4)))),
-        Activations.of(*stored(np.arange(3.0).reshape(1, 3, 1, 1))),
+        layer_of(*stored(np.ones((2, 3, 4, 4)))),
+        layer_of(*stored(np.arange(3.0).reshape(1, 3, 1, 1))),
     )
-    for sample in (flat, one):
-        assert np.isnan(effective_rank(sample)) and np.isnan(cka(sample, sample))
+    for layer in (flat, one):
+        assert np.isnan(effective_rank(layer)) and np.isnan(cka(layer.now, layer.now))
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 160, 160), (16, 3, 160, 160), (5000, 2, 1, 1), (2, 3, 8, 8)])
@@ -521,7 +530,7 @@ def test_the_sample_of_cells(shape):
     sample = Activations.of(maps, numbers)
     cells = shape[0] * shape[2] * shape[3]
     assert sample.levels.shape == (max(shape[0], min(cells, 4096)), shape[1])
-    measures._picked.cache_clear()
+    activations._picked.cache_clear()
     assert np.array_equal(sample.levels, Activations.of(maps, numbers).levels)
     assert not np.shares_memory(sample.levels, maps), "a kept sample must not keep the step's buffer alive"
     if cells <= 4096:

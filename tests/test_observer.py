@@ -1,5 +1,6 @@
 """No observer effect: training with the callback is training without it, to the last bit, and the maps are those of their step."""
 
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from test_zoo import check_stored, stored
+from support.decoding import stored
+from test_zoo import check_stored
 from zoo import BACKEND, ZOO, Animal, data
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor
-from fm_callback.capture.extractor import Capture
+from fm_callback.capture.capture import Capture
 from fm_callback.write.recorder import Recorder
 
 NOT_ON_TORCH = pytest.mark.skipif(
@@ -105,6 +107,16 @@ class Inside(keras.Model):
         return self.pool(self.part(self.a(inputs)))
 
 
+class Rewritten(Inside):
+    """The part has a branch for TensorFlow to rewrite; our pass meets it first."""
+
+    def plain_part(self, inputs: Any) -> Any:
+        value = self.b(self.norm(inputs))
+        if ops.mean(value) > 0.0:
+            value = value / 2.0
+        return value
+
+
 class Private(keras.Model):
     """Has state of the backend's that Keras does not know, and changes it in evaluation mode, too."""
 
@@ -187,6 +199,7 @@ def trained(
         (small, "epoch", {"compile": {"run_eagerly": True}, "validate": True}),
         pytest.param(small, 3, {"compile": {"jit_compile": True, "steps_per_execution": 3}}, marks=NOT_ON_TORCH),
         pytest.param(Inside, "epoch", {}, marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")),
+        pytest.param(Rewritten, 1, {}, marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")),
         pytest.param(Private, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
         pytest.param(Native, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
     ],
@@ -205,6 +218,25 @@ def test_training_is_bit_identical(make: Any, update_freq: Any, fit: dict[str, A
         BACKEND != "torch"
     ):  # there the last batch's losses lie about until the next call of the model, ours too, clears them
         assert [loss.shape for loss in watched.losses] == [loss.shape for loss in bare.losses]
+
+
+@pytest.mark.parametrize(
+    "name", ["grouped", "both_ways", "own_conv_class", "vision_transformer", "hierarchical_transformer"]
+)
+def test_training_of_other_kinds_of_maps_is_bit_identical(name: str, tmp_path: Path) -> None:
+    states = []
+    for watched in (False, True):
+        keras.utils.set_random_seed(5)
+        animal = ZOO[name]()
+        callbacks = (
+            [FeatureMapCallback(animal.samples, tmp_path, layers=animal.layers, images=False)] if watched else []
+        )
+        history = animal.fit(*callbacks, epochs=2)
+        states.append((state(animal.model), history.history))
+    (bare, expected), (seen, received) = states
+    assert len(stored(tmp_path / "feature_maps")) == 3 and received == expected and bare.keys() == seen.keys()
+    for key, values in bare.items():
+        np.testing.assert_array_equal(seen[key], values, err_msg=key)
 
 
 def input_shape(model: keras.Model) -> Any:
@@ -411,6 +443,60 @@ def test_a_capture_leaves_losses_and_metrics_alone() -> None:
     assert (len(model.losses), [each.name for each in model.metrics]) == before
 
 
+class Told(layers.Layer):
+    """Tells TensorBoard of what goes through it."""
+
+    def call(self, inputs: Any) -> Any:
+        sys.modules["tensorflow"].summary.histogram("told", inputs)
+        return inputs
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's summaries")
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_what_a_model_writes_for_tensorboard_is_the_same(eagerly: bool, tmp_path: Path) -> None:
+    tensorflow = sys.modules["tensorflow"]
+
+    def written(log_dir: Path, *callbacks: keras.callbacks.Callback) -> list[tuple[int, bytes]]:
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [keras.Input((8, 8, 3)), layers.Conv2D(3, 1, name="a"), Told(name="told")], name="model"
+        )
+        model.compile("sgd", "mse", jit_compile=False, run_eagerly=eagerly)
+        with tensorflow.summary.create_file_writer(str(log_dir)).as_default(step=model.optimizer.iterations):
+            model.fit(X, X, batch_size=4, epochs=2, verbose=0, callbacks=list(callbacks))
+            tensorflow.summary.flush()
+        (path,) = log_dir.glob("events.*")
+        events = [
+            tensorflow.compat.v1.Event.FromString(record.numpy())
+            for record in tensorflow.data.TFRecordDataset(str(path))
+        ]
+        return [(event.step, event.summary.SerializeToString()) for event in events if event.summary.value]
+
+    ours = FeatureMapCallback(X[:1], tmp_path / "ours", images=False)
+    expected = written(tmp_path / "without")
+    assert len(expected) == 2 * len(X) // 4
+    assert written(tmp_path / "with", ours) == expected
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's checker")
+@pytest.mark.parametrize("count", [1, 17])
+def test_a_hunt_for_what_is_not_finite_finds_nothing_of_ours(count: int, tmp_path: Path) -> None:
+    """In a process of its own: the checker stays for good."""
+    program = f"""
+import keras, numpy as np, tensorflow as tf
+from fm_callback import FeatureMapCallback
+tf.debugging.enable_check_numerics()
+x = np.random.default_rng(0).random((4, 16, 16, 3), "float32")
+model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(3, 3, padding="same"), keras.layers.ReLU()])
+model.compile("sgd", "mse", jit_compile=False)
+probe = np.resize(x, ({count}, 16, 16, 3))
+callback = FeatureMapCallback(probe, {str(tmp_path)!r}, masks=probe[..., 0] > 0.5, update_freq="batch")
+model.fit(x, x, epochs=2, verbose=0, callbacks=[callback])
+"""
+    subprocess.run([sys.executable, "-W", "error::RuntimeWarning", "-c", program], check=True)
+    assert len(stored(tmp_path / "feature_maps")) == 3
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="only JAX keeps its state outside the model during an epoch")
 def test_jax_keeps_its_weights_when_a_later_capture_fails(tmp_path: Path) -> None:
     """An exception between two batches must not lose what JAX holds outside the model."""
@@ -418,7 +504,7 @@ def test_jax_keeps_its_weights_when_a_later_capture_fails(tmp_path: Path) -> Non
     class Breaks(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             if batch == 0:
-                callback._recorder._samples = "no tensor"
+                vars(callback._recorder._probe)["inputs"] = "no tensor"
 
     callback = FeatureMapCallback(X[:2], tmp_path, layers="all", update_freq="batch", images=False)
     _, expected, _ = trained(pointwise)

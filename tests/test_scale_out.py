@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_zoo import stored
+from support.decoding import stored
 from zoo import BACKEND
 
-from fm_callback.capture.backends import is_chief
+from fm_callback.capture.backends import backend
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -89,7 +89,7 @@ def check(directory: Path, expected: list[int]) -> None:
     steps = stored(directory / "feature_maps")
     assert list(steps) == expected
     truth = np.load(directory / "truth.npz")["map"].reshape(-1, 4)
-    _, _, numbers = next(entry for entry in steps[expected[-1]].values() if entry[0].path == "a")
+    _, _, numbers, _ = next(entry for entry in steps[expected[-1]].values() if entry[0].path == "a")
     np.testing.assert_allclose(numbers[:, 0], truth.min(0), atol=1e-5)
     np.testing.assert_allclose(numbers[:, 1], truth.max(0), atol=1e-5)
 
@@ -113,7 +113,7 @@ def test_mirrored_strategy_on_two_devices(where: str, tmp_path: Path) -> None:
             model.fit(X, Y, batch_size=4, epochs=2, verbose=0, callbacks=[callback])
         result(model, directory)
 
-        from fm_callback.capture.extractor import Capture
+        from fm_callback.capture.capture import Capture
         capture, samples = Capture(model, X[:1], "all", "all"), keras.ops.convert_to_tensor(X[:1])
         capture.outputs(samples)
         kind, written = type(model.variables[0].value.values[0]), []
@@ -227,12 +227,12 @@ def test_the_chief_of_a_cluster(task: Any, cluster: Any, chief: bool, monkeypatc
     if task:
         config = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
         monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    assert is_chief() is chief
+    assert backend.is_chief() is chief
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="RANK is torch's")
 def test_the_first_rank_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
-    assert not is_chief()
+    assert not backend.is_chief()
     monkeypatch.setenv("RANK", "0")
-    assert is_chief()
+    assert backend.is_chief()

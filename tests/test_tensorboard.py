@@ -10,8 +10,9 @@ from PIL import Image
 from reading import tensorboard
 
 from fm_callback import FeatureMapCallback
-from fm_callback.format import layer_tags
-from fm_callback.write import events, grid, png
+from fm_callback.format import RunFacts, run_record
+from fm_callback.write import event_copies, grid, png
+from fm_callback.write.run_files import open_run
 
 LAYERS = ["down", "odd.name>1", "head"]
 BY_HAND = "by_hand/feature_maps"
@@ -39,12 +40,14 @@ def log_dir(tmp_path_factory):
     resumed.fit(X, y, epochs=4, initial_epoch=2, verbose=0, callbacks=[FeatureMapCallback(X[:1], path)])
     model().fit(X, y, epochs=1, verbose=0, callbacks=[FeatureMapCallback(X[:1], path)])
     # TensorFlow has no such layer names, JAX and PyTorch have: this record is made by hand.
-    (tag,) = layer_tags([HOSTILE])
+    (tag,) = event_copies.tags([HOSTILE])
     maps = np.zeros((1, 4, 4), np.uint8)
     one_tile = grid.picture(maps, np.zeros((1, 7), np.float32), (0,), 1, 1)  # of 64 pixels
     picture = png.encode(one_tile, grid.PALETTE)
-    values = [events.maps_value(tag, [png.encode(maps[0])], b"{}"), events.image_value(tag, picture, (10, 10), "")]
-    events.open_run(path / "by_hand", 0, values).write(0, values)
+    facts = RunFacts(0, ())
+    files = open_run(path / "by_hand", facts)
+    files.write(0, run_record(facts), [event_copies.image_value(tag, picture, (10, 10), "")])
+    files.close()
     return path
 
 
@@ -55,7 +58,7 @@ def test_the_images_tab_lists_every_layer_and_every_step_once(log_dir, fast):
         tags = board.wait_for(
             "/data/plugin/images/tags", lambda found: {"feature_maps", "feature_maps_2", BY_HAND} <= found.keys()
         )
-        hostile = {"feature_maps/" + layer_tags([HOSTILE])[0]}
+        hostile = {"feature_maps/" + event_copies.tags([HOSTILE])[0]}
         runs = {"feature_maps": expected, "feature_maps_2": expected, BY_HAND: hostile}
         assert {run: set(found) for run, found in tags.items()} == runs
         descriptions = [

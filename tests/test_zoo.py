@@ -1,77 +1,42 @@
-"""Every model of the zoo through all three doors, on the backend of the day: names, arrays, and the event file of a `fit`."""
+"""Every model of the zoo through all three doors, on the backend of the day: names, arrays, and the log of a `fit`."""
 
-import io
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
-from PIL import Image
-from tensorboard.compat.proto import event_pb2
+from support.decoding import decoded, stored
 from zoo import BACKEND, CANNOT, NOTES, ZOO, Animal
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
-from fm_callback.format import NUMBERS, LayerFacts, read_records
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers, open_log
+from fm_callback.format import NUMBERS
+from fm_callback.read.run import Run
 
 #: Where to write a JSON of what each model did, for the table in docs/backends.md (see tests/zoo_table.py).
 REPORT = os.environ.get("ZOO_REPORT")
 
 
-def stored(directory: Path) -> dict[int, dict[str, tuple[LayerFacts, list[np.ndarray], np.ndarray]]]:
-    """Step -> layer's tag -> static facts, grids of pixels, numbers: what the event files of a directory hold."""
-    steps, facts = {}, {}
-    for path in sorted(directory.glob("events.out.tfevents.*")):
-        with open(path, "rb") as file:
-            for record in read_records(file):
-                event = event_pb2.Event.FromString(record)
-                found = {}
-                for value in event.summary.value:
-                    name, _, part = value.tag.rpartition("/")
-                    if part not in ("maps", "numbers") or value.tag.startswith("feature_maps/"):
-                        continue
-                    if value.metadata.plugin_data.content:
-                        facts[name] = LayerFacts.from_json(value.metadata.plugin_data.content)
-                    found.setdefault(name, {})[part] = value.tensor
-                if found:
-                    steps[event.step] = {
-                        name: (
-                            facts[name],
-                            [pixels(png) for png in parts["maps"].string_val],
-                            numbers(parts["numbers"]),
-                        )
-                        for name, parts in found.items()
-                    }
-    return steps
+def picture_of(truth: np.ndarray, samples: Any) -> np.ndarray:
+    """The part of a map (N, ..., channels) that is stored, (N, height, width, channels): of volumes, the middle of the
+    shortest axis.
 
-
-def pixels(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)))
-
-
-def numbers(tensor: object) -> np.ndarray:
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    return np.frombuffer(tensor.tensor_content, "<f4").reshape(shape)
-
-
-def decoded(entry: tuple[LayerFacts, list[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The stored maps as values: float (images, height, width, channels)."""
-    facts, grids, table = entry
-    low, high = table[:, 0], table[:, 1]
-    maps = []
-    for grid in grids:
-        height, width = grid.shape[0] // facts.rows, grid.shape[1] // facts.columns
-        tiles = grid.reshape(facts.rows, height, facts.columns, width).transpose(0, 2, 1, 3).reshape(-1, height, width)
-        maps.append(tiles[: len(facts.channels)].transpose(1, 2, 0) / 255.0 * (high - low) + low)
-    return np.stack(maps)
-
-
-def picture_of(truth: np.ndarray) -> np.ndarray:
-    """The part of a map (N, ..., channels) that is stored: the middle slice of a third axis, always (N, height, width, channels)."""
+    The middle of the samples' own, if they are volumes; of a map with four axes the middle of the first.
+    """
+    if truth.ndim == 6:
+        truth = truth[:, truth.shape[1] // 2]
     while truth.ndim < 4:
         truth = truth[:, None]
-    return truth[:, truth.shape[1] // 2] if truth.ndim == 5 else truth
+    if truth.ndim < 5:
+        return truth
+    volumes = [leaf.shape[1:4] for leaf in keras.tree.flatten(samples) if leaf.ndim == 5]
+    if not volumes:
+        return truth[:, truth.shape[1] // 2]
+    axis = volumes[0].index(min(volumes[0]))
+    middle = (volumes[0][axis] // 2 + 0.5) / volumes[0][axis]  # of the middle voxel
+    return truth.take(int(middle * truth.shape[1 + axis]), 1 + axis)
 
 
 def rounding(animal: Animal, truth: np.ndarray) -> float:
@@ -80,9 +45,9 @@ def rounding(animal: Animal, truth: np.ndarray) -> float:
 
 
 def check_stored(animal: Animal, step: dict[str, tuple], truths: dict[str, np.ndarray]) -> None:
-    assert {facts.path for facts, _, _ in step.values()} == truths.keys()
+    assert {facts.path for facts, *_ in step.values()} == truths.keys()
     for entry in step.values():
-        facts, _, table = entry
+        facts, _, table, _ = entry
         truth = truths[facts.path]
         near = rounding(animal, truth)
         flat = truth.reshape(-1, truth.shape[-1]).astype("float64")
@@ -100,7 +65,25 @@ def check_stored(animal: Animal, step: dict[str, tuple], truths: dict[str, np.nd
                 table[:, NUMBERS.index(name)], values, atol=near, rtol=0, err_msg=f"{facts.path} {name}"
             )
         half_a_level = 0.51 * (flat.max(0) - flat.min(0)) / 255 + 3 * near
-        assert (np.abs(decoded(entry) - picture_of(truth)) <= half_a_level).all(), facts.path
+        assert (np.abs(decoded(entry) - picture_of(truth, animal.samples)) <= half_a_level).all(), facts.path
+
+
+def check_read(
+    animal: Animal, run: Run, steps: dict[int, dict[str, tuple]], truths: list[dict[str, np.ndarray]]
+) -> None:
+    """The package's own reader: numbers to the bit as they were written, maps within half a level of the truth."""
+    assert run.steps == tuple(steps) and not run.problems
+    assert [layer.name for layer in run.layers] == list(steps[0])
+    for layer in run.layers:
+        for column, field in enumerate(layer.fields):
+            written = np.stack([step[layer.name].table[:, column] for step in steps.values()])
+            np.testing.assert_array_equal(layer.numbers(field), written)
+        low, high = layer.numbers("low"), layer.numbers("high")
+        for at, (step, truth) in enumerate(zip(run.steps, truths, strict=True)):
+            half_a_level = 0.51 * (high[at] - low[at]) / 255 + 3 * rounding(animal, truth[layer.path])
+            assert (np.abs(layer.maps(step) - picture_of(truth[layer.path], animal.samples)) <= half_a_level).all(), (
+                layer.path
+            )
 
 
 def slow(name: str) -> bool:
@@ -122,7 +105,7 @@ def test_names_arrays_and_records_equal_the_ground_truth(name: str, tmp_path: Pa
         maps = extractor(animal.samples)
         truths = animal.maps()
 
-        if isinstance(animal.layers, str):
+        if animal.layers == "all":
             assert [layer.path for layer in listed if layer.path not in animal.skipped] == list(truths)
             assert set(animal.skipped) <= {layer.path for layer in listed}
         assert list(maps) == list(truths)
@@ -141,6 +124,7 @@ def test_names_arrays_and_records_equal_the_ground_truth(name: str, tmp_path: Pa
     assert steps.keys() == {0, 1}
     check_stored(animal, steps[0], before)
     check_stored(animal, steps[1], after)
+    check_read(animal, open_log(tmp_path)["feature_maps"], steps, [before, after])
 
     ours = [str(warning.message) for warning in caught if "can't be" in str(warning.message)]
     assert len(ours) == (2 if animal.skipped or animal.eager else 0), (

@@ -481,12 +481,40 @@ class OwnConv(keras.Layer):
 
 
 @animal
-@note("a convolution class of one's own has no number: choose it by name or predicate")
+@note("a layer around one convolution of `keras.ops` by a weight of its own counts as a convolution")
 def own_conv_class() -> Animal:
-    own = OwnConv(name="own")
-    model = keras.Sequential([keras.Input((8, 8, 3)), own, layers.ReLU(), conv(2, "a")])
-    truth = lambda batch: {"a": model.layers[2](ops.relu(own(batch))), "own": own(batch)}  # noqa: E731
-    return Animal(model, truth, layers=lambda layer: isinstance(layer, (OwnConv, layers.Conv2D)))
+    own, inside = OwnConv(name="own"), OwnConv(name="inside")
+    model = keras.Sequential([Doubled(inside, name="twice"), layers.ReLU(), own])
+
+    def truth(batch: Any) -> Maps:
+        twice = 2 * ops.conv(batch, inside.kernel, padding="same")
+        return {"twice": twice, "own": ops.conv(ops.relu(twice), own.kernel, padding="same")}
+
+    return Animal(model, truth, data(2, 8, 8, 2))
+
+
+class Blurred(keras.Layer):
+    """A fixed filter, and a layer that goes on computing: neither is a convolution to watch."""
+
+    def __init__(self, goes_on: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.goes_on = goes_on
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.kernel = self.add_weight(shape=(3, 3, shape[-1], 1), name="kernel") if self.goes_on else None
+
+    def call(self, inputs: Any) -> Any:
+        fixed = np.full((3, 3, inputs.shape[-1], 1), 1 / 9, "float32")
+        value = ops.depthwise_conv(inputs, self.kernel if self.goes_on else fixed, padding="same")
+        return value[:, ::2, ::2] if self.goes_on else value
+
+
+@animal
+@note("a fixed filter, or a layer that computes more than one convolution, has no number: choose it by name")
+def fixed_filter() -> Animal:
+    blur, half = Blurred(False, name="blur"), Blurred(True, name="half")
+    model = keras.Sequential([keras.Input((8, 8, 3)), blur, half, conv(2, "a")])
+    return Animal(model, chain(*model.layers))
 
 
 class Both(layers.Conv2D):
@@ -563,6 +591,80 @@ def separable2d() -> Animal:
     return _kind((8, 8, 3), lambda filters: layers.SeparableConv2D(filters, 3, padding="same"))
 
 
+@animal
+def grouped() -> Animal:
+    a, b = conv(6, "a", groups=3, activation="relu"), layers.Conv1D(4, 3, groups=2, name="b")
+    model = keras.Sequential([keras.Input((8, 8, 3)), a, layers.Reshape((64, 6)), b])
+
+    def parts(layer: keras.Layer, value: Any, padding: str) -> Any:
+        groups = layer.groups
+        split = zip(ops.split(value, groups, -1), ops.split(layer.kernel, groups, -1), strict=True)
+        return ops.concatenate([ops.conv(part, kernel, padding=padding) for part, kernel in split], -1) + layer.bias
+
+    def truth(batch: Any) -> Maps:
+        first = ops.relu(parts(a, batch, "same"))
+        return {"a": first, "b": parts(b, ops.reshape(first, (-1, 64, 6)), "valid")}
+
+    return Animal(model, truth)
+
+
+def _lstm(layer: keras.Layer, value: Any, forward: bool = True) -> Any:
+    """A ConvLSTM by its equations: all states, in the order of time."""
+    cell, states = layer.cell, []
+    kernels, recurrent = (ops.split(each, 4, -1) for each in (cell.kernel, cell.recurrent_kernel))
+    biases, options = ops.split(cell.bias, 4), {"padding": "same"}
+    size = value.shape[1]
+    carry = hidden = ops.zeros((*value[:, 0].shape[:-1], cell.filters))
+    for at in range(size) if forward else reversed(range(size)):
+        gates = [
+            ops.conv(value[:, at], kernel, **options) + bias + ops.conv(hidden, own, **options)
+            for kernel, bias, own in zip(kernels, biases, recurrent, strict=True)
+        ]
+        taken, kept, shown = (cell.recurrent_activation(gates[which]) for which in (0, 1, 3))
+        carry = kept * carry + taken * ops.tanh(gates[2])
+        hidden = shown * ops.tanh(carry)
+        states.append(hidden)
+    return ops.stack(states if forward else states[::-1], axis=1)
+
+
+@animal
+def conv_lstm1d() -> Animal:
+    a = layers.ConvLSTM1D(3, 3, padding="same", return_sequences=True, name="a")
+    b = layers.ConvLSTM1D(2, 3, padding="same", name="b")
+    model = keras.Sequential([keras.Input((4, 6, 2)), a, b])
+    return Animal(model, lambda batch: {"a": (first := _lstm(a, batch)), "b": _lstm(b, first)[:, -1]})
+
+
+@animal
+def conv_lstm2d() -> Animal:
+    a = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True, name="a")
+    b = layers.ConvLSTM2D(2, 3, padding="same", name="b")
+    model = keras.Sequential([keras.Input((4, 6, 5, 2)), a, b])
+    return Animal(model, lambda batch: {"a": (first := _lstm(a, batch)), "b": _lstm(b, first)[:, -1]})
+
+
+@animal
+@note("of a map with four axes the middle of the first, the time, is stored")
+def conv_lstm3d() -> Animal:
+    a = layers.ConvLSTM3D(2, 3, padding="same", return_sequences=True, name="a")
+    model = keras.Sequential([keras.Input((3, 4, 5, 4, 2)), a])
+    return Animal(model, lambda batch: {"a": _lstm(a, batch)})
+
+
+@animal
+def both_ways() -> Animal:
+    """A wrapper that is no `Wrapper` of Keras's, of two layers that run both ways."""
+    a = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True, name="a")
+    both, head = layers.Bidirectional(a, name="both"), layers.Conv3D(2, 3, padding="same", name="head")
+    model = keras.Sequential([keras.Input((3, 6, 5, 2)), both, head])
+
+    def truth(batch: Any) -> Maps:
+        ways = [_lstm(both.forward_layer, batch), _lstm(both.backward_layer, batch, forward=False)]
+        return {"both": (joined := ops.concatenate(ways, -1)), "head": head(joined)}
+
+    return Animal(model, truth)
+
+
 def channels_first_runs() -> bool:
     try:
         conv(data_format="channels_first")(np.zeros((1, 3, 2, 2), "float32"))
@@ -589,6 +691,117 @@ def channels_first() -> Animal:
         return maps
 
     return Animal(model, truth)
+
+
+# Tokens ---------------------------------------------------------------------------------------------------------------
+
+
+class Attends(keras.Layer):
+    """A block of a transformer; its attention puts out maps of heads, which are none of the picture."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.norm, self.attention, self.mlp = layers.LayerNormalization(), layers.MultiHeadAttention(2, 4), Mlp()
+
+    def call(self, inputs: Any) -> Any:
+        value = inputs + self.attention(value := self.norm(inputs), value)
+        return value + self.mlp(value)
+
+
+class Mlp(keras.Layer):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.norm, self.wide = layers.LayerNormalization(), layers.Dense(12, activation="gelu")
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.narrow = layers.Dense(shape[-1])
+
+    def call(self, inputs: Any) -> Any:
+        return self.narrow(self.wide(self.norm(inputs)))
+
+
+class Patches(keras.Layer):
+    """Patches of 4 x 4 as tokens, behind a class token and a register."""
+
+    def __init__(self, prefix: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.prefix, self.patch = prefix, layers.Conv2D(8, 4, strides=4, name="patch")
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.first = self.add_weight(shape=(1, self.prefix, 8), name="first")
+
+    def call(self, inputs: Any) -> Any:
+        tokens = ops.reshape(self.patch(inputs), (-1, inputs.shape[1] * inputs.shape[2] // 16, 8))
+        before = ops.broadcast_to(self.first, (ops.shape(tokens)[0], self.prefix, 8))
+        return ops.concatenate([before, tokens], axis=1)
+
+
+@animal
+@note("tokens lie on the grid of the map before them; a class token and registers are left out")
+def vision_transformer() -> Animal:
+    patches, blocks = Patches(2, name="patches"), [Attends(name=f"block_{at}") for at in range(3)]
+    model = keras.Sequential([keras.Input((12, 20, 3)), patches, *blocks, layers.LayerNormalization(name="norm")])
+
+    def truth(batch: Any) -> Maps:
+        value, maps = patches(batch), {}
+        for block in blocks:
+            value = block(value)
+            rows = [ops.stack([value[:, 2 + 5 * row + column] for column in range(5)], 1) for row in range(3)]
+            maps[block.name] = ops.stack(rows, 1)
+        return maps
+
+    return Animal(model, truth, layers="blocks")
+
+
+class Merges(keras.Layer):
+    """Four neighbours become one, as between the stages of a Swin transformer."""
+
+    def __init__(self, height: int, width: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.size, self.norm, self.narrow = (height, width), layers.LayerNormalization(), layers.Dense(10)
+
+    def call(self, inputs: Any) -> Any:
+        height, width = self.size
+        value = ops.reshape(inputs, (-1, height // 2, 2, width // 2, 2, inputs.shape[-1]))
+        value = ops.reshape(
+            ops.transpose(value, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, 4 * inputs.shape[-1])
+        )
+        return ops.reshape(self.narrow(self.norm(value)), (-1, height * width // 4, 10))
+
+
+class Stage(keras.Layer):
+    def __init__(self, blocks: list[keras.Layer], merge: keras.Layer | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.blocks, self.merge = blocks, merge
+
+    def call(self, inputs: Any) -> Any:
+        for block in self.blocks:
+            inputs = block(inputs)
+        return inputs if self.merge is None else self.merge(inputs)
+
+
+@animal
+@note("of stages made of blocks, the blocks; each stage has a grid of its own")
+def hierarchical_transformer() -> Animal:
+    first, second = ([Attends(name=f"block_{at}") for at in range(2)] for _ in range(2))
+    stages = [Stage(first, Merges(4, 6, name="merge"), name="stage_0"), Stage(second, name="stage_1")]
+    patches = Patches(0, name="patches")
+    model = keras.Sequential([keras.Input((16, 24, 3)), patches, *stages])
+
+    def truth(batch: Any) -> Maps:
+        one = first[0](patches(batch))
+        two = first[1](one)
+        three = second[0](stages[0].merge(two))
+        maps = {
+            "stage_0/block_0": one,
+            "stage_0/block_1": two,
+            "stage_1/block_0": three,
+            "stage_1/block_1": second[1](three),
+        }
+        sizes = {"stage_0": (4, 6), "stage_1": (2, 3)}
+        return {path: ops.reshape(value, (-1, *sizes[path[:7]], value.shape[-1])) for path, value in maps.items()}
+
+    return Animal(model, truth, layers="blocks")
 
 
 # Wrappers, dtypes, compilation ----------------------------------------------------------------------------------------

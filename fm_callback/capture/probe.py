@@ -1,139 +1,212 @@
 """The probe: the samples that are shown at every step, as the model takes them, as people see them, and their masks."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
 
-from fm_callback.format import MASK_PIXELS
-
-
-def as_batch(samples: Any, model: keras.Model) -> Any:
-    """Samples as the model takes them: with a batch axis, as numpy arrays, checked against the model's input.
-
-    Whether an array is one sample or a batch is decided by `model.input_shape`; where that is unknown, arrays of up to
-    three axes are one sample, and with an array of four all of them are batches.
-
-    Args:
-        samples: An array, or a dict, list or tuple of arrays for a model with several inputs. A dict may name the inputs of any
-            model that has names for them, as for `fit`.
-        model: The model, built or not.
-
-    Returns:
-        The same structure of arrays with a batch axis; one array for a model whose input is a list of one, in such a list.
-
-    Raises:
-        ValueError: if the samples are empty, not numbers, disagree about their count, or do not fit the model's input
-            shape.
-    """
-    arrays = keras.tree.map_structure(_array, _by_name(samples, model))
-    leaves = keras.tree.flatten(arrays)
-    if not leaves:
-        raise ValueError(f"`samples` holds no array; received {samples!r}")
-    shapes = _input_shapes(model)
-    if shapes is not None and len(shapes) != len(leaves):
-        stacked = ". If they are samples of one batch, give `np.stack(samples)`" if len(shapes) == 1 else ""
-        raise ValueError(
-            f"`samples` holds {len(leaves)} arrays, but model {model.name!r} has {len(shapes)} inputs: {shapes}{stacked}"
-        )
-    single = all(leaf.ndim <= 3 for leaf in leaves)
-    batches = [_batch(leaf, None if shapes is None else shapes[at], single) for at, leaf in enumerate(leaves)]
-    counts = {len(batch) for batch in batches}
-    if len(counts) > 1:
-        raise ValueError(
-            f"the arrays of `samples` hold different numbers of samples: {[len(batch) for batch in batches]}"
-        )
-    if counts == {0}:
-        raise ValueError(f"`samples` is empty: shape {leaves[0].shape}; give at least one sample")
-    if len(batches) == 1 and not isinstance(
-        arrays, dict
-    ):  # Keras warns if the one input is in a list and the model's is not
-        return batches if isinstance(getattr(model, "_inputs_struct", None), list) else batches[0]
-    return keras.tree.pack_sequence_as(arrays, batches)
-
-
-def _by_name(samples: Any, model: keras.Model) -> Any:
-    """A dict of inputs in the structure that the model has for them; anything else as it is."""
-    structure = getattr(model, "_inputs_struct", None)
-    if not isinstance(samples, dict) or structure is None or isinstance(structure, dict):
-        return samples
-    names = [tensor.name for tensor in keras.tree.flatten(structure)]
-    if samples.keys() != set(names):
-        raise ValueError(f"`samples` has the keys {list(samples)}, but the inputs of model {model.name!r} are {names}")
-    return keras.tree.map_structure(lambda tensor: samples[tensor.name], structure)
-
-
-def _array(value: Any) -> np.ndarray:
-    if isinstance(value, (int, float)):
-        raise ValueError(
-            f"`samples` holds the number {value!r} where an array belongs; give `np.asarray(samples)` for a nested list"
-        )
-    array = keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else np.asarray(value)
-    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise ValueError(f"`samples` must be arrays of numbers; received {type(value).__name__} of dtype {array.dtype}")
-    dtype = array.dtype.newbyteorder("=")
-    return array.astype(keras.config.floatx() if dtype == np.float64 else dtype, copy=False)
-
-
-def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]] | None:
-    """The model's input shapes in the order of a flattened structure of samples; None where the model does not know."""
-    try:
-        shape = model.input_shape
-    except (AttributeError, ValueError):
-        return None
-    if isinstance(shape, dict):
-        shape = [shape[key] for key in sorted(shape)]
-    elif isinstance(shape, tuple) and (not shape or not isinstance(shape[0], (tuple, list))):
-        shape = [shape]
-    return [tuple(each) for each in shape]
-
-
-def _batch(array: np.ndarray, shape: tuple[int | None, ...] | None, single: bool) -> np.ndarray:
-    if shape is None:
-        return array[None] if single else array
-    for batch in (array, array[None]):
-        if batch.ndim == len(shape) and all(
-            want is None or want == have for want, have in zip(shape[1:], batch.shape[1:], strict=True)
-        ):
-            return batch
-    raise ValueError(
-        f"`samples` of shape {array.shape} do not fit the model's input shape {shape}: give one sample of shape "
-        f"{shape[1:]}, or a batch of them, resized and scaled as for training"
-    )
+from fm_callback.capture.chunks import AT_ONCE
+from fm_callback.capture.pictures import STRIP, Picture, find_picture, to_pixels
+from fm_callback.capture.section import Section, section
+from fm_callback.format import MOST_STORED, Label, ProbeFacts
+from fm_callback.scores.concepts import Concepts, Masks, luminance
 
 
 @dataclass(frozen=True)
-class Masks:
-    """The labels of the probe, reduced to what is asked of them.
+class Probe:
+    """The samples that are shown at every step, with their masks; made once.
 
     Attributes:
-        foreground: bool (N, H, W), true where the object is.
-        ignore: bool (N, H, W), true where neither object nor background is to be counted; None if nothing is ignored.
+        batch: The samples as the model takes them, numpy arrays with a batch axis.
+        picture: The input that people see; None if none is a batch of images, volumes or signals.
+        masks: Their labels, (N, *axes); or None.
+        section: The plane of them that is stored.
+        bands: Which channels of the picture are shown; None for the usual ones.
+        stored: Of how many samples, from the first, pictures and maps are stored. Numbers are over all of them.
     """
 
-    foreground: np.ndarray
-    ignore: np.ndarray | None
+    batch: Any
+    picture: Picture | None
+    masks: Masks | None
+    section: Section
+    bands: tuple[int, ...] | None = None
+    stored: int = 4
 
-    def pictures(self) -> np.ndarray:
-        """uint8 (N, H, W) with the pixels of `MASK_PIXELS`."""
-        pixels = np.where(self.foreground, MASK_PIXELS["foreground"], MASK_PIXELS["background"]).astype(np.uint8)
-        if self.ignore is not None:
-            pixels[self.ignore] = MASK_PIXELS["ignore"]
-        return pixels
+    @classmethod
+    def of(
+        cls,
+        batch: Any,
+        model: keras.Model,
+        *,
+        channels_first: bool = False,
+        masks: Masks | None = None,
+        picture: str | int | None = None,
+        bands: tuple[int, ...] | None = None,
+        slice_axis: Any = None,
+        slice_at: Any = None,
+        stored: int = 4,
+    ) -> "Probe":
+        """Finds the picture and checks masks against it.
+
+        Args:
+            batch: The samples as the model takes them, numpy arrays with a batch axis.
+            model: The model.
+            channels_first: Whether the model has the channel axis second.
+            masks: Their labels in the shape in which they came.
+            picture: Name or position of the input that is the picture; None for the one that fits the masks, or looks
+                like one.
+            bands: Which channels of it to show.
+            slice_axis: Which axis of volumes is cut, see `section`.
+            slice_at: Where, see `section`.
+            stored: Of how many samples to store pictures and maps.
+
+        Raises:
+            ValueError: if the masks do not fit the samples, or there is no such input, band, or slice.
+        """
+        count = len(keras.tree.flatten(batch)[0])
+        shown = find_picture(batch, model, channels_first, name=picture)
+        if masks is not None:
+            shape = masks.foreground.shape
+            fitting = (find_picture(batch, model, channels_first, size, picture) for size in _sizes(shape, count))
+            if (fit := next(filter(None, fitting), None)) is None:
+                raise ValueError(_misfit(shape, batch, shown))
+            shown, masks = fit, masks.reshaped(fit.images.shape[:-1])
+        if shown is not None and bands is not None and max(bands) >= shown.images.shape[-1]:
+            raise ValueError(f"the picture has {shown.images.shape[-1]} bands, numbered from 0: no `bands`={[*bands]}")
+        axes = () if shown is None else shown.images.shape[1:-1]
+        foreground = None if masks is None else masks.foreground
+        return cls(batch, shown, masks, section(axes, count, foreground, slice_axis, slice_at), bands, stored)
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(keras.tree.flatten(self.batch)[0])
+
+    @cached_property
+    def inputs(self) -> Any:
+        """The batch as a capture takes it: tensors of the backend, but arrays if it goes through in chunks."""
+        return self.batch if self.count > AT_ONCE else keras.tree.map_structure(keras.ops.convert_to_tensor, self.batch)
+
+    @cached_property
+    def concepts(self) -> Concepts:
+        """What maps are measured against."""
+        return Concepts(None if self.picture is None else luminance(self.picture.images), self.masks)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """What the pixels of `label_pictures` stand for, in order."""
+        if self.masks is None:
+            return ()
+        ignored = () if self.masks.ignore is None else (Label("ignored", ignored=True),)
+        return (Label("background"), Label("foreground", foreground=True), *ignored)
+
+    def label_pictures(self) -> np.ndarray | None:
+        """uint8 (N, *axes), the position of each pixel's label in `labels`; None without masks."""
+        return None if self.masks is None else self.masks.pictures()
+
+    def described(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
+        """What the log says of the probe: its facts, uint8 pictures of the stored samples, and of their labels."""
+        labels = self.label_pictures()
+        shown, coloured, words = [], [], None
+        if labels is not None:
+            coloured = list(self.section.planes(labels[: self.stored, ..., None])[..., 0])
+        if self.picture is not None:
+            pixels, words = to_pixels(self.section.planes(self.picture.images[: self.stored]), self.bands)
+            shown = list(pixels)
+            if len(keras.tree.flatten(self.batch)) > 1:
+                words = f"input {self.picture.name!r}, {words}"
+        digest = hashlib.sha256()  # of all that is measured, not of what is stored: another probe is another run
+        for array in [*keras.tree.flatten(self.batch), *([] if labels is None else [labels])]:
+            digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+        facts = ProbeFacts(
+            images=self.count,
+            stored=min(self.count, self.stored),
+            digest=digest.hexdigest(),
+            scaling=words,
+            axes=self.section.axes,
+            slice_axis=self.section.axis,
+            slices=self.section.at[: self.stored],
+        )
+        return facts, shown, coloured
+
+
+def _sizes(shape: tuple[int, ...], count: int) -> Iterator[tuple[int, ...]]:
+    """The axes of samples of which labels of a shape may have one for each cell, the likeliest first.
+
+    Of one sample the first axis may be missing; an axis of 1 may stand where channels do.
+    """
+    for _, *axes in ([shape] if shape[:1] == (count,) else []) + ([(1, *shape)] if count == 1 else []):
+        yield tuple(axes)
+        if axes[-1:] == [1]:
+            yield tuple(axes[:-1])
+        if axes[:1] == [1]:
+            yield tuple(axes[1:])
+
+
+def _misfit(shape: tuple[int, ...], batch: Any, shown: Picture | None) -> str:
+    if shown is None:
+        shapes = [leaf.shape for leaf in keras.tree.flatten(batch)]
+        return (
+            "`masks` are given, but no input is a batch of images, volumes or signals: `samples` have the shapes "
+            f"{shapes}"
+        )
+    count, *axes, channels = shown.images.shape
+    kind, cell = {1: ("signals", "sample in time"), 2: ("images", "pixel"), 3: ("volumes", "voxel")}[len(axes)]
+    seen = f"{count} {kind} of {'×'.join(map(str, axes))}"
+    if len(axes) == 1 and channels > STRIP:
+        seen += f" or {count} images of {axes[0]}×{channels}"
+    several = f" (input {shown.name!r})" if len(keras.tree.flatten(batch)) > 1 else ""
+    return (
+        f"`masks` of shape {shape} do not fit `samples`: {seen}{several}. "
+        f"Give one label for each {cell} of each sample (resize labels with nearest neighbour)"
+    )
+
+
+def read_bands(bands: Any) -> tuple[int, ...] | None:
+    """Which channels of the picture to show, checked.
+
+    Raises:
+        ValueError: if they are not one or three indices.
+    """
+    if bands is None:
+        return None
+    indices = list(bands) if isinstance(bands, Iterable) else [bands]
+    good = all(isinstance(each, (int, np.integer)) and not isinstance(each, bool) and each >= 0 for each in indices)
+    if not good or len(indices) not in (1, 3):
+        raise ValueError(
+            f"`bands` must be three indices from 0, for red, green and blue, or one, for gray; received {bands!r}"
+        )
+    return tuple(int(each) for each in indices)
+
+
+def read_stored(stored: Any) -> int:
+    """Of how many samples maps are stored, checked.
+
+    Raises:
+        ValueError: if it is no number of samples, or more than a log may hold.
+    """
+    if not isinstance(stored, (int, np.integer)) or isinstance(stored, bool) or not 0 < stored <= MOST_STORED:
+        raise ValueError(f"stored must be a number of samples from 1 to {MOST_STORED}; received {stored!r}")
+    return int(stored)
 
 
 def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterable[int] | None) -> Masks:
     """Checks and reduces labels.
 
     Args:
-        masks: (H, W), (N, H, W) or (N, H, W, 1), integer or bool.
+        masks: Of any shape, integer or bool; whether it fits the samples is checked with them.
         foreground: The label, or labels taken together, of the object.
         ignore: The label or labels to leave out, or None.
 
+    Returns:
+        The masks in the shape in which they came.
+
     Raises:
-        ValueError: if the array has another shape or dtype, a label is both, none of `foreground` occurs, or nothing else does.
+        ValueError: if the array has another dtype, a label is both, none of `foreground` occurs, or nothing else does.
     """
     labels = keras.ops.convert_to_numpy(masks) if keras.ops.is_tensor(masks) else np.asarray(masks)
     if labels.dtype.kind not in "biu":
@@ -141,13 +214,6 @@ def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterab
             f"`masks` must be labels, integer or bool; received dtype {labels.dtype}. For probabilities, give `masks > 0.5`"
         )
     labels = labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
-    shape = labels.shape
-    if labels.ndim == 4 and shape[-1] == 1:
-        labels = labels[..., 0]
-    elif labels.ndim == 2:
-        labels = labels[None]
-    if labels.ndim != 3:
-        raise ValueError(f"`masks` must have shape (H, W), (N, H, W) or (N, H, W, 1); received {shape}")
     inside, outside = _labels("foreground", foreground), [] if ignore is None else _labels("ignore", ignore)
     if set(inside) & set(outside):
         raise ValueError(f"label {sorted(set(inside) & set(outside))} is in both `foreground` and `ignore`")
@@ -169,41 +235,3 @@ def _labels(name: str, value: int | Iterable[int]) -> list[int]:
     if not labels or not all(isinstance(label, (int, np.integer)) for label in labels):
         raise ValueError(f"`{name}` must be a label (an integer) or several; received {value!r}")
     return [int(label) for label in labels]
-
-
-def images(batch: Any) -> np.ndarray | None:
-    """The probe as pictures: the first input that is a batch of images, channels last; None if no input is.
-
-    Returns:
-        (N, H, W, C) as the model takes it, C as it is.
-    """
-    for leaf in keras.tree.flatten(batch):
-        if leaf.ndim == 4:
-            first = keras.config.image_data_format() == "channels_first" and leaf.shape[1] in (1, 3, 4)
-            return np.moveaxis(leaf, 1, -1) if first else leaf
-        if leaf.ndim == 3 and min(leaf.shape[1:]) > 4:
-            return leaf[..., None]
-    return None
-
-
-def pictures(batch: np.ndarray) -> tuple[np.ndarray, str]:
-    """8-bit pictures of a batch of images, and how they were scaled.
-
-    Args:
-        batch: (N, H, W, C) of any numeric dtype. One, three or four channels are shown as they are, else their mean in
-            gray.
-
-    Returns:
-        uint8 (N, H, W) or (N, H, W, 3 or 4), and "[0, 1]" or "[0, 255]" where the values lie in that range, else
-        "min-max LOW HIGH" with the values that became 0 and 255.
-    """
-    values = np.nan_to_num(np.asarray(batch, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    values = values[..., 0] if values.shape[-1] == 1 else values if values.shape[-1] in (3, 4) else values.mean(-1)
-    if low >= 0 and high <= 1:
-        scaled, how = values * 255, "[0, 1]"
-    elif low >= 0 and high <= 255:
-        scaled, how = values, "[0, 255]"
-    else:
-        scaled, how = (values - low) * (255 / (high - low) if high > low else 0), f"min-max {low:g} {high:g}"
-    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8), how

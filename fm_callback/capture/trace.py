@@ -1,9 +1,11 @@
-"""Watching one call of a model: which layers ran, under which path, and what they returned.
+"""Watching one call of a model: which layers ran, under which path, what they returned, and what they convolved.
 
-`keras.Layer.__call__` is replaced for the time of one call, for this thread only. Whatever the model is made of, nested models,
-subclasses, lists of layers, shared layers, its layers go through it, and nothing of the model is touched.
+`keras.Layer.__call__` is replaced for the time of one call, for this thread only, and so are the convolutions of
+`keras.ops`. Whatever the model is made of, nested models, subclasses, lists of layers, shared layers, its layers go
+through it, and nothing of the model is touched.
 """
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,19 +13,44 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
+from keras.src import backend as keras_backend
+
+
+class Convolution(NamedTuple):
+    """One convolution by an operation of `keras.ops`.
+
+    Attributes:
+        direct: Whether the layer itself ran it, and not a layer inside.
+        kernel: Shape of the kernel, of the depthwise one if it is separable.
+        output: The shape that it put out.
+    """
+
+    direct: bool
+    kernel: tuple[int | None, ...]
+    output: tuple[int | None, ...]
 
 
 class Call(NamedTuple):
-    """One call of a layer: the layer, its path in the model, and the output.
+    """One call of a layer.
 
-    The path is the names of the layers around it and its own, joined by "/"; a second call of the layer is marked "#2", paths that
-    are equal all the same "~2".
+    Attributes:
+        layer: The layer.
+        path: The names of the layers around it and its own, joined by "/"; a second call of the layer is marked "#2",
+            paths that are equal all the same "~2".
+        output: What it returned.
+        convolutions: Those that ran meanwhile.
+        source: Its first argument.
     """
 
     layer: keras.Layer
     path: str
     output: Any
+    convolutions: tuple[Convolution, ...] = ()
+    source: Any = None
 
+
+#: Where `keras.ops` looks its convolutions up, their second argument being the kernel.
+_OPERATIONS = ("conv", "depthwise_conv", "separable_conv", "conv_transpose")
 
 _IN_LAYER = "in layer "
 
@@ -33,10 +60,11 @@ _one_at_a_time = threading.RLock()
 
 @contextmanager
 def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[None]:
-    """Reports each call of a layer inside `model` on this thread while the context lasts, as soon as the call has ended.
+    """Reports each call of a layer inside `model` on this thread, while the context lasts, when the call has ended.
 
-    Rematerialisation is off meanwhile: it would hide what is inside a layer in a trace of its own. So is Keras's rewording of
-    errors, which fails at some of JAX's: an error that leaves the model is the one that was raised, with a note of the layer.
+    Rematerialisation is off meanwhile: it would hide what is inside a layer in a trace of its own. So is Keras's
+    rewording of errors, which fails at some of JAX's: an error that leaves the model is the one that was raised, with a
+    note of the layer.
 
     Args:
         model: The outermost model; its own name is not part of the paths, its own call is not reported.
@@ -46,18 +74,21 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
     names: list[str] = []
     calls: Counter[int] = Counter()
     paths: set[str] = set()
+    convolved: list[tuple[int, Convolution]] = []  # with how deep in layers they ran
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != thread or (layer is model and not names):
             return original_call(layer, *args, **kwargs)
         names.append(layer.name)
+        before = len(convolved)
         try:
             output = original_call(layer, *args, **kwargs)
             calls[id(layer)] += 1
-            visit(Call(layer, path(calls[id(layer)]), output))
+            ran = tuple(each._replace(direct=depth == len(names)) for depth, each in convolved[before:])
+            visit(Call(layer, path(calls[id(layer)]), output, ran, args[0] if args else None))
             return output
         except Exception as error:
-            if raised_in(error) is None:
+            if _raised_in(error) is None:
                 error.add_note(_IN_LAYER + "/".join(names))
             raise
         finally:
@@ -77,9 +108,24 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
             return original_remat(layer, function, *args, **kwargs)
         return function
 
+    def watched(operation: Callable[..., Any]) -> Callable[..., Any]:
+        def convolve(*args: Any, **kwargs: Any) -> Any:
+            before = len(convolved)
+            output = operation(*args, **kwargs)
+            if threading.get_ident() == thread:
+                _, kernel, *_ = [*args, *kwargs.values()]
+                del convolved[before:]  # one may be made of others
+                convolved.append((len(names), Convolution(True, known_shape(kernel), known_shape(output))))
+            return output
+
+        return convolve
+
     with _one_at_a_time:
         original_call, original_remat = keras.Layer.__call__, keras.Layer.rematerialized_call
         keras.Layer.__call__, keras.Layer.rematerialized_call = call, rematerialized_call
+        operations = {name: getattr(keras_backend.nn, name) for name in _OPERATIONS}
+        for name, operation in operations.items():
+            setattr(keras_backend.nn, name, watched(operation))
         rewords = keras.config.is_traceback_filtering_enabled()
         keras.config.disable_traceback_filtering()
         try:
@@ -88,9 +134,26 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
             if rewords:
                 keras.config.enable_traceback_filtering()
             keras.Layer.__call__, keras.Layer.rematerialized_call = original_call, original_remat
+            for name, operation in operations.items():
+                setattr(keras_backend.nn, name, operation)
 
 
-def raised_in(error: BaseException) -> str | None:
-    """The path of the innermost layer that an error left while `recording`; None if it left none but the model itself."""
+def known_shape(tensor: Any) -> tuple[int | None, ...]:
+    """A tensor's shape; empty where TensorFlow does not know how many axes there are, and for what is no tensor."""
+    shape = getattr(tensor, "shape", ())
+    return () if getattr(shape, "rank", 0) is None else tuple(shape)
+
+
+def on_one_line(error: Exception) -> str:
+    """An error: the layer that raised it, if it left a model while `recording`; its kind and its first sentence."""
+    layer, text = _raised_in(error), str(error)
+    if text.startswith("Graph execution error"):  # TensorFlow's: pages of stack first, the reason last
+        text = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("[[")][-1]
+    sentence = re.split(r"(?<=[.!?])\s", " ".join(text.split()), maxsplit=1)[0]
+    return ("" if layer is None else f"layer {layer!r}: ") + f"{type(error).__name__}: {sentence}"
+
+
+def _raised_in(error: BaseException) -> str | None:
+    """The path of the innermost layer that an error left while `recording`; None if only the model itself did."""
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_IN_LAYER)]
     return notes[0].removeprefix(_IN_LAYER) if notes else None

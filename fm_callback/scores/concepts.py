@@ -1,21 +1,44 @@
 """What maps are measured against: the object's mask, the edges of the pictures, the outline, at the size of a map."""
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, reduce
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from fm_callback.capture.probe import Masks
-
-#: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one exists.
+#: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one
+#: exists.
 EDGE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
+class Masks:
+    """The labels of the probe, reduced to what is asked of them.
+
+    Attributes:
+        foreground: bool (N, H, W) of pictures, (N, L) of signals, (N, D, H, W) of volumes: true where the object is.
+        ignore: bool of the same shape, true where neither object nor background is to be counted; None if nothing is
+            ignored.
+    """
+
+    foreground: np.ndarray
+    ignore: np.ndarray | None
+
+    def reshaped(self, shape: tuple[int, ...]) -> "Masks":
+        """The same labels, cell by cell, in another shape."""
+        return Masks(self.foreground.reshape(shape), None if self.ignore is None else self.ignore.reshape(shape))
+
+    def pictures(self) -> np.ndarray:
+        """uint8 of the same shape: 0 for background, 1 for the object, 2 for what is ignored."""
+        pixels = self.foreground.astype(np.uint8)
+        if self.ignore is not None:
+            pixels[self.ignore] = 2
+        return pixels
+
+
+@dataclass(frozen=True)
 class Cells:
-    """The concepts brought to one size of map, each bool (images, height, width), None where there is no such concept.
+    """The concepts brought to one size of map, each bool (images, *sizes), None where there is no such concept.
 
     Attributes:
         foreground: Cells of the object; None without masks.
@@ -28,13 +51,6 @@ class Cells:
     background: np.ndarray | None
     edges: np.ndarray | None
     outline: np.ndarray | None
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Names of the measures that exist with these concepts, in the order in which they are stored."""
-        pairs = (("mask", self.foreground), ("edge", self.edges), ("outline", self.outline))
-        names = {"mask": ("mask_auroc", "mask_iou"), "edge": ("edge_auroc",), "outline": ("outline_auroc",)}
-        return tuple(name for concept, cells in pairs if cells is not None for name in names[concept])
 
     @cached_property
     def present(self) -> dict[str, np.ndarray]:
@@ -49,10 +65,11 @@ class Cells:
 
     @cached_property
     def classes(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Each cell's class, a combination of concepts that occurs, so that one count of cells by class serves every measure.
+        """Each cell's class, a combination of concepts that occurs: one count of cells by class serves every measure.
 
         Returns:
-            The classes, numbered from 0, intp (images, height * width); and for each concept which classes are part of it.
+            The classes, numbered from 0, intp (images, cells); and for each concept which classes are part of
+            it.
         """
         bits = enumerate(self.present.values())
         code = sum((cells.reshape(len(cells), -1).astype(np.intp) << bit for bit, cells in bits), np.intp(0))
@@ -69,43 +86,46 @@ class Cells:
 class Concepts:
     """The concepts of one probe, made once, at any size of map.
 
-    A map is taken to cover the whole picture, whatever the padding of the convolutions before it. Cell (i, j) of a map of h by w
-    covers the rectangle from (i H/h, j W/w) to ((i+1) H/h, (j+1) W/w) of the picture's H by W pixels; pixels are split where the
-    ratio is no whole number, or the map larger than the picture. The areas are integers here, so that ties are ties.
+    A map is taken to cover the whole picture, whatever the padding of the convolutions before it. Cell (i, j) of a map
+    of h by w covers the rectangle from (i H/h, j W/w) to ((i+1) H/h, (j+1) W/w) of the picture's H by W pixels; pixels
+    are split where the ratio is no whole number, or the map larger than the picture. The areas are integers here, so
+    that ties are ties. Signals, with one axis, and volumes, with three, are measured the same way.
 
-    - **Mask**: area average. A cell is foreground if its foreground share exceeds its background share, else background; a cell
-      of which more than half is ignored is neither.
-    - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated) is among the top 10 % of its own
-      image and not 0; ties with the last of them count. A cell is an edge if any pixel of it is (max-pooling).
+    - **Mask**: area average. A cell is foreground if its foreground share exceeds its background share, else
+      background; a cell of which more than half is ignored is neither.
+    - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated, in all axes) is among
+    the top 10 % of
+      its own image and not 0; ties with the last of them count. A cell is an edge if any pixel of it is (max-pooling).
     - **Outline**: a cell is outline if any pixel of it has an ignored label (max-pooling).
 
-    Max-pooling fills coarse maps: under a cell of 16x16 pixels nearly always lies an edge. `Cells.counts` says how many are left.
+    Max-pooling fills coarse maps: under a cell of 16x16 pixels nearly always lies an edge. `Cells.counts` says how many
+    are left.
     """
 
-    def __init__(self, luminance: np.ndarray | None, masks: "Masks | None") -> None:
+    def __init__(self, luminance: np.ndarray | None, masks: Masks | None) -> None:
         """Finds the edges.
 
         Args:
-            luminance: (N, H, W) of any scale, see `luminance`; None if the probe is no image.
+            luminance: (N, *axes) of any scale, see `luminance`; None if the probe is no image.
             masks: The labels, of the same shape; or None.
         """
         self._edges = None if luminance is None else _edges(luminance)
         self._masks = masks
-        self._cells: dict[tuple[int, int], Cells] = {}
+        self._cells: dict[tuple[int, ...], Cells] = {}
 
-    def at(self, height: int, width: int) -> Cells:
-        """The concepts at the size of a map; the same object at every call."""
-        if (height, width) not in self._cells:
-            self._cells[height, width] = self._made(height, width)
-        return self._cells[height, width]
+    def at(self, *sizes: int) -> Cells:
+        """The concepts at the size of a map, along as many axes as the pictures have; the same object at every call."""
+        if sizes not in self._cells:
+            self._cells[sizes] = self._made(sizes)
+        return self._cells[sizes]
 
-    def _made(self, height: int, width: int) -> Cells:
-        edges = None if self._edges is None else _areas(self._edges, height, width) > 0
+    def _made(self, sizes: tuple[int, ...]) -> Cells:
+        edges = None if self._edges is None else _areas(self._edges, sizes) > 0
         if self._masks is None:
             return Cells(None, None, edges, None)
-        inside = _areas(self._masks.foreground, height, width)
-        whole = self._masks.foreground.shape[1] * self._masks.foreground.shape[2]
-        ignored = np.zeros_like(inside) if self._masks.ignore is None else _areas(self._masks.ignore, height, width)
+        inside = _areas(self._masks.foreground, sizes)
+        whole = math.prod(self._masks.foreground.shape[1:])
+        ignored = np.zeros_like(inside) if self._masks.ignore is None else _areas(self._masks.ignore, sizes)
         foreground = inside > whole - inside - ignored
         counted = 2 * ignored <= whole
         outline = None if self._masks.ignore is None else ignored > 0
@@ -116,34 +136,57 @@ def luminance(images: np.ndarray) -> np.ndarray:
     """Luminance of a batch of images: Rec. 601 for three channels, the mean of the channels otherwise.
 
     Args:
-        images: (N, H, W, C) of any numeric dtype and range.
+        images: (N, H, W, C) of any numeric dtype and range; or signals or volumes, whose channels are no colours.
 
     Returns:
-        float32 (N, H, W). What is not finite is 0.
+        float32 (N, *axes). What is not finite is 0.
     """
     values = np.nan_to_num(np.asarray(images, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    weights = (0.299, 0.587, 0.114) if values.shape[-1] == 3 else np.full(values.shape[-1], 1 / values.shape[-1])
+    weights = (0.299, 0.587, 0.114) if values.shape[3:] == (3,) else np.full(values.shape[-1], 1 / values.shape[-1])
     return values @ np.asarray(weights, np.float32)
 
 
-def _areas(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The area of the true pixels in each cell, in units in which a cell has H * W; float64, but exact integers."""
-    rows, columns = _overlaps(pixels.shape[1], height), _overlaps(pixels.shape[2], width)
-    return rows @ pixels.astype(np.float64) @ columns.T
+def _areas(pixels: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    """The area of the true pixels in each cell, int64 (N, *sizes), in parts: a cell has one for each pixel."""
+    areas = pixels.astype(np.int64)
+    for axis, cells in enumerate(sizes, start=1):
+        areas = np.moveaxis(_parted(np.moveaxis(areas, axis, -1), cells), -1, axis)
+    return areas
 
 
-def _overlaps(pixels: int, cells: int) -> np.ndarray:
-    """How much of each pixel lies in each cell along one axis, (cells, pixels); a pixel is `cells` long, a cell `pixels`."""
-    cell, pixel = np.arange(cells)[:, None] * pixels, np.arange(pixels) * cells
-    overlap = np.minimum(cell + pixels, pixel + cells) - np.maximum(cell, pixel)
-    return np.maximum(overlap, 0).astype(np.float64)
+def _parted(values: np.ndarray, cells: int) -> np.ndarray:
+    """What of the values lies in each of so many cells, along the last axis.
+
+    A pixel is `cells` long, a cell as the pixels are many.
+    """
+    none = np.zeros_like(values[..., :1])
+    before, here = np.concatenate([none, np.cumsum(values, -1)], -1), np.concatenate([values, none], -1)
+    whole, part = np.divmod(
+        np.arange(cells + 1) * values.shape[-1], cells
+    )  # where cells begin: in which pixel, how deep
+    return np.diff(before[..., whole] * cells + here[..., whole] * part)
 
 
 def _edges(luminance: np.ndarray) -> np.ndarray:
-    """The pixels of the largest Sobel magnitude of each image, bool (N, H, W)."""
-    padded = np.pad(luminance.astype(np.float64), ((0, 0), (1, 1), (1, 1)), "edge")
-    smooth_rows = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
-    smooth_columns = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
-    magnitude = np.hypot(smooth_rows[:, :, 2:] - smooth_rows[:, :, :-2], smooth_columns[:, 2:] - smooth_columns[:, :-2])
-    threshold = np.quantile(magnitude, 1 - EDGE_SHARE, axis=(1, 2), keepdims=True, method="higher")
+    """The pixels of the largest Sobel magnitude of each image, bool (N, *axes)."""
+    axes = tuple(range(1, luminance.ndim))
+    padded = np.pad(luminance.astype(np.float64), [(0, 0), *[(1, 1) for _ in axes]], "edge")
+    gradients = []
+    for axis in reversed(axes):
+        smooth = padded
+        for other in axes:
+            if other != axis:
+                low, middle, high = _neighbours(smooth, other)
+                smooth = low + 2 * middle + high
+        low, _, high = _neighbours(smooth, axis)
+        gradients.append(high - low)
+    magnitude = np.abs(reduce(np.hypot, gradients))
+    threshold = np.quantile(magnitude, 1 - EDGE_SHARE, axis=axes, keepdims=True, method="higher")
     return (magnitude >= threshold) & (magnitude > 0)
+
+
+def _neighbours(padded: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The value before each along an axis, itself, and the one after it; two fewer than there are."""
+    along = np.moveaxis(padded, axis, 0)
+    low, middle, high = (np.moveaxis(part, 0, axis) for part in (along[:-2], along[1:-1], along[2:]))
+    return low, middle, high

@@ -1,16 +1,18 @@
-"""What the steps of a training say together: one summary of each layer a step, and the table of when layers became masks."""
+"""What the steps of a training say together: a summary of each layer a step, the table of when layers became masks."""
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from fm_callback.scores.measures import Activations, Status, Summary, cka, dormant, effective_rank, status, summary
+from fm_callback.scores.activations import Activations
+from fm_callback.scores.layer_scores import LayerStep
+from fm_callback.scores.measures import Summary, measure_layer, summary
 
 #: From this mask AUROC on, the table calls a channel a mask.
 MASK = 0.9
 
-#: On fewer cells of the object some channel of an untrained network looks like a mask: the table says so instead of a step.
+#: On fewer cells of the object some channel of an untrained network looks like a mask: the table says so instead of a
+#: step.
 FEW = 30
 
 
@@ -36,44 +38,38 @@ class LayerHistory:
     _first: Activations | None = None
     _previous: Activations | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether a step was taken in."""
+        return self._previous is not None
+
     def add(self, step: int, maps: np.ndarray, numbers: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, float]:
         """Takes a step in.
 
         Args:
             step: The step.
-            maps: uint8 (N, channels, height, width).
+            maps: uint8 (N, channels, *sizes).
             numbers: float32 (channels, 7).
             scores: float32 (channels,) for each measure.
 
         Returns:
-            The step's value of each measure of the layer: best and median channel of each measure (for mask AUROC the lowest,
-            too: the best detector of the background), effective rank, linear CKA against the step before and against step 0 (not in
-            a training that goes on), the share of channels that are dead or flat, and of dormant ones. Those that are not defined
-            are left out, but NaN at the first step of a training that goes on.
+            The step's value of each name of `measures.summaries`, NaN where it is not defined. Step 0, to which later
+            ones are compared, is unknown in a training that goes on.
         """
-        values: dict[str, float] = {}
-        for measure, channel_scores in scores.items():
-            self.last[measure] = found = summary(channel_scores)
-            values |= {f"{measure}_best": found.best, f"{measure}_median": found.median}
-            if measure == "mask_auroc":
-                values["mask_auroc_lowest"] = found.lowest
-                self.start = self.start or (step, found.best)
-                if self.reached is None and found.best >= MASK:
-                    self.reached = step
+        self.last |= {name: summary(channel_scores) for name, channel_scores in scores.items()}
+        if "mask_auroc" in scores:
+            best = self.last["mask_auroc"].best
+            self.start = self.start or (step, best)
+            if self.reached is None and best >= MASK:
+                self.reached = step
         now = Activations.of(maps, numbers)
-        values["effective_rank"] = effective_rank(now)
-        values["cka_previous"] = math.nan if self._previous is None else cka(self._previous, now)
-        values["cka_first"] = math.nan if self._first is None else cka(self._first, now)
-        # What a crashed training has logged from this step on is dropped by TensorBoard's fast reading path only where
-        # there is a value in its place.
-        goes_on = self._previous is None and step > 0
+        values = measure_layer(
+            LayerStep(numbers, now, self._previous, self._first), {name: self.last[name] for name in scores}
+        )
         if step == 0:  # a training that goes on has another first step: one curve, one reference
             self._first = now
         self._previous = now
-        signal = status(numbers)
-        values["dead_or_flat"] = float(np.mean((signal == Status.DEAD) | (signal == Status.FLAT)))
-        values["dormant"] = float(np.mean(dormant(numbers)))
-        return {measure: value for measure, value in values.items() if goes_on or not math.isnan(value)}
+        return values
 
     def row(self, start: tuple[int, float]) -> list[str]:
         """The layer's line of the table; see `table`."""
@@ -92,7 +88,7 @@ class LayerHistory:
         return [self.name, first, channel, f"{start[1]:.3f}", *others]
 
 
-# Two words each: TensorBoard breaks narrow columns anywhere, and a heading that is wider than its numbers keeps them whole.
+# Two words each: TensorBoard breaks narrow columns anywhere, and a heading wider than its numbers keeps them whole.
 _COLUMNS = {
     "best AUROC": ("mask_auroc", "best"),
     "median AUROC": ("mask_auroc", "median"),
@@ -105,8 +101,8 @@ _COLUMNS = {
 def table(histories: list[LayerHistory]) -> list[list[str]] | None:
     """When each layer became a mask: a head and a row a layer; None where no layer has a mask AUROC.
 
-    Columns: the layer; the first step at which its highest channel's mask AUROC is .9 or more, if enough cells say so; at
-    the last step, the best channel and its mask AUROC beside that of the first step of this process, the median
+    Columns: the layer; the first step at which its highest channel's mask AUROC is .9 or more, if enough cells say so;
+    at the last step, the best channel and its mask AUROC beside that of the first step of this process, the median
     channel's and the lowest (near 0 a channel shows the mask just as well, as its dark side), the best mask IoU, the
     median edge AUROC. The best of many channels is above chance by chance: the first step, if that is the untrained
     network, says by how much.

@@ -1,44 +1,34 @@
-"""The plugin: read-only routes over the data provider, and the page.
+"""The plugin: `read.answers` and the page, by HTTP.
 
-| route | answer |
-|---|---|
-| `runs` | JSON: runs, layers with their static facts, steps |
-| `numbers?run&layer...` | frames: for each layer its steps and all its numbers |
-| `maps?run&layer&step&image` | the stored PNG of a layer at a step |
-| `bundle?run&layer...&step...&image` | frames: the same for each of these layers at each of these steps |
-| `probe?run&index` | a PNG of the probe: its images, then its masks |
-| `scalars?run` | JSON: the layers' summaries |
-| `static/...` | the page |
-
-Frames: a 32-bit little-endian length, JSON of that length that says what follows, then the bytes.
+It reads the log directory itself: TensorBoard keeps nothing of ours in memory, thins out no steps, and need not know our
+names.
 """
 
-import json
-import struct
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from tensorboard import errors, plugin_util
 from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import Request, Response
 
-from fm_callback.format import PLUGIN, VERSION
-from fm_callback.tensorboard_plugin.loader import STEPS
-from fm_callback.tensorboard_plugin.log import Log
-
-#: Most pictures of a bundle, and most layers of one answer.
-MOST = 256
+from fm_callback.format import PLUGIN
+from fm_callback.read.answers import MOST_LAYERS, MOST_PICTURES, Answers, BadQuestionError, NothingThereError
+from fm_callback.read.log import Log
+from fm_callback.tensorboard_plugin.watch import Watch
 
 _TYPES = {"js": "application/javascript", "css": "text/css"}
 
-# Content that is addressed by its wall time does not change.
+# What is addressed by its version does not change.
 _DAY = 86400
+# How long an answer waits for what is new, and for the log to be read for the first time.
+_PATIENCE, _FIRST_PATIENCE = 0.5, 10.0
 
-_Route = Callable[[Request], Response]
+_Route = Callable[[Request], Any]
 
 
 class FeatureMapsPlugin(base_plugin.TBPlugin):
@@ -47,43 +37,51 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
     plugin_name = PLUGIN
 
     def __init__(self, context: base_plugin.TBContext) -> None:
-        self._log = Log(context.data_provider)
-        hints = getattr(context.flags, "samples_per_plugin", None) or {}
-        self._cap = hints.get(PLUGIN, STEPS)
+        directories = log_directories(context.logdir, getattr(context.flags, "logdir_spec", None))
+        log = self._log = Log(*directories, names=list(directories.values()))
+        self._answers = Answers(log)
+        self._watch = Watch(log)
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """The routes; the static files are a closed list, made here."""
         routes: dict[str, _Route] = {
             "/runs": self._runs,
             "/numbers": self._numbers,
+            "/summaries": self._summaries,
             "/maps": self._maps,
             "/bundle": self._bundle,
             "/probe": self._probe,
-            "/scalars": self._scalars,
         }
         for path, file in _static_files(resources.files("fm_callback") / "page", "/static"):
             routes[path] = partial(_serve_file, file)
         return {path: _read_only(route) for path, route in routes.items()}
 
     def is_active(self) -> bool:
-        """TensorBoard itself adds whether there is any data."""
-        return False
+        """Whether there is a run."""
+        self._watch.look(_PATIENCE)
+        return len(self._log) > 0
+
+    def data_plugin_names(self) -> tuple[str, ...]:
+        """None: what TensorBoard has read itself says nothing of our logs."""
+        return ()
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
         """The page in its frame; it follows TensorBoard's reload."""
-        return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name="Feature maps")
+        return base_plugin.FrontendMetadata(es_module_path="/static/tensorboard.js", tab_name="Feature maps")
 
-    def _runs(self, request: Request) -> Response:
-        content = {"version": VERSION, "cap": self._cap, "runs": self._log.runs(*_asker(request))}
-        return http_util.Respond(request, content, "application/json")
+    def _runs(self, request: Request) -> Any:
+        self._watch.look(_PATIENCE if self._watch.opened else _FIRST_PATIENCE)
+        content, tag = self._answers.runs()
+        if request.if_none_match.contains_weak(tag):
+            return _not_modified(tag)
+        return http_util.Respond(request, content, "application/json", headers=[("ETag", f'"{tag}"')])
 
     def _numbers(self, request: Request) -> Response:
-        run, layers = _text(request, "run"), _texts(request, "layer")
-        found = self._log.numbers(*_asker(request), run, layers)
-        heads = []
-        for layer, (steps, tables) in zip(layers, found, strict=True):
-            heads.append({"layer": layer, "steps": steps, "shape": list(tables[0].shape) if tables else [0, 0]})
-        return _frames(request, heads, (table.tobytes() for _, tables in found for table in tables))
+        layers = _texts(request, "layer", MOST_LAYERS)
+        return _frames(request, self._answers.numbers(_text(request, "run"), layers, _integer(request, "after", -1)))
+
+    def _summaries(self, request: Request) -> Response:
+        return _frames(request, self._answers.summaries(_text(request, "run"), _integer(request, "after", -1)))
 
     def _maps(self, request: Request) -> Response:
         run, layer, step, image = (
@@ -92,57 +90,84 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
             _integer(request, "step"),
             _integer(request, "image", 0),
         )
-        return _picture(request, self._log.maps(*_asker(request), run, layer, step, image))
+        return _picture(request, *self._answers.maps(run, layer, step, image, request.args.get("v")))
 
     def _bundle(self, request: Request) -> Response:
         run, image = _text(request, "run"), _integer(request, "image", 0)
-        layers, steps = _texts(request, "layer"), [_number("step", text) for text in _texts(request, "step")]
-        if len(layers) * len(steps) > MOST:
-            raise errors.InvalidArgumentError(
-                f"at most {MOST} pictures at a time; asked for {len(layers)} layers at {len(steps)} steps"
-            )
-        wanted = ((layer, step) for layer in layers for step in steps)
-        heads, blobs = [], []
-        for layer, step, png in self._log.bundle(*_asker(request), run, wanted, image):
-            heads.append({"layer": layer, "step": step, "size": None if png is None else len(png)})
-            blobs.append(png or b"")
-        # What is not there may come.
-        return _frames(request, heads, blobs, lasting=all(head["size"] for head in heads))
+        layers, steps = (_texts(request, name, MOST_PICTURES) for name in ("layer", "step"))
+        numbers = [_number("step", step) for step in steps]
+        return _frames(request, *self._answers.bundle(run, layers, numbers, image, request.args.get("v")))
 
     def _probe(self, request: Request) -> Response:
-        return _picture(request, self._log.probe(*_asker(request), _text(request, "run"), _integer(request, "index")))
+        run, kind, image = _text(request, "run"), _text(request, "kind"), _integer(request, "image", 0)
+        return _picture(request, *self._answers.probe(run, kind, image, request.args.get("v")))
 
-    def _scalars(self, request: Request) -> Response:
-        return http_util.Respond(
-            request, self._log.scalars(*_asker(request), _text(request, "run")), "application/json"
-        )
+
+def log_directories(logdir: str | None, spec: str | None) -> dict[str, str | None]:
+    """The directories that TensorBoard watches, and for each what the names of its runs begin with.
+
+    Args:
+        logdir: What it was given as `--logdir`.
+        spec: What it was given as `--logdir_spec`, `name:path,path,...`; of no account beside the other.
+
+    >>> log_directories("logs", None)
+    {'logs': None}
+    >>> log_directories("", "a:one,two,/b:three")
+    {'one': 'a', 'two': None, '/b:three': None}
+    """
+    if logdir or not spec:
+        return {logdir: None} if logdir else {}
+    found: dict[str, str | None] = {}
+    for part in spec.split(","):
+        name, colon, path = part.partition(":")
+        address = re.match(r"[a-zA-Z][0-9a-zA-Z.]*://", part)
+        named = colon and not (part.startswith("/") or address or os.path.splitdrive(part)[0])
+        found[path if named else part] = name or None if named else None
+    return {path: name for path, name in found.items() if path}
 
 
 def _read_only(route: _Route) -> Callable[..., Any]:
     @Request.application
-    def serve(request: Request) -> Response:
+    def serve(request: Request) -> Any:
         if request.method not in ("GET", "HEAD"):
-            return http_util.Respond(request, "only GET", "text/plain", code=405, headers=[("Allow", "GET, HEAD")])
-        return route(request)
+            return _refuse(request, 405, "only GET", [("Allow", "GET, HEAD")])
+        try:
+            return route(request)
+        except BadQuestionError as error:
+            return _refuse(request, 400, str(error))
+        except NothingThereError as error:
+            return _refuse(request, 404, str(error))
 
     return serve
 
 
-def _asker(request: Request) -> tuple[Any, str]:
-    return plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
+def _refuse(request: Request, code: int, reason: str, headers: Iterable[tuple[str, str]] = ()) -> Response:
+    text = re.sub(r"[\ud800-\udfff]", "\ufffd", reason)
+    return http_util.Respond(request, text, "text/plain", code=code, headers=list(headers))
+
+
+def _not_modified(tag: str) -> Callable[..., list[bytes]]:
+    """No body and no length; the headers that TensorBoard wants of every answer, which Werkzeug would take out of this one."""
+
+    def serve(environ: Any, start_response: Callable[..., Any]) -> list[bytes]:
+        headers = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff"), ("ETag", f'"{tag}"')]
+        start_response("304 NOT MODIFIED", [*headers, ("Cache-Control", "no-cache, must-revalidate")])
+        return []
+
+    return serve
 
 
 def _text(request: Request, name: str) -> str:
     if (value := request.args.get(name)) is None:
-        raise errors.InvalidArgumentError(f"the parameter {name!r} is missing")
+        raise BadQuestionError(f"the parameter {name!r} is missing")
     return value
 
 
-def _texts(request: Request, name: str) -> list[str]:
+def _texts(request: Request, name: str, most: int) -> list[str]:
     values = list(dict.fromkeys(request.args.getlist(name)))
-    if not 0 < len(values) <= MOST:
-        raise errors.InvalidArgumentError(
-            f"the parameter {name!r} must be given 1 to {MOST} times; it is given {len(values)} times"
+    if not 0 < len(values) <= most:
+        raise BadQuestionError(
+            f"the parameter {name!r} must be given 1 to {most} times; it is given {len(values)} times"
         )
     return values
 
@@ -155,23 +180,17 @@ def _integer(request: Request, name: str, default: int | None = None) -> int:
 
 def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise errors.InvalidArgumentError(f"the parameter {name!r} must be a whole number from 0")
+        raise BadQuestionError(f"the parameter {name!r} must be a whole number from 0")
     return int(text)
 
 
-def _picture(request: Request, png: bytes) -> Response:
-    # Whatever a log holds under our name, the browser is told that it is a picture, and told not to guess.
-    return http_util.Respond(request, png, "image/png", expires=_expires(request))
+def _picture(request: Request, png: bytes, lasting: bool) -> Response:
+    # Whatever a log holds, the browser is told that it is a picture, and told not to guess.
+    return http_util.Respond(request, png, "image/png", expires=_DAY if lasting else 0)
 
 
-def _frames(request: Request, heads: list[dict[str, Any]], blobs: Iterable[bytes], lasting: bool = True) -> Response:
-    head = json.dumps(heads).encode()
-    content = b"".join((struct.pack("<I", len(head)), head, *blobs))
-    return http_util.Respond(request, content, "application/octet-stream", expires=_expires(request) if lasting else 0)
-
-
-def _expires(request: Request) -> int:
-    return _DAY if "v" in request.args else 0
+def _frames(request: Request, content: bytes, lasting: bool = False) -> Response:
+    return http_util.Respond(request, content, "application/octet-stream", expires=_DAY if lasting else 0)
 
 
 def _static_files(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:

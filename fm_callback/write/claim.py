@@ -20,6 +20,7 @@ class Claim:
 
     Attributes:
         end: Gives it up.
+        exclusive: Whether nobody else can have it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -30,6 +31,7 @@ class Claim:
             OSError: if the directory can't be opened.
         """
         self.end: Callable[[], Any] = lambda: None
+        self.exclusive = False
         self.thread = threading.current_thread()
         if fcntl is None:
             return
@@ -42,6 +44,8 @@ class Claim:
             raise
         except OSError:
             pass
+        else:
+            self.exclusive = True
         _claims.add(self)
 
 

@@ -1,4 +1,4 @@
-"""From maps to pictures: the stored grid, which viewers read, and the labelled picture, which people look at."""
+"""From maps to the labelled picture that people look at in TensorBoard's Images tab; how maps stand in a grid."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fm_callback.format import NUMBERS
-from fm_callback.scores.measures import Status, status
+from fm_callback.scores.status import Status, status
 
 #: A tile of the picture is at most this wide and high, half as much again as TensorBoard's cards show of one in a row of eight;
 #: smaller maps are magnified by whole numbers up to it.
@@ -56,23 +56,6 @@ def tile_size(height: int, width: int) -> tuple[int, int]:
 def _tile_side(size: int, shrink: int, grow: int) -> int:
     side = math.ceil(size / shrink) if shrink > 1 else size * grow
     return side if side >= _STRIP else size * math.ceil(_STRIP / size) if size < _STRIP else _STRIP
-
-
-def tile_grid(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Maps in native resolution, row-major in a grid without gaps, as they are stored.
-
-    Args:
-        maps: uint8 (channels, height, width).
-        rows: Rows of the grid.
-        columns: Columns of the grid.
-
-    Returns:
-        uint8 (rows * height, columns * width); cells past the last channel are 0.
-    """
-    count, height, width = maps.shape
-    cells = np.zeros((rows * columns, height, width), np.uint8)
-    cells[:count] = maps
-    return cells.reshape(rows, columns, height, width).transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
 
 
 def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], rows: int, columns: int) -> np.ndarray:

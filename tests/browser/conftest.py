@@ -1,4 +1,4 @@
-"""TensorBoard on real logs, and headless Chromium in front of it; skipped with a word where there is no browser."""
+"""TensorBoard on real logs, and headless Chromium and Firefox in front of it; one that is missing is skipped."""
 
 import shutil
 
@@ -8,45 +8,72 @@ import pytest
 from reading import tensorboard
 from tab import HOSTILE, HOSTILE_RUN, Run, Tab, register_plugin
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+#: Program and options of each browser, as Debian has it. A channel that starts with "moz-" lets Playwright steer
+#: Mozilla's own Firefox, over WebDriver BiDi, and not one that it has patched.
+BROWSERS = {
+    "chromium": ("chromium", {"args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]}),
+    "firefox": ("firefox-esr", {"channel": "moz-firefox"}),
+}
+
+
+def _needs(program):
+    return pytest.mark.skipif(
+        not shutil.which(program), reason=f"{program} is not installed: the tab is not tested in it"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
 def plugin(tmp_path_factory):
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the tab is not tested in a browser")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: the tab is not tested in a browser")
     with pytest.MonkeyPatch.context() as patch:
         register_plugin(tmp_path_factory.mktemp("site"), patch)
         yield
 
 
-@pytest.fixture(scope="session")
-def browser(plugin):
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param("chromium", marks=_needs("chromium")),
+        pytest.param("firefox", marks=[_needs("firefox-esr"), pytest.mark.firefox]),
+    ],
+)
+def browser(request, plugin, tmp_path_factory):
     from playwright.sync_api import sync_playwright
 
+    program, options = BROWSERS[request.param]
+    downloads = tmp_path_factory.mktemp("downloads")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        start = getattr(playwright, request.param).launch
+        browser = start(executable_path=shutil.which(program), downloads_path=downloads, **options)
+        browser.downloads = downloads
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def page(browser):
-    """A page; anything on its console that is an error fails the test."""
+    """A page; an error on its console and an answer that is one fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     page = context.new_page()
     trouble = []
 
-    def hear(message):
-        # Behind a path prefix TensorBoard asks for its own fonts in the wrong place.
-        if message.type == "error" and "/font-roboto/" not in message.location.get("url", ""):
-            trouble.append(f"{message.text} {message.location}")
+    # Behind a path prefix TensorBoard asks for its own fonts in the wrong place.
+    def hear(text, url=""):
+        if "/font-roboto/" not in (told := f"{text} {url}"):
+            trouble.append(told)
 
-    page.on("console", hear)
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.trouble = trouble
+    def hear_console(message):
+        if message.type == "error":
+            hear(message.text, message.location.get("url", ""))
+
+    def hear_answer(response):  # Firefox's console keeps these to itself
+        if response.status >= 400:
+            hear(response.status, response.url)
+
+    page.on("console", hear_console)
+    page.on("response", hear_answer)
+    page.on("pageerror", hear)
+    page.trouble, page.downloads = trouble, browser.downloads
     yield page
     context.close()
     assert not trouble
@@ -82,15 +109,11 @@ def _ready(count):
     return lambda found: len(found.get("runs", [])) == count
 
 
-@pytest.fixture(scope="session", params=["fast", "slow"])
-def tab_of(request, trained):
-    """TensorBoard on the trained runs; the slow path behind a prefix."""
-    options = [] if request.param == "fast" else ["--path_prefix=/a/prefix"]
-    with tensorboard(trained, request.param == "fast", *options) as board:
-        board.wait_for(
-            "/data/plugin/feature_maps/runs",
-            lambda found: len(found["runs"]) == 2 and all(len(run["layers"][0]["steps"]) == 7 for run in found["runs"]),
-        )
+@pytest.fixture(scope="session")
+def tab_of(trained):
+    """TensorBoard on the trained runs, behind a prefix."""
+    with tensorboard(trained, True, "--path_prefix=/a/prefix") as board:
+        board.wait_for("/data/plugin/feature_maps/runs", _ready(2))
         yield board
 
 
@@ -104,8 +127,8 @@ def odd_log(tmp_path_factory, plugin):
     """Hostile names, a newer format, and one that changed what this version needs."""
     path = tmp_path_factory.mktemp("odd")
     Run(path / HOSTILE_RUN, {"stem": (8, 8, 4), HOSTILE: (6, 6, 8)}, steps=[0, 1, 2])
-    Run(path / "newer", {"stem": (8, 8, 4)}, steps=[0, 1], version=2)
-    Run(path / "unreadable", {"stem": (8, 8, 4)}, steps=[0], version=3, damaged=True)
+    Run(path / "newer", {"stem": (8, 8, 4)}, steps=[0, 1], version=3)
+    Run(path / "unreadable", {"stem": (8, 8, 4)}, steps=[0], version=4, lacking=["rows"])
     Run(path / "strips", {"conv1d": (1, 40, 4), "point": (1, 1, 32), "many": (5, 5, 70)}, steps=[0, 3, 9], masks=False)
     return path
 

@@ -1,7 +1,15 @@
 """Logs that are not as expected: hostile names, newer formats, growing runs, nothing at all, a server that is gone."""
 
-from reading import tensorboard
-from tab import HOSTILE, HOSTILE_RUN, Run, Tab
+import io
+import re
+import time
+from importlib import resources
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+from PIL import Image
+from tab import HOSTILE, HOSTILE_RUN, Run, Tab, tab_on
 
 VIEWS = ("evolution", "layer", "channel", "compare", "depth")
 
@@ -9,9 +17,9 @@ VIEWS = ("evolution", "layer", "channel", "compare", "depth")
 def test_hostile_names_are_shown_and_never_run(odd):
     run = f"{HOSTILE_RUN}/feature_maps"
     for view in VIEWS:
-        odd.open(view=view, run=run, layer=HOSTILE.replace('"', "_").replace("\\", "_"))
+        odd.open(view=view, run=run, layer=HOSTILE)
         assert odd.frame.locator("main img[src=x]").count() == 0
-        assert odd.script.evaluate("document.title") == "Feature maps"
+        assert odd.frame.evaluate("document.title") == "Feature maps"
         assert odd.page.title() != "pwned"
     odd.open(run=run)
     assert "<img src=x onerror=" in odd.frame.locator("main").inner_text()
@@ -31,18 +39,18 @@ def test_hostile_names_are_shown_and_never_run(odd):
 def test_hostile_names_fit_a_narrow_page(odd):
     odd.page.set_viewport_size({"width": 390, "height": 900})
     for view in VIEWS:
-        odd.open(view=view, run=f"{HOSTILE_RUN}/feature_maps", layer=HOSTILE.replace('"', "_").replace("\\", "_"))
+        odd.open(view=view, run=f"{HOSTILE_RUN}/feature_maps", layer=HOSTILE)
         for part in ("main", "body"):
             fits = f"(({{ scrollWidth, clientWidth }}) => scrollWidth <= clientWidth)(document.querySelector('{part}'))"
-            assert odd.script.evaluate(fits), (view, part)
-        assert odd.script.evaluate(
+            assert odd.frame.evaluate(fits), (view, part)
+        assert odd.frame.evaluate(
             "[...document.querySelectorAll('main *')].every((each) => each.closest('.facts, .unseen, .u-wrap') || each.getBoundingClientRect().right <= innerWidth)"
         ), view
 
 
 def test_a_newer_format_is_named(odd):
     odd.open(run="newer/feature_maps")
-    assert "newer version of fm_callback (format 2" in odd.frame.locator(".notice").inner_text()
+    assert "newer version of fm_callback (format 3" in odd.frame.locator(".notice").inner_text()
     assert odd.frame.locator(".row").count() == 1
     odd.open(run="unreadable/feature_maps")
     assert "No layer of this run can be shown" in odd.frame.locator("main").inner_text()
@@ -55,7 +63,7 @@ def test_strips_points_and_many_channels(odd):
     assert odd.frame.locator(".tile").count() == 70
     odd.open(view="layer", run="strips/feature_maps", layer="point")
     middle = "[...document.querySelectorAll('.tile canvas')].map((each) => each.getContext('2d').getImageData(50, 50, 1, 1).data[0])"
-    assert len(set(odd.script.evaluate(middle))) > 8, "a map of one cell is a gray, not a hatch"
+    assert len(set(odd.frame.evaluate(middle))) > 8, "a map of one cell is a gray, not a hatch"
 
 
 def test_small_maps_are_compared_cell_by_cell(odd):
@@ -72,44 +80,106 @@ def test_small_maps_are_compared_cell_by_cell(odd):
 def test_what_is_no_signal_is_marked(odd):
     odd.open(view="layer", run=f"{HOSTILE_RUN}/feature_maps", layer="stem")
     colours = "(at) => [...new Set(new Uint32Array(document.querySelectorAll('.tile canvas')[at].getContext('2d').getImageData(0, 0, 110, 110).data.buffer))].length"
-    assert odd.script.evaluate(colours, 1) <= 3, "a dead map is hatched, not painted"
-    assert odd.script.evaluate(colours, 0) > 10
+    assert odd.frame.evaluate(colours, 1) <= 3, "a dead map is hatched, not painted"
+    assert odd.frame.evaluate(colours, 0) > 10
     red = "(at) => [...document.querySelectorAll('.tile canvas')[at].getContext('2d').getImageData(0, 0, 1, 1).data]"
-    assert odd.script.evaluate(red, 2)[0] > 150 > odd.script.evaluate(red, 2)[2], "not finite in part: a red frame"
+    assert odd.frame.evaluate(red, 2)[0] > 150 > odd.frame.evaluate(red, 2)[2], "not finite in part: a red frame"
+
+
+def _grown(tab, text):
+    """Waits until the page itself shows a step."""
+    tab.page.wait_for_function(
+        f"() => document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('{text}')"
+    )
 
 
 def test_a_growing_run_is_followed(page, tmp_path):
     run = Run(tmp_path, {"stem": (8, 8, 4), "head": (8, 8, 2)}, steps=[0, 1])
-    with tensorboard(tmp_path, True) as board:
-        board.wait_for(
-            "/data/plugin/feature_maps/runs",
-            lambda found: found["runs"] and found["runs"][0]["layers"][0]["steps"] == [0, 1],
-        )
-        tab = Tab(page, board).open()
+    with tab_on(page, tmp_path) as tab:
+        tab.open()
         assert tab.step == "epoch 1"
         run.write(2)
-        board.wait_for(
-            "/data/plugin/feature_maps/runs", lambda found: found["runs"][0]["layers"][0]["steps"] == [0, 1, 2]
-        )
-        page.locator("button[title*='Last Updated'], app-header-reload button").first.click()
-        page.wait_for_function(
-            "document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('epoch 2')"
-        )
+        _grown(tab, "epoch 2")
         tab.settle()
-        assert tab.frame.locator(".row").first.locator(".now canvas").get_attribute("data-step") == "2"
-        tab.frame.locator("h2").first.click()  # back from TensorBoard's own button
+        now = tab.frame.locator(".row").first.locator(".now")
+        assert now.locator("canvas").get_attribute("data-step") == "2"
+        assert now.locator(".caption .value").inner_text() == f"{run.numbers(2, 'stem')[:, 7].max():.2f}"
         tab.press("ArrowLeft")
         run.write(3)
-        board.wait_for("/data/plugin/feature_maps/runs", lambda found: len(found["runs"][0]["layers"][0]["steps"]) == 4)
-        page.locator("button[title*='Last Updated'], app-header-reload button").first.click()
-        page.wait_for_timeout(1500)
+        page.wait_for_timeout(3500)
         assert tab.step == "epoch 1", "who looks back stays there"
+        assert tab.frame.locator(".scrubber .second").inner_text().strip() == "/ 3"
+
+
+def test_a_new_step_is_there_after_two_questions_for_news(page, tmp_path):
+    """Asked every two seconds; the first question may come while the server still looks."""
+    run = Run(tmp_path, {"stem": (8, 8, 4), "head": (8, 8, 2)}, steps=[0])
+    with tab_on(page, tmp_path) as tab:
+        tab.open(view="layer")
+        tab.frame.evaluate("performance.clearResourceTimings()")
+
+        def asked(route):
+            return tab.frame.evaluate(
+                "(route) => performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.includes(route))",
+                route,
+            )
+
+        for step in range(1, 6):
+            before = len(asked("feature_maps/runs"))
+            run.write(step)
+            _grown(tab, f"epoch {step}")
+            assert len(asked("feature_maps/runs")) - before <= 2
+            page.wait_for_timeout(377)  # so that polls and steps fall differently each time
+        tab.settle()
+        numbers = asked("feature_maps/numbers")
+        assert len(numbers) == 5 and all("after=" in url for url in numbers), "only what is new is asked for"
+
+
+def test_tensorboards_reload_asks_at_once(page, tmp_path):
+    """Also where nobody looks, and nothing is asked for by itself."""
+    run = Run(tmp_path, {"stem": (8, 8, 4)}, steps=[0])
+    with tab_on(page, tmp_path) as tab:
+        tab.open()
+        tab.frame.evaluate("Object.defineProperty(document, 'visibilityState', { get: () => 'hidden' })")
+        run.write(1)
+        page.wait_for_timeout(3000)
+        assert tab.step == "before training"
+        page.locator("button[title*='Last Updated'], app-header-reload button").first.click()
+        _grown(tab, "epoch 1")
+
+
+def test_what_still_grows_is_live(page, tmp_path):
+    run = Run(tmp_path, {"stem": (8, 8, 4)})
+    for step in range(3):
+        run.write(step, wall_time=time.time() - 60 * (4 - step))
+    with tab_on(page, tmp_path) as tab:
+        tab.open()
+        assert tab.frame.locator(".live").inner_text() == "live", "a step takes a minute, the newest is two minutes old"
+        Run(tmp_path / "old", {"stem": (8, 8, 4)}, steps=[0, 1])
+        tab.open(run="old/feature_maps")
+        assert tab.frame.locator(".live").count() == 0
+        tab.frame.locator(".bar > .choice select").select_option("feature_maps")
+        tab.frame.locator(".live").wait_for()
+
+
+def test_a_run_that_begins_anew_is_shown_anew(page, tmp_path):
+    run = Run(tmp_path, {"stem": (8, 8, 4)}, steps=[0, 1, 2])
+    with tab_on(page, tmp_path) as tab:
+        tab.open(view="channel", layer="stem", channel=0, measure="high")
+        run.start(1)
+        run.numbers = lambda step, path: np.full((4, 8), 7 + step, np.float32)
+        run.write(1)
+        page.wait_for_function(
+            "() => document.querySelector('iframe').contentDocument.querySelectorAll('.strip .tile').length === 2"
+        )
+        page.wait_for_timeout(500)
+        assert tab.frame.locator(".strip .value").all_inner_texts() == ["1", "8"]
 
 
 def test_an_empty_log_explains_the_callback(page, tmp_path):
-    with _empty(tmp_path) as board:
-        page.goto(f"{board.url}/#feature_maps")
-        frame = Tab(page, board).frame
+    with tab_on(page, tmp_path) as tab:
+        page.goto(f"{tab.board.url}/#feature_maps")
+        frame = tab.frame
         frame.get_by_role("heading", name="No feature maps in this log yet").wait_for()
         assert "FeatureMapCallback" in frame.locator("pre").inner_text()
         page.set_viewport_size({"width": 390, "height": 700})
@@ -119,16 +189,12 @@ def test_an_empty_log_explains_the_callback(page, tmp_path):
         frame.get_by_role("button", name="Copied").wait_for()
 
 
-def _empty(path):
-    # Something must be there for TensorBoard to have a run at all.
-    from tensorboard.compat.proto import event_pb2
-
-    from fm_callback.format import pack_record
-
-    event = event_pb2.Event(step=1, wall_time=1)
-    event.summary.value.add(tag="loss", simple_value=1.0)
-    (path / "events.out.tfevents.1.host").write_bytes(pack_record(event.SerializeToString()))
-    return tensorboard(path, True)
+def test_an_empty_log_fills_by_itself(page, tmp_path):
+    with tab_on(page, tmp_path) as tab:
+        page.goto(f"{tab.board.url}/#feature_maps")
+        tab.frame.get_by_role("heading", name="No feature maps in this log yet").wait_for()
+        Run(tmp_path / "late", {"stem": (8, 8, 4)}, steps=[0])
+        tab.frame.locator(".row canvas:not(.waiting)").first.wait_for()
 
 
 def test_the_page_does_not_jump_when_the_log_is_there(page, odd_board):
@@ -161,14 +227,120 @@ def test_a_picture_that_fails_is_marked_and_the_rest_is_shown(page, odd_board):
     page.goto(f"{odd_board.url}/#feature_maps&p.feature_maps.run=newer%2Ffeature_maps")
     tab.frame.locator(".trouble").first.wait_for()
     assert "gone" in tab.frame.locator(".trouble").first.inner_text()
+    page.goto("about:blank")  # it goes on asking
     page.trouble.clear()
 
 
-def test_thinned_steps_are_declared(page, odd_log):
-    with tensorboard(odd_log, True, "--samples_per_plugin=feature_maps=2") as board:
-        board.wait_for("/data/plugin/feature_maps/runs", lambda found: len(found["runs"]) == 4)
-        tab = Tab(page, board).open(run="strips/feature_maps")
-        assert (
-            "TensorBoard kept 2 steps of this run and may have dropped others"
-            in tab.frame.locator(".notice").inner_text()
-        )
+def test_what_is_wrong_with_a_log_is_said(page, tmp_path):
+    run = Run(tmp_path, {"stem": (8, 8, 4)}, steps=[0])
+    middle = run.path.stat().st_size
+    run.write(1)
+    run.write(2)
+    content = bytearray(run.path.read_bytes())
+    content[middle + 40] ^= 255
+    run.path.write_bytes(content)
+    with tab_on(page, tmp_path) as tab:
+        tab.open()
+        assert tab.step == "epoch 2"
+        assert "damaged" in tab.frame.locator(".notice").inner_text()
+        assert tab.frame.locator(".column-head select").first.locator("option").all_inner_texts() == [
+            "before training",
+            "epoch 2",
+        ]
+
+
+def test_a_server_that_comes_back_is_heard(page, odd_board):
+    tab = Tab(page, odd_board)
+    # Of what is behind the page, nothing comes but the log.
+    for path in ("numbers", "bundle"):
+        page.route(f"**/feature_maps/{path}*", lambda route: route.abort())
+    tab.open(view="layer", run=f"{HOSTILE_RUN}/feature_maps", layer="stem")
+    tab.frame.locator(".notice", has_text="The numbers could not be read.").wait_for()
+    page.route("**/feature_maps/runs*", lambda route: route.abort())
+    tab.frame.locator(".notice", has_text=re.compile("^TensorBoard does not answer")).wait_for()
+    page.unroute_all()
+    tab.frame.locator(".notice").first.wait_for(state="detached")
+    tab.settle()
+    assert tab.frame.locator(".notice, .trouble, .waiting").count() == 0
+    assert "–" not in tab.frame.locator(".baseline").inner_text()
+    page.trouble.clear()  # the browser's own report of what was aborted
+
+
+#: What a browser that guards against fingerprinting does: stripes in the place of what was drawn.
+STRIPES = """for (const kind of [OffscreenCanvasRenderingContext2D, CanvasRenderingContext2D]) {
+  const real = kind.prototype.getImageData;
+  kind.prototype.getImageData = function (...box) {
+    const found = real.apply(this, box);
+    for (let at = 0; at < found.data.length; at++) found.data[at] = at % 4 === 3 ? 255 : (53 * ((at >> 2) % 8)) % 256;
+    return found;
+  };
+}"""
+
+
+@pytest.fixture
+def guarded(page, odd_board):
+    page.add_init_script(STRIPES)
+    return Tab(page, odd_board)
+
+
+def test_a_browser_that_guards_its_canvas_shows_what_is_stored(guarded, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    for view in VIEWS:
+        texts, pixels = [], []
+        for tab in (guarded, Tab(page, guarded.board)):
+            tab.open(view=view, run=f"{HOSTILE_RUN}/feature_maps", layer="stem", outline=1)
+            texts.append(tab.frame.locator("main").inner_text())
+            # What is on the screen, which no guard alters. The browser smooths letters as it likes.
+            picture = Image.open(io.BytesIO(tab.frame.locator("main").screenshot())).convert("RGB")
+            pixels.append(np.asarray(picture).astype(int))
+        assert texts[0] == texts[1], view
+        assert np.mean(np.abs(pixels[0] - pixels[1]).max(-1) > 16) < 1e-3, view
+    page.close()
+
+
+def test_a_browser_that_guards_its_canvas_saves_true_films_and_says_why_no_pictures(guarded):
+    guarded.open(view="channel", run=f"{HOSTILE_RUN}/feature_maps", layer="stem", channel=0)
+    guarded.frame.get_by_text("Save", exact=True).click()
+    guarded.frame.get_by_text("This view (PNG)").click()
+    guarded.frame.locator(".save output", has_text="guard against fingerprinting").wait_for()
+    guarded.frame.get_by_text("Save", exact=True).click()
+    with guarded.page.expect_download() as download:
+        guarded.frame.get_by_text("Film of channel 0").click()
+    film = np.asarray(Image.open(download.value.path()).convert("L")).astype(int)
+    query = urlencode({"run": f"{HOSTILE_RUN}/feature_maps", "layer": "stem", "step": 0, "image": 0})
+    stored = np.asarray(Image.open(io.BytesIO(guarded.board.get(f"/data/plugin/feature_maps/maps?{query}"))))
+    cells = film[-320:, -320:].reshape(8, 40, 8, 40)[:, 20, :, 20]
+    assert np.abs(cells - stored[:8, :8]).max() <= 2, "a film has 228 grays"
+
+
+def test_a_browser_of_2023_is_enough(page, odd_board):
+    page.add_init_script(
+        """for (const [owner, name] of [[Map, "groupBy"], [Object, "groupBy"], [Promise, "withResolvers"],
+            [Array, "fromAsync"], [Promise, "try"], [globalThis, "Iterator"]]) delete owner[name];
+          for (const name of ["union", "intersection", "difference", "isSubsetOf"]) delete Set.prototype[name];"""
+    )
+    tab = Tab(page, odd_board)
+    for view in VIEWS:
+        tab.open(view=view, run="strips/feature_maps", layer="many")
+        assert tab.frame.locator("main canvas:not(.waiting)").count() > 0
+        assert tab.frame.locator("main .ghost").count() == 0
+
+
+def test_the_answer_is_what_the_page_expects(odd_board):
+    """The typedefs of the page name every key of the answer, and no other."""
+    source = (resources.files("fm_callback") / "page" / "data" / "types.js").read_text()
+
+    def keys(name):
+        (body,) = re.findall(rf"@typedef {{object}} {name}\b(.*?)\*/", source, re.S)
+        return set(re.findall(r"@property {.*} \[?(\w+)", body))
+
+    found = odd_board.json("/data/plugin/feature_maps/runs")
+    assert found.keys() == keys("RunsAnswer")
+    runs = {run["run"]: run for run in found["runs"]}
+    run = runs[f"{HOSTILE_RUN}/feature_maps"]
+    assert run.keys() == keys("RunAnswer")
+    assert run["probe"].keys() == keys("Probe")
+    assert all(label.keys() == keys("Label") for label in run["labels"])
+    for layer in found["layouts"][run["layout"]]:
+        assert layer.keys() == {"layer", *keys("Facts")}
+    assert all(words.keys() <= keys("Words") | {"of", "part"} for words in found["measures"].values())

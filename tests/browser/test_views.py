@@ -1,6 +1,5 @@
-"""Every view and control of the tab, as a user works them, on a log that a real `fit` wrote."""
+"""Every view and control of the tab, as a user works them."""
 
-import io
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,9 +8,6 @@ from PIL import Image
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 VIEWS = ("evolution", "layer", "channel", "compare", "depth")
-
-# What does not depend on how TensorBoard reads the log is tested on its fast path alone.
-on_one_path = pytest.mark.parametrize("tab_of", ["fast"], indirect=True)
 
 
 def test_evolution_shows_layers_by_epochs(tab):
@@ -64,11 +60,12 @@ def test_play_and_pause(tab):
     tab.frame.get_by_label("play").wait_for()
     tab.frame.get_by_label("play").click()
     tab.page.wait_for_function(
-        "document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('epoch 6')"
+        "() => document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('epoch 6')"
     )
     tab.frame.get_by_label("play").wait_for()
 
 
+@pytest.mark.cross_browser
 def test_keys(tab):
     tab.open()
     for number, view in enumerate(VIEWS, 1):
@@ -87,7 +84,6 @@ def test_keys(tab):
     assert not tab.frame.locator("dialog").is_visible()
 
 
-@on_one_path
 def test_the_first_key_marks_a_layer_at_an_end(tab):
     for key, layer in (("j", "stem"), ("k", "head")):
         tab.open()
@@ -95,7 +91,6 @@ def test_the_first_key_marks_a_layer_at_an_end(tab):
         assert tab.frame.locator(".row[aria-current]").get_attribute("aria-label") == f"layer {layer}"
 
 
-@on_one_path
 def test_a_link_to_what_is_not_there_says_what_is_shown(tab):
     tab.open(run="nowhere", layer="nonsense")
     notices = " ".join(tab.frame.locator(".notice").all_inner_texts())
@@ -104,18 +99,16 @@ def test_a_link_to_what_is_not_there_says_what_is_shown(tab):
     assert tab.frame.locator(".notice").count() == 0
 
 
-@on_one_path
 @pytest.mark.parametrize(("width", "height"), [(390, 700), (1280, 600)])
 def test_only_the_view_scrolls(tab, width, height):
     tab.page.set_viewport_size({"width": width, "height": height})
     for view in VIEWS:
         tab.open(view=view, layer="down")
         size = "[document.documentElement.scrollHeight, document.documentElement.clientHeight]"
-        document, window = tab.script.evaluate(size)
+        document, window = tab.frame.evaluate(size)
         assert document == window, view
 
 
-@on_one_path
 def test_a_linked_layer_is_in_view(tab):
     tab.page.set_viewport_size({"width": 390, "height": 600})
     tab.open(layer="up")
@@ -175,15 +168,15 @@ def test_the_scale_of_both_sides_belongs_to_compare(tab):
 def test_the_back_button_returns_to_where_one_was(tab):
     tab.page.set_viewport_size({"width": 1280, "height": 500})
     tab.open()
-    tab.script.evaluate("document.querySelector('main').scrollTop = 200")
+    tab.frame.evaluate("document.querySelector('main').scrollTop = 200")
     cell = tab.frame.locator(".row").nth(2).locator(".cell-button").first
     cell.scroll_into_view_if_needed()
-    before = tab.script.evaluate("document.querySelector('main').scrollTop")
+    before = tab.frame.evaluate("document.querySelector('main').scrollTop")
     cell.click()
     assert "view=layer" in tab.hash()
     tab.page.go_back()
     tab.frame.locator(".row").first.wait_for()
-    assert tab.script.evaluate("document.querySelector('main').scrollTop") == before > 0
+    assert tab.frame.evaluate("document.querySelector('main').scrollTop") == before > 0
 
 
 def test_the_layer_one_is_at_is_marked(tab):
@@ -221,17 +214,17 @@ def test_scales_and_colours_need_no_request(tab):
     asked = []
     tab.page.on("request", lambda request: asked.append(request.url))
     pixels = "() => { const each = document.querySelectorAll('.tile canvas')[2]; return each.toDataURL(); }"
-    seen = {tab.script.evaluate(pixels)}
+    seen = {tab.frame.evaluate(pixels)}
     for scale in ("channel", "layer"):
         tab.frame.get_by_label("scale").select_option(scale)
         tab.settle()
-        seen.add(tab.script.evaluate(pixels))
+        seen.add(tab.frame.evaluate(pixels))
     for colour in ("viridis", "diverging"):
         tab.frame.get_by_label("colour").select_option(colour)
         tab.settle()
-        seen.add(tab.script.evaluate(pixels))
+        seen.add(tab.frame.evaluate(pixels))
     assert len(seen) == 5
-    assert not [url for url in asked if "feature_maps/" in url]
+    assert not [url for url in asked if "feature_maps/" in url and not url.endswith("/runs")]
 
 
 def test_channel_is_a_film_with_curves(tab):
@@ -276,6 +269,7 @@ def test_compare_two_cells(tab):
     tab.frame.get_by_label("left layer").select_option("stem")
     tab.settle()
     assert "No difference: the maps are 32×32 and 16×16" in tab.frame.locator(".panels").inner_text()
+    assert tab.frame.get_by_label("how to compare").inner_text().split("\n") == ["side by side", "swipe"]
     tab.frame.get_by_text("swipe", exact=True).click()
     tab.frame.get_by_label("swipe handle").fill("200")
     tab.frame.get_by_label("scale").select_option("both")
@@ -286,12 +280,12 @@ def test_compare_two_cells(tab):
 def test_compared_maps_stand_side_by_side_with_their_scores(tab):
     tab.open(view="compare", layer="down")
     tops = "() => [...document.querySelectorAll('.window')].map((each) => each.getBoundingClientRect().top)"
-    assert len(set(tab.script.evaluate(tops))) == 1
+    assert len(set(tab.frame.evaluate(tops))) == 1
     told = tab.frame.locator(".panels figure > p").all_inner_texts()
     assert all(text.startswith("best mask AUROC ") and "median" in text for text in told[:2])
     assert told[2].startswith("mean |difference|")
     tab.frame.get_by_text("swipe", exact=True).click()
-    assert len(set(tab.script.evaluate(tops))) == 1
+    assert len(set(tab.frame.evaluate(tops))) == 1
 
 
 def test_compare_all_runs(tab):
@@ -325,7 +319,6 @@ def test_depth_goes_from_input_to_mask(tab):
     assert "view=layer" in tab.hash()
 
 
-@on_one_path
 def test_curves_by_depth_keep_their_axis(tab):
     tab.open(view="depth", measure="mask_auroc", step=0)
     tab.frame.locator(".card .uplot").first.wait_for()
@@ -339,24 +332,23 @@ def test_curves_by_depth_keep_their_axis(tab):
 
 def test_the_address_reopens_what_was_seen(tab):
     tab.open(view="layer", layer="down", step=3, scale="layer", colour="viridis", sort="std", run="seed1/feature_maps")
-    before = tab.script.evaluate("document.querySelector('main').innerText")
+    before = tab.frame.evaluate("document.querySelector('main').innerText")
     address = tab.page.url
     tab.page.goto("about:blank")
     tab.page.goto(address)
     tab.settle()
     assert tab.step == "epoch 3"
-    assert tab.script.evaluate("document.querySelector('main').innerText") == before
+    assert tab.frame.evaluate("document.querySelector('main').innerText") == before
 
 
-@on_one_path
 @pytest.mark.parametrize("view", ["evolution", "channel"])
 def test_a_saved_picture_cuts_nothing_in_two(tab, view):
     tab.page.set_viewport_size({"width": 390, "height": 500})
     tab.open(view=view, layer="down", channel=4)
-    tab.script.evaluate("document.querySelector('main').scrollTop = 90")
+    tab.frame.evaluate("document.querySelector('main').scrollTop = 90")
     tab.page.wait_for_timeout(500)
     tab.settle()
-    blocks = tab.script.evaluate(
+    blocks = tab.frame.evaluate(
         """() => {
           const view = document.querySelector("main"), page = view.getBoundingClientRect();
           const head = view.querySelector(".columns")?.offsetHeight ?? 0;
@@ -365,41 +357,31 @@ def test_a_saved_picture_cuts_nothing_in_two(tab, view):
           return Math.max(...seen.map((box) => box.bottom)) - Math.min(...seen.map((box) => box.top)) + head;
         }"""
     )
-    tab.frame.get_by_text("Save", exact=True).click()
-    with tab.page.expect_download() as download:
-        tab.frame.get_by_text("This view (PNG)").click()
-    picture = Image.open(download.value.path())
+    picture = Image.open(tab.save("This view (PNG)"))
     assert blocks + 20 < picture.height < blocks + 110, "whole blocks, and what they mean above them"
 
 
+@pytest.mark.cross_browser
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_saves_as_a_picture(tab, view):
     tab.open(view=view, layer="down")
-    tab.frame.get_by_text("Save", exact=True).click()
-    with tab.page.expect_download() as download:
-        tab.frame.get_by_text("This view (PNG)").click()
-    picture = Image.open(download.value.path()).convert("RGB")
+    picture = Image.open(tab.save("This view (PNG)")).convert("RGB")
     assert picture.width >= 1200
     assert len(picture.crop((0, picture.height - 60, 1200, picture.height)).getcolors(1 << 24)) > 1, "no empty paper"
     assert len(picture.crop((0, 40, 1200, 500)).getcolors(1 << 24)) > 100, "maps are in it"
 
 
+@pytest.mark.cross_browser
 def test_films(tab):
     tab.open(view="channel", layer="down", channel=4)
     for name in ("Film of down", "Film of channel 4"):
-        tab.frame.get_by_text("Save", exact=True).click()
-        with tab.page.expect_download() as download:
-            tab.frame.get_by_text(name).click()
-        film = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
+        film = Image.open(tab.save(name))
         assert (film.format, film.n_frames) == ("GIF", 7)
 
 
 def test_a_film_shows_the_outline_where_the_view_does(tab):
     tab.open(view="channel", layer="stem", channel=4, outline=1)
-    tab.frame.get_by_text("Save", exact=True).click()
-    with tab.page.expect_download() as download:
-        tab.frame.get_by_text("Film of channel 4").click()
-    frame = Image.open(download.value.path()).convert("RGB")
+    frame = Image.open(tab.save("Film of channel 4")).convert("RGB")
     colours = {colour: count for count, colour in frame.getcolors(1 << 24)}
     assert colours.get((255, 138, 31), 0) > 300
 
@@ -423,13 +405,13 @@ def test_every_view_is_accessible_and_fits(tab, width, dark):
     tab.page.set_viewport_size({"width": width, "height": 900})
     for view in VIEWS:
         tab.open(view=view, layer="down", dark=dark)
-        paper = tab.script.evaluate("getComputedStyle(document.body).backgroundColor")
+        paper = tab.frame.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (paper == "rgb(32, 33, 36)") == dark
-        assert tab.script.evaluate(
+        assert tab.frame.evaluate(
             "document.querySelector('main').scrollWidth <= document.querySelector('main').clientWidth"
         ), view
-        tab.script.evaluate(AXE.read_text() + ";0")
-        violations = tab.script.evaluate(
+        tab.frame.evaluate(AXE.read_text() + ";0")
+        violations = tab.frame.evaluate(
             "axe.run().then((found) => found.violations.map((each) => [each.id, each.nodes[0].html]))"
         )
         assert violations == [], view
@@ -439,4 +421,4 @@ def test_dark_mode_follows_tensorboard(tab):
     tab.open()
     tab.page.evaluate("document.body.classList.add('dark-mode')")
     tab.page.wait_for_timeout(200)
-    assert tab.script.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert tab.frame.evaluate("document.documentElement.dataset.theme") == "dark"

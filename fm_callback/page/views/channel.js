@@ -1,76 +1,134 @@
+// @ts-check
 // One channel through all epochs: a film strip, and the curves of its numbers under it.
 
-import { numbersOf, stepName } from "../log.js";
-import { Maps, tileSize, useShown } from "../maps.js";
-import { format, measure } from "../measures.js";
-import { prefetch } from "../pictures.js";
-import { ProbePicture } from "../context.js";
-import { Curves } from "../curves.js";
-import { field, filmed, goTo, image, layer, place, run, state, step, steps } from "../state.js";
-import { Facts, LayerName, basis, useNear } from "../widgets.js";
-import { effect, html, useEffect } from "../ui.js";
+import { measureOf, stepName } from "../data/log.js";
+import { format } from "../data/measures.js";
+import { numbersOf } from "../data/tables.js";
+import { tileSize } from "../draw/geometry.js";
+import { Curves } from "../parts/curves.js";
+import { Maps, current, useAhead, useShown } from "../parts/maps.js";
+import { ProbePicture } from "../parts/probe_picture.js";
+import { html } from "../parts/ui.js";
+import { Facts, LayerLabel, basis, useNear } from "../parts/widgets.js";
+import { filmed, goTo, image, layer, chosenMeasure, place, run, state, step, steps } from "../state/state.js";
 
-const current = () => step.value;
+const LONG = 200; // steps that are fetched in advance
 
 export function Channel() {
-  const of = layer.value;
-  const numbers = numbersOf(of).value;
-  const [shown, onShown] = useShown(of), now = shown?.step ?? step.value;
-  useEffect(() => effect(() => {
-    const all = layer.value.steps, shown = image.value;
-    const timer = setTimeout(() => prefetch([layer.value], all.slice(0, 200), shown), 150);
-    return () => clearTimeout(timer);
-  }), []);
-  if (of.problem) return html`<p class="message">${of.problem}</p>`;
-  const at = filmed(of), chosen = place(of) ?? -1;
-  const size = tileSize(of, 232), small = tileSize(of, 84), by = measure(field.value ?? "std");
-  const note = state.channel.value !== null && chosen < 0 ? `channel ${state.channel.value} is not logged here; ` : "";
+  const chosen = layer.value;
+  const [shown, onShown] = useShown(chosen);
+  const now = shown?.step ?? step.value;
+  useAhead(
+    () => [layer.value],
+    () => layer.value.run.steps.slice(0, LONG),
+  );
+  if (chosen.problem) return html`<p class="message">${chosen.problem}</p>`;
+  const numbers = numbersOf(chosen).value;
+  const filmedPlace = filmed(chosen);
+  const size = tileSize(chosen, 232);
+  const small = tileSize(chosen, 84);
+  const film = { layer: chosen, place: filmedPlace, numbers };
+  const label = `channel ${chosen.channels[filmedPlace]}, ${stepName(chosen.run, now)}`;
   return html`<div class="channel-view">
     <section class="now-panel">
-      <div class="about">
-        <h2><${LayerName} layer=${of} /></h2>
-        <${Facts} layer=${of} />
-        <p class="big">channel <b>${of.channels[at]}</b>${chosen < 0 && html` <span class="second">${note}the highest ${by.label} at ${stepName(of, of.steps.at(-1))}</span>`}</p>
-        <dl class="list">${(numbers?.fields ?? []).map((name) => html`<dt>${measure(name).label}</dt><dd>${format(numbers.get(now, at, name), measure(name))}</dd>`)}</dl>
-        <p class="second">scores over ${chosen < 0 ? basis(of) : basis(of, 1)}</p>
-      </div>
-      <figure><${Maps} layer=${of} at=${current} places=${[at]} columns=${1} gap=${0} ...${size} label=${`channel ${of.channels[at]}, ${stepName(of, now)}`} onShown=${onShown} /><figcaption>${stepName(of, now)}</figcaption></figure>
-      ${["image", "mask"].map((kind) => run.value.probe[`${kind}s`] > image.value && html`<figure><span class="beside" style=${{ width: `${size.width}px` }}><${ProbePicture} kind=${kind} at=${image.value} outlined=${kind === "image"} label=${kind === "image" ? "input" : "true mask"} /></span><figcaption>${kind === "image" ? "input" : "true mask"}</figcaption></figure>`)}
+      <${About} ...${film} now=${now} />
+      <figure data-whole>
+        <${Maps} layer=${chosen} when=${current} places=${[filmedPlace]} ...${size} label=${label} onShown=${onShown} />
+        <figcaption>${stepName(chosen.run, now)}</figcaption>
+      </figure>
+      <${Inputs} width=${size.width} />
     </section>
-    <${Strip} of=${of} at=${at} size=${small} by=${by} numbers=${numbers} />
-    <section class="charts" aria-label="numbers of the channel">${numbers && charts(numbers).map(([title, names]) => html`<${Chart} key=${title} of=${of} numbers=${numbers} at=${at} title=${title} names=${names} />`)}</section>
+    <section class="strip" aria-label="film strip">
+      ${chosen.run.steps.map((each) => html`<${Frame} key=${each} ...${film} step=${each} size=${small} />`)}
+    </section>
+    <section class="charts" aria-label="numbers of the channel">
+      ${
+        numbers &&
+        charts(numbers).map(
+          ([title, fields]) => html`<${Chart} key=${title} ...${film} title=${title} fields=${fields} />`,
+        )
+      }
+    </section>
   </div>`;
 }
 
-function Strip({ of, at, size, by, numbers }) {
-  return html`<section class="strip" aria-label="film strip">
-    ${of.steps.map((each) => html`<${Frame} key=${each} of=${of} each=${each} at=${at} size=${size} text=${format(numbers?.get(each, at, by.field), by)} />`)}
-  </section>`;
+function About({ layer, place: filmedPlace, numbers, now }) {
+  const chosen = place(layer) ?? -1;
+  const { label } = chosenMeasure.value;
+  const note = state.channel.value !== null ? `channel ${state.channel.value} is not logged here; ` : "";
+  const why = `${note}the highest ${label} at ${stepName(layer.run, layer.run.steps.at(-1))}`;
+  const told = (field) => format(numbers.get(now, filmedPlace, field), measureOf(field));
+  return html`<div class="about" data-whole>
+    <h2><${LayerLabel} layer=${layer} /></h2>
+    <${Facts} layer=${layer} />
+    <p class="big">
+      channel <b>${layer.channels[filmedPlace]}</b>${chosen < 0 && html` <span class="second">${why}</span>`}
+    </p>
+    <dl class="list">
+      ${(numbers?.fields ?? []).map((field) => html`<dt>${measureOf(field).label}</dt><dd>${told(field)}</dd>`)}
+    </dl>
+    <p class="second">scores over ${chosen < 0 ? basis(layer) : basis(layer, 1)}</p>
+  </div>`;
 }
 
-function Frame({ of, each, at, size, text }) {
+function Inputs({ width }) {
+  const { pictures, labels } = run.value.probe;
+  const shown = image.value;
+  const one = (kind, label) => html`<figure data-whole>
+    <span class="beside" style=${{ width: `${width}px` }}>
+      <${ProbePicture} kind=${kind} image=${shown} outlined=${kind === "input"} label=${label} />
+    </span>
+    <figcaption>${label}</figcaption>
+  </figure>`;
+  return html`${pictures > shown && one("input", "input")}${labels > shown && one("labels", "true mask")}`;
+}
+
+function Frame({ layer, place, numbers, step: each, size }) {
   const [ref, near] = useNear();
-  return html`<button ref=${ref} class="tile" aria-pressed=${each === step.value} title=${stepName(of, each)} onClick=${() => goTo(steps.peek().indexOf(each))}>
-    <span class="frame" style=${{ width: `${size.width}px`, height: `${size.height}px` }}>${near && html`<${Maps} layer=${of} at=${each} places=${[at]} columns=${1} gap=${0} ...${size} label="" />`}</span>
-    <span class="under"><span>${each === 0 ? "before" : html`<span class="unseen">${of.step_unit} </span>${each}`}</span><span class="value">${text}</span></span>
+  const measure = chosenMeasure.value;
+  const frame = { width: `${size.width}px`, height: `${size.height}px` };
+  const name = each === 0 ? "before" : html`<span class="unseen">${layer.run.unit} </span>${each}`;
+  return html`<button ref=${ref} class="tile" data-whole aria-pressed=${each === step.value}
+    title=${stepName(layer.run, each)} onClick=${() => goTo(steps.peek().indexOf(each))}>
+    <span class="frame" style=${frame}>
+      ${near && html`<${Maps} layer=${layer} when=${each} places=${[place]} ...${size} label="" />`}
+    </span>
+    <span class="under">
+      <span>${name}</span><span class="value">${format(numbers?.get(each, place, measure.field), measure)}</span>
+    </span>
   </button>`;
 }
 
-// Which numbers stand together: the values, the scores, and each other number on its own.
+const VALUES = ["high", "mean", "low"];
+
+// Which numbers stand together: the values, the scores, and each other number on its own, where there is something to
+// see.
 function charts(numbers) {
-  const scores = numbers.fields.filter((name) => measure(name).score);
-  const others = numbers.fields.filter((name) => !scores.includes(name) && !["low", "mean", "high", "mean_abs"].includes(name));
-  const busy = others.filter((name) => numbers.values.some((value, index) => index % numbers.columns === numbers.column.get(name) && value > 0));
-  return [...(scores.length ? [["scores", scores]] : []), ["values", ["high", "mean", "low"]], ...busy.map((name) => [measure(name).label, [name]])];
+  const scores = numbers.fields.filter((field) => measureOf(field).kind === "score");
+  const others = numbers.fields.filter((field) => ![...scores, ...VALUES, "mean_abs"].includes(field));
+  const busy = others.filter((field) => numbers.any(field));
+  const alone = busy.map((field) => [measureOf(field).label, [field]]);
+  return [...(scores.length ? [["scores", scores]] : []), ["values", VALUES], ...alone];
 }
 
 const INKS = ["--blue", "--series-2", "--series-3", "--series-4"];
 
-function Chart({ of, numbers, at, title, names }) {
+function Chart({ layer, place, numbers, title, fields }) {
   const scores = title === "scores";
-  const lines = names.map((name, index) => ({ label: measure(name).label, values: numbers.history(at, name), ink: INKS[index % INKS.length] }));
-  return html`<div class="card"><h2>${title[0].toUpperCase() + title.slice(1)}</h2>
-    <${Curves} title=${title} unit=${of.step_unit} x=${numbers.steps} lines=${lines} at=${step.value} level=${scores ? 0.5 : null} range=${scores || measure(names[0]).share ? [0, 1] : undefined}
-      names=${(value) => stepName(of, value)} format=${(value) => format(value, names.length === 1 || scores ? measure(names[0]) : {})} onPick=${(index) => goTo(steps.peek().indexOf(numbers.steps[index]))} />
+  const [first] = fields.map(measureOf);
+  const bounded = scores || first.kind === "share";
+  const alike = fields.length === 1 || scores;
+  const level = scores ? 0.5 : fields.length === 1 ? (first.chance ?? null) : null;
+  const lines = fields.map((field, index) => ({
+    label: measureOf(field).label,
+    values: numbers.history(place, field),
+    ink: INKS[index % INKS.length],
+  }));
+  return html`<div class="card" data-whole>
+    <h2>${title[0].toUpperCase() + title.slice(1)}</h2>
+    <${Curves} title=${title} unit=${layer.run.unit} x=${numbers.steps} lines=${lines} here=${step.value}
+      level=${level} range=${bounded ? [0, 1] : undefined} names=${(value) => stepName(layer.run, value)}
+      format=${(value) => format(value, alike ? first : {})}
+      onPick=${(index) => goTo(steps.peek().indexOf(numbers.steps[index]))} />
   </div>`;
 }

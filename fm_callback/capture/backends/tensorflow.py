@@ -1,0 +1,136 @@
+"""TensorFlow: graphs by `tf.function`. The training thread waits for the pass."""
+
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.eager import context
+
+from fm_callback.capture.backends import Backend, Function, traced_per_variables
+
+
+class TensorFlow(Backend):
+    """Keras on TensorFlow."""
+
+    name = "tensorflow"
+
+    def compile(self, model: keras.Model, function: Function) -> Function:
+        return traced_per_variables(model, lambda variables: _graph(self.stateless(function), variables))
+
+    def compile_pure(self, function: Function) -> Function:
+        return tf.function(function, autograph=False)
+
+    def inert(self) -> AbstractContextManager[None]:
+        """Nothing is written for TensorBoard: the model's own summaries are of its training, not of our pass."""
+        return tf.summary.record_if(False)
+
+    @contextmanager
+    def inline_functions(self) -> Iterator[None]:
+        """On this thread, functions that the model compiles on its own run as parts of the one around them.
+
+        Otherwise they would keep the trace, and training would meet it again: layers in evaluation mode, and as
+        constants the variables that were not there yet. And what is inside them could not be seen.
+        """
+        kind, thread = type(tf.function(lambda: None)), threading.get_ident()
+
+        def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+            python = function.python_function
+            if threading.get_ident() != thread or (getattr(python, "__module__", None) or "").startswith("tensorflow."):
+                return original(function, *args, **kwargs)
+            return _as_written(function, *args, **kwargs)
+
+        with _one_at_a_time:
+            original, kind.__call__ = kind.__call__, call
+            try:
+                yield
+            finally:
+                kind.__call__ = original
+
+    def scope(self, tensor: Any) -> object | None:
+        if isinstance(tensor, tf.__internal__.EagerTensor):
+            return None
+        # A vectorised map has no graph of its own: it first writes one turn into the graph around it, under this name.
+        turn = re.search(r"(?:^|/)loop_body(_\d+)?/", tensor.name)
+        return turn[0] if turn else tensor.graph
+
+    def is_dense(self, value: Any) -> bool:
+        return isinstance(value, tf.Tensor)
+
+    def is_chief(self) -> bool:
+        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        kind, index = task.get("type", "chief"), int(task.get("index", 0))
+        return kind in ("chief", "master") or (
+            kind == "worker" and index == 0 and not {"chief", "master"} & cluster.keys()
+        )
+
+
+def _as_written(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Runs the Python of a `tf.function`, with `if` and loops over tensors rewritten as TensorFlow itself does."""
+    python = function.python_function
+    if not function._autograph:
+        return python(*args, **kwargs)
+    disabled = tf.__internal__.autograph.control_status_ctx()  # by us, for the function around
+    with type(disabled)(type(disabled.status).ENABLED) as enabled:
+        return tf.__internal__.autograph.tf_convert(python, enabled)(*args, **kwargs)
+
+
+# Contexts of two threads that end in another order than they began would leave one of the replacements behind.
+_one_at_a_time = threading.RLock()
+
+
+def _graph(function: Function, variables: list[keras.Variable]) -> Function:
+    """Compiles a function; its variables that Keras does not know, such as a generator's state, are put back."""
+    # A variable of a distribution strategy stands for one on each device: the graph knows those.
+    ours = {id(part) for variable in variables for part in getattr(variable.value, "values", [variable.value])}
+    concrete: Any = None
+    foreign: list[Any] = []
+    fused = True
+
+    def run(inputs: Any) -> Any:
+        nonlocal concrete, foreign
+        if concrete is None:
+            concrete = tf.function(function, autograph=False).get_concrete_function(inputs)
+            foreign = [variable for variable in concrete.graph.variables if id(variable) not in ours]
+        before = [variable.read_value() for variable in foreign]
+        try:
+            return attempt(inputs)
+        finally:
+            for variable, value in zip(foreign, before, strict=True):
+                variable.assign(value)
+
+    def attempt(inputs: Any) -> Any:
+        nonlocal fused
+        if fused:
+            try:
+                return concrete(inputs)
+            except tf.errors.UnimplementedError:  # a grouped convolution and its bias, fused, on a CPU
+                fused = False
+        with _unfused():
+            return concrete(inputs)
+
+    return run
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """On this thread, functions run without Grappler's remapper: it fuses operations into what has no kernel, too."""
+    here = context.context()
+    before = here.function_call_options
+    config = tf.compat.v1.ConfigProto.FromString(before.config_proto_serialized)
+    config.graph_options.rewrite_options.remapping = _OFF
+    here.function_call_options = context.FunctionCallOptions(before.executor_type, config)
+    try:
+        yield
+    finally:
+        here.function_call_options = before
+
+
+#: `RewriterConfig.OFF`.
+_OFF = 2

@@ -1,0 +1,59 @@
+"""PyTorch, which runs eagerly: nothing is compiled. The training thread waits for the pass."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import torch
+
+from fm_callback.capture.backends import Backend, Function
+
+
+class Torch(Backend):
+    """Keras on PyTorch."""
+
+    name = "torch"
+    runs_eagerly = True
+
+    def compile(self, model: keras.Model, function: Function) -> Function:
+        return self.eager(model, function)
+
+    def compile_pure(self, function: Function) -> Function:
+        return torch.no_grad()(function)
+
+    @contextmanager
+    def inert(self) -> Iterator[None]:
+        """No gradients, and torch's global random numbers put back. What a model draws there, training would miss.
+
+        For the thread that trains: on another, what training draws meanwhile would be put back, too.
+        """
+        devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+        with torch.no_grad(), torch.random.fork_rng(devices):
+            yield
+
+    @contextmanager
+    def keep_buffers(self, model: keras.Model) -> Iterator[None]:
+        before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+        try:
+            yield
+        finally:
+            for buffer, value in before:
+                with torch.no_grad():
+                    buffer.copy_(value)
+
+    def scope(self, tensor: Any) -> object | None:
+        return "functorch" if torch._C._functorch.is_functorch_wrapped_tensor(tensor) else None
+
+    def is_dense(self, value: Any) -> bool:
+        return isinstance(value, torch.Tensor) and value.layout == torch.strided
+
+    def clone(self, tensor: Any) -> Any:
+        """A copy: torch alone can change a tensor that somebody else still holds."""
+        return tensor.clone()
+
+    def is_chief(self) -> bool:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.distributed.get_rank() == 0
+        return os.environ.get("RANK", "0") == "0"

@@ -1,0 +1,267 @@
+"""One forward pass, built once: samples in, the maps of all chosen layers out.
+
+Two parts. The pass runs the model in evaluation mode and captures the chosen channels. The summary makes of them what
+is stored, 8-bit maps and their numbers, in one buffer each; it reads no weights, so it may run later, on another
+thread, while training goes on. On JAX both are one compiled function over a copy of the weights, and run later;
+elsewhere the training thread waits for the pass. A probe of many images goes through in chunks: `chunks.py`.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+
+from fm_callback.capture.backends import Function, Work, backend, same_objects
+from fm_callback.capture.chunks import AT_ONCE, CHUNK, first_of_chunks, in_two_passes
+from fm_callback.capture.find import find, obstacle, shown, specs_of
+from fm_callback.capture.layers import are_channels_first, every_layer
+from fm_callback.capture.plan import Channels, plan_layers
+from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.samples import dtype_of
+from fm_callback.capture.select import Choice, select
+from fm_callback.capture.submodel import explaining
+from fm_callback.capture.summary import summarise, summarise_chunk
+from fm_callback.capture.tokens import Grids, lay_out
+from fm_callback.capture.trace import Call, on_one_line, recording
+from fm_callback.capture.warn import warn
+
+#: What is stored of a pass, two lists with an entry for each layer: maps, uint8 (N, channels, *sizes), each
+#: channel scaled to its own low and high over all images; and numbers, float32 (channels, numbers), as `NUMBERS` says.
+Arrays: TypeAlias = tuple[list[np.ndarray], list[np.ndarray]]
+
+#: What is left to do of a pass, for any thread: it reads no weights.
+Captured: TypeAlias = Callable[[], Arrays]
+
+
+class Capture:
+    """The compiled pass of one model over batches of one shape.
+
+    Attributes:
+        plans: What is captured, in the order of the maps.
+        channels_first: Whether the model has the channel axis second.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        samples: Any,
+        layers: Choice,
+        channels: Channels,
+        grid: Grids = None,
+        trained: keras.Model | None = None,
+    ) -> None:
+        """Finds and chooses layers; compiles nothing yet. After an error an unbuilt model is unbuilt again.
+
+        Args:
+            model: The model, built or not.
+            samples: One batch, or a structure of batches for a model with several inputs, as numpy arrays.
+            layers: As for `FeatureMapCallback`.
+            channels: As for `FeatureMapCallback`.
+            grid: As for `FeatureMapCallback`.
+            trained: The model that is compiled and trained, if `model` is a part of it.
+
+        Raises:
+            ValueError: if a choice is unknown, empty, or made twice, or how tokens lie can't be told.
+        """
+        self._images = len(keras.tree.flatten(samples)[0])
+        self._size = self._images if self._images <= AT_ONCE else CHUNK  # of what goes through at once
+        batch = keras.tree.map_structure(lambda array: array[: self._size], samples)
+        specs = keras.tree.map_structure(lambda array: keras.KerasTensor(array.shape, dtype_of(array)), batch)
+        with unbuilt_again_on_error(model):
+            if not model.built:  # from a batch of any size: otherwise the model would remember this one's
+                find(model, specs_of(batch), batch)
+            found, untraceable = find(model, specs, batch)
+            self.channels_first = are_channels_first(entry.layer for entry in found)
+            chosen = select(found, layers)
+            grids = lay_out(chosen, found, _planes(samples, self.channels_first), grid)
+            self.plans = plan_layers(chosen, channels, grids, self.channels_first)
+        self._model, self._trained = model, trained or model
+        self._arguments, self._parts = _arguments(samples, layers, channels, grid), _parts(model, self._trained)
+        self._summarise = backend.compile_pure(partial(summarise))  # its own: TensorFlow warns of many traces of one
+        self._eager = untraceable is not None or backend.runs_eagerly
+        self._fast, self._slow = backend.compile(model, self._forward), backend.eager(model, self._forward)
+        self._fast_chunk, self._slow_chunk = backend.compile(model, self._chunk), backend.eager(model, self._chunk)
+        at_once = self._whole if self._images <= AT_ONCE else self._chunk
+        self._deferred = backend.defer(model, at_once) if backend.defers else None
+        if untraceable is not None:
+            self._warn(untraceable)
+
+    @property
+    def told(self) -> str:
+        """What of the layers' outputs is left out, in words; empty if nothing is."""
+        prefixed = [plan for plan in self.plans if plan.grid and plan.grid.prefix]
+        if not prefixed:
+            return ""
+        most = max(plan.grid.prefix for plan in prefixed if plan.grid)
+        tokens = "token" if most == 1 else "tokens"
+        return f"; {most} {tokens} before those of the picture left out, in {len(prefixed)} of {len(self.plans)} layers"
+
+    def fits(
+        self,
+        model: keras.Model,
+        samples: Any,
+        layers: Choice,
+        channels: Channels,
+        grid: Grids = None,
+        trained: keras.Model | None = None,
+    ) -> bool:
+        """Whether a capture made anew would be this one again: same arguments, and a model of the same parts."""
+        return (
+            model is self._model
+            and (trained or model) is self._trained
+            and self._arguments == _arguments(samples, layers, channels, grid)
+            and same_objects(self._parts, _parts(model, self._trained))
+        )
+
+    def __call__(self, samples: Any) -> Captured:
+        """Captures the chosen channels at the weights of this moment.
+
+        Args:
+            samples: Tensors or arrays like the arrays with which the capture was made.
+        """
+        return self._in_one_pass(samples) if self._images <= AT_ONCE else self._in_chunks(samples)
+
+    def outputs(self, samples: Any) -> list[Any]:
+        """The chosen channels at the weights of this moment, in one pass.
+
+        Args:
+            samples: Tensors like the arrays with which the capture was made.
+
+        Returns:
+            Float32 tensors (N, ..., channels) on the device, one for each of `plans`.
+        """
+        with explaining(self._model, samples):
+            return self._run(self._fast, self._slow, samples)
+
+    def _in_one_pass(self, samples: Any) -> Captured:
+        summarised = self._later(samples, lambda run: run(samples))
+        if summarised is None:
+            summarised = partial(self._summarise, self.outputs(samples))
+        return partial(self._of_one_pass, summarised)
+
+    def _of_one_pass(self, summarised: Callable[[], tuple[Any, Any]]) -> Arrays:
+        pixels, numbers = backend.to_host(summarised())
+        maps = self._empty_maps()
+        self._put(maps, slice(None), slice(None), pixels)
+        return maps, self._by_layer(numbers)
+
+    def _in_chunks(self, samples: Any) -> Captured:
+        work = partial(self._of_chunks, samples)
+        captured = self._later(first_of_chunks(samples, self._channels), work)
+        if captured is None:
+            with explaining(self._model, samples):
+                result = work(partial(self._run, self._fast_chunk, self._slow_chunk))
+            return lambda: result
+        return captured
+
+    def _of_chunks(self, samples: Any, run: Callable[[Any], tuple[Any, Any]]) -> Arrays:
+        maps = self._empty_maps()
+        numbers = in_two_passes(
+            lambda inputs: backend.to_host(run(inputs)),
+            samples,
+            self._channels,
+            lambda chunk, pixels: self._put(maps, chunk.fresh, chunk.new, pixels),
+        )
+        return maps, self._by_layer(numbers)
+
+    def _later(self, inputs: Any, work: Work) -> Callable[[], Any] | None:
+        """`work` with the deferred pass, put off; None where there is none."""
+        if self._deferred is not None and not self._runs_eagerly:
+            with suppress(Exception):  # the plain way meets the same obstacle, and says so
+                return self._deferred(inputs, work)
+        return None
+
+    def _run(self, fast: Function, slow: Function, inputs: Any) -> Any:
+        """Runs a compiled function, or, once that has failed, the same function as it is."""
+        if self._runs_eagerly:
+            return slow(inputs)
+        try:
+            return fast(inputs)
+        except Exception as error:
+            self._eager = True
+            result = slow(inputs)  # raises again where the fault is the model's own
+            self._warn(on_one_line(error))
+            return result
+
+    @property
+    def _channels(self) -> int:
+        """How many channels there are, of all layers together."""
+        return sum(len(plan.channels) for plan in self.plans)
+
+    def _empty_maps(self) -> list[np.ndarray]:
+        return [np.empty((self._images, len(plan.channels), *plan.axes), np.uint8) for plan in self.plans]
+
+    def _put(self, maps: list[np.ndarray], places: slice, images: slice, pixels: np.ndarray) -> None:
+        """Puts pixels, one buffer of all layers, of some of its images into their places."""
+        for plan, those in zip(self.plans, maps, strict=True):
+            shape = (self._size, *plan.axes, len(plan.channels))
+            length = int(np.prod(shape))
+            those[places] = np.moveaxis(pixels[:length].reshape(shape)[images], -1, 1)
+            pixels = pixels[length:]
+
+    def _by_layer(self, numbers: np.ndarray) -> list[np.ndarray]:
+        return np.split(numbers, np.cumsum([len(plan.channels) for plan in self.plans])[:-1])
+
+    @property
+    def _runs_eagerly(self) -> bool:
+        """Whether the model's Python must run each time; a compiled pass would go on as at its trace."""
+        return self._eager or getattr(self._trained, "run_eagerly", False)
+
+    def _whole(self, inputs: Any) -> tuple[Any, Any]:
+        """The pass and its summary in one function."""
+        return self._summarise(self._forward(inputs))
+
+    def _chunk(self, chunk: Any) -> tuple[Any, Any]:
+        """The pass over some of the images, and its summary by the scale of all."""
+        inputs, scale = chunk
+        return summarise_chunk(self._forward(inputs), scale)
+
+    def _forward(self, inputs: Any) -> list[Any]:
+        """The pass."""
+        wanted = {plan.info.path: plan for plan in self.plans}
+        like = keras.tree.flatten(inputs)[0]
+        outputs: dict[str, Any] = {}
+
+        def visit(call: Call) -> None:
+            if call.path in wanted and obstacle(output := shown(call), like) is None:
+                outputs[call.path] = wanted[call.path].take(output)
+
+        with recording(self._model, visit):
+            self._model(inputs, training=False)
+        absent = [path for path in wanted if path not in outputs]
+        if absent and not self._runs_eagerly:
+            raise RuntimeError(f"{absent} could not be captured, though a first trace of the model had found them")
+        if absent:
+            warn(f"the layers {absent} took no part in a pass: NaN is stored of them")
+        for path in absent:  # data decided otherwise than when the layers were found: nothing to show is not zero
+            shape = (like.shape[0], *wanted[path].shape[:-1], len(wanted[path].channels))
+            outputs[path] = keras.ops.full(shape, float("nan"), "float32")
+        return [outputs[path] for path in wanted]
+
+    def _warn(self, reason: str) -> None:
+        warn(
+            f"model {self._model.name!r} can't be compiled ({reason}): its feature maps are taken by running it layer "
+            "by layer, which is slower"
+        )
+
+
+def _planes(samples: Any, channels_first: bool) -> list[tuple[int, int]]:
+    """Height and width of those inputs that have them."""
+    shapes = [leaf.shape for leaf in keras.tree.flatten(samples) if leaf.ndim == 4]
+    return [(shape[2], shape[3]) if channels_first else (shape[1], shape[2]) for shape in shapes]
+
+
+def _arguments(samples: Any, layers: Choice, channels: Channels, grid: Grids) -> tuple[Any, ...]:
+    """What a capture depends on of its arguments, to be compared with `==`."""
+    shapes = [(batch.shape, str(batch.dtype)) for batch in keras.tree.flatten(samples)]
+    choice = layers if isinstance(layers, (int, np.integer, str)) or callable(layers) else list(layers)
+    return shapes, choice, channels, grid
+
+
+def _parts(model: keras.Model, trained: keras.Model) -> list[Any]:
+    """What a capture depends on of its model, to be compared with `same_objects`."""
+    compiled_with = getattr(trained, "optimizer", None)  # where Keras traces anew, so do we
+    return [compiled_with, *every_layer(model), *model.variables]

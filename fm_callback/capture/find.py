@@ -1,0 +1,241 @@
+"""Finding the layers of a model: one trace of it without data shows every call of every layer."""
+
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import keras
+
+from fm_callback.capture.backends import backend
+from fm_callback.capture.layers import (
+    ConvLayer,
+    ConvLayers,
+    are_channels_first,
+    conv_numbers,
+    describe,
+    inner,
+    is_conv,
+    own_kernel,
+)
+from fm_callback.capture.restore import unbuilt_again_on_error
+from fm_callback.capture.samples import as_batch, dtype_of
+from fm_callback.capture.submodel import Submodel, explaining, watched
+from fm_callback.capture.trace import Call, known_shape, on_one_line, recording
+
+
+class Found(NamedTuple):
+    """A layer's call in a model.
+
+    Attributes:
+        info: What it is.
+        layer: The layer itself.
+        obstacle: Why it can't be captured; None if it can.
+        order: Which of all calls it was, in the order in which they ended.
+        follows: Path of the call whose output it took as it was; None if it took another tensor.
+        plane: Height and width of its output, if that is a map with two axes; else None.
+    """
+
+    info: ConvLayer
+    layer: keras.Layer
+    obstacle: str | None
+    order: int = 0
+    follows: str | None = None
+    plane: tuple[int, int] | None = None
+
+
+class Findings(NamedTuple):
+    """The calls of a model's layers; and why the model could not be traced and had to run, None if it could."""
+
+    found: list[Found]
+    untraceable: str | None
+
+
+def conv_layers(model: keras.Model, samples: Any = None, submodel: Submodel = None) -> ConvLayers:
+    """Lists the convolution layers of a model, nested ones included, in the order of their numbers.
+
+    Numbers go depth-first over `model.layers`, entering a nested model where it stands; convolutions that only a pass
+    through the model finds, such as those inside custom layers, follow in the order in which they run.
+
+    Example:
+        >>> import keras
+        >>> from fm_callback import conv_layers
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 3, name="stem")])
+        >>> print(conv_layers(model))
+        #  layer  kind    kernel   bias  output
+        -  -----  ------  -------  ----  -------
+        1  stem   Conv2D  3×3×3×8  8     30×30×8
+
+    Args:
+        model: Any Keras 3 model.
+        samples: One sample or a batch; a dict or tuple of arrays for a model with several inputs. Needed only for a
+            model that has not seen data yet, such as an unbuilt subclass.
+        submodel: The model inside it that is meant, as for `FeatureMapCallback`; `samples` are what that one takes.
+
+    Returns:
+        A list of `ConvLayer`, one for each call of each convolution; printing it shows a table.
+
+    Raises:
+        ValueError: if the model does not know its input shape and no samples are given, or they do not fit it; if it
+            has no `call`, or no such submodel.
+    """
+    model = watched(model, submodel)
+    batch = None if samples is None else as_batch(samples, model)
+    specs = input_specs(model) if batch is None else specs_of(batch)
+    return ConvLayers(found.info for found in find(model, specs, batch).found if found.info.number is not None)
+
+
+def input_specs(model: keras.Model) -> Any:
+    """The symbolic inputs of a model that knows them.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    try:
+        inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    except (AttributeError, ValueError, TypeError):
+        raise ValueError(
+            f"model {model.name!r} ({type(model).__name__}) does not know the shape of its inputs yet, so its layers "
+            "can only be found by a pass through it: give `samples`, one batch of its inputs"
+        ) from None
+    if isinstance(inputs, list) and len(inputs) == 1:
+        inputs = inputs[0]
+    return keras.tree.map_structure(lambda tensor: keras.KerasTensor(tensor.shape, tensor.dtype), inputs)
+
+
+def specs_of(samples: Any) -> Any:
+    """Symbolic inputs like a structure of batches, of any batch size."""
+    return keras.tree.map_structure(lambda batch: keras.KerasTensor((None, *batch.shape[1:]), dtype_of(batch)), samples)
+
+
+def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
+    """Every call of every layer: convolutions in the order of their numbers, then the others in the order of execution.
+
+    The model is traced without data; only where that is impossible, and samples are given, does it run once.
+
+    Raises:
+        ValueError: if the model can't be traced and there are no samples, or it can't take them.
+    """
+    backend.synchronise(model)
+    tracer = _Tracer(name="fm_callback_trace")
+    tracer.model = model
+    untraceable = None
+    try:
+        with unbuilt_again_on_error(model):
+            outputs = tracer.trace(specs)
+    except Exception as error:
+        untraceable = on_one_line(tracer.error or error)
+        if samples is None:
+            raise ValueError(
+                f"model {model.name!r} can't be traced without data ({untraceable}); give `samples`, one batch of its "
+                "inputs"
+            ) from error
+        tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, samples)
+        run = backend.eager(model, tracer.run)
+        with explaining(model, samples):
+            if not model.built:
+                with suppress(
+                    Exception
+                ):  # until it has ended its variables have no values, which torch's vmap asks for
+                    run(tensors)
+            outputs = run(tensors)
+    traced = iter(outputs)
+    kernels = {id(call.layer): kernel for call, shape, _ in tracer.calls if (kernel := own_kernel(call, shape))}
+    numbers = conv_numbers(model, [call.layer for call, _, _ in tracer.calls], kernels)
+    first = are_channels_first(call.layer for call, _, _ in tracer.calls)
+    found = []
+    for order, (call, shape, why) in enumerate(tracer.calls):
+        size = known_shape(next(traced)) if why is None else shape
+        info = describe(call.layer, call.path, numbers.get(id(call.layer)), size, kernels)
+        plane = _plane(call.layer, size, first) if why is None else None
+        found.append(Found(info, call.layer, why, order, call.source, plane))
+    found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
+    return Findings(found, untraceable)
+
+
+class _Tracer(keras.Operation):
+    """Calls a model in evaluation mode and returns what its layers returned, so that Keras can infer their shapes."""
+
+    model: keras.Model
+    builds = False  # a trace that builds sees layers twice or not: what it returns is of no use
+    error: Exception | None = None  # as it was: Keras words it anew, and fails at that for some of JAX's
+
+    def trace(self, specs: Any) -> list[Any]:
+        """What the layers return, without data."""
+        model = self.model
+        if not model.built:  # a layer that is built while we watch would be seen twice
+            if isinstance(model, keras.Sequential):  # torch would take the batch size of its trial runs for the model's
+                model.build(keras.tree.flatten(specs)[0].shape)
+            self.builds = True
+            with backend.keep_buffers(model), backend.inline_functions():
+                self.compute_output_spec(specs)
+            self.builds = False
+        with backend.keep_buffers(model), backend.inert(), backend.inline_functions():
+            outputs = self.compute_output_spec(specs)
+            return self.compute_output_spec(specs) if self.variables_grew else outputs
+
+    def run(self, inputs: Any) -> list[Any]:
+        """What the layers return of data."""
+        self.builds = False
+        return self.call(inputs)
+
+    def call(self, inputs: Any) -> list[Any]:
+        before = len(self.model.variables)
+        like = keras.tree.flatten(inputs)[0]
+        self.calls: list[tuple[Call, tuple[int | None, ...], str | None]] = []
+        outputs: list[Any] = []
+        makers: dict[
+            int, tuple[str, Any]
+        ] = {}  # the path of the call that put a tensor out, and the tensor: its id is not to come again
+
+        def visit(call: Call) -> None:
+            call = call._replace(output=shown(call))
+            if keras.ops.is_tensor(call.output) or is_conv(call.layer):
+                why = obstacle(call.output, like)
+                maker, _ = makers.get(id(call.source), (None, None))
+                self.calls.append((call._replace(output=None, source=maker), known_shape(call.output), why))
+                if why is None:
+                    outputs.append(call.output)
+                known, _ = makers.get(id(call.output), (call.path, None))
+                if known.startswith(call.path):  # the outermost of the layers that return it; not one that hands it on
+                    makers[id(call.output)] = call.path, call.output
+
+        try:
+            with recording(self.model, visit):
+                self.model(inputs, training=False)
+        except Exception as error:
+            self.error = error
+            raise
+        self.variables_grew = len(self.model.variables) > before
+        return [] if self.builds else outputs
+
+
+def shown(call: Call) -> Any:
+    """What is shown of a call: its output, of several tensors the first.
+
+    That is the tokens of a block that returns its attention, too. Of a convolution that returns several, nothing: it is
+    not known which one is its map.
+    """
+    first = call.output[0] if isinstance(call.output, (tuple, list)) and call.output else None
+    return first if keras.ops.is_tensor(first) and not is_conv(call.layer) else call.output
+
+
+def _plane(layer: keras.Layer, shape: tuple[int | None, ...], channels_first: bool) -> tuple[int, int] | None:
+    if len(shape) != 4:
+        return None
+    layout = getattr(inner(layer), "data_format", None)
+    first = channels_first if layout is None else layout == "channels_first"
+    height, width = shape[2:] if first else shape[1:3]
+    return None if height is None or width is None else (height, width)
+
+
+def obstacle(output: Any, like: Any) -> str | None:
+    """Why a layer's output can't leave the traced function that has `like` among its inputs; None if it can."""
+    if not backend.is_dense(output):
+        return f"it returns a {type(output).__name__}, not one tensor"
+    if backend.scope(output) not in (None, backend.scope(like)):
+        return "it runs inside a loop, a branch, a vectorised map or a function that is compiled on its own"
+    sizes, batch = known_shape(output), known_shape(like)
+    if sizes[:1] != batch[:1]:
+        return f"the first axis of its output {sizes} is not that of the samples {batch}"
+    if None in sizes and None not in batch:
+        return f"the size of its output {sizes} is known only when it runs"
+    return None

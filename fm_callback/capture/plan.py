@@ -1,0 +1,162 @@
+"""How a layer's output becomes maps: which channels, in which layout, of what size."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+
+from fm_callback.capture.backends import backend
+from fm_callback.capture.find import Found
+from fm_callback.capture.layers import ConvLayer, inner
+from fm_callback.capture.tokens import Grid
+
+#: How many channels from the first, "all", or their indices.
+Channels: TypeAlias = int | str | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is captured of one layer's call.
+
+    Attributes:
+        info: The layer.
+        channels: Indices of the captured channels.
+        total: How many channels the layer has.
+        channels_first: Whether the layer's output has the channel axis second.
+        activation: Name of the activation that the layer itself applies, or None.
+        grid: How its output lies, if it is one of tokens; else None.
+    """
+
+    info: ConvLayer
+    channels: tuple[int, ...]
+    total: int
+    channels_first: bool
+    activation: str | None
+    grid: Grid | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the layer's whole output for one image, channels last; tokens on their grid."""
+        if self.grid:
+            return (self.grid.height, self.grid.width, self.total)
+        sizes = tuple(size or 0 for size in self.info.output_shape[1:])
+        return (*sizes[1:], sizes[0]) if self.channels_first else sizes
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Sizes of a map's axes in space and time: one of a signal, two of a picture, three of a volume."""
+        return self.shape[:-1]
+
+    @property
+    def kernel(self) -> tuple[int, ...] | None:
+        """Spatial size of a convolution's kernel; None for another layer."""
+        return None if self.info.number is None or self.info.kernel_shape is None else self.info.kernel_shape[:-2]
+
+    def take(self, output: Any) -> Any:
+        """The captured channels of the layer's output, float32, channels last."""
+        axis = 1 if self.channels_first else -1
+        count = len(self.channels)
+        if count < self.total:
+            if self.channels == tuple(range(count)):
+                output = output[:, :count] if axis == 1 else output[..., :count]
+            else:
+                output = keras.ops.take(output, keras.ops.convert_to_tensor(self.channels, "int32"), axis=axis)
+        if self.channels_first:
+            output = keras.ops.moveaxis(output, 1, -1)
+        if self.grid:
+            output = keras.ops.reshape(output[:, self.grid.prefix :], (-1, self.grid.height, self.grid.width, count))
+        return backend.clone(keras.ops.cast(output, "float32"))
+
+
+def plan_layers(
+    chosen: list[Found], channels: Channels, grids: Mapping[str, Grid], channels_first: bool = False
+) -> list[Plan]:
+    """What to capture of each layer.
+
+    Args:
+        chosen: The layers' calls, at least one.
+        channels: Which channels of each, as `read_channels` returns them.
+        grids: How tokens lie, by the layer's path.
+        channels_first: Whether the model has the channel axis second: holds for layers that do not say it themselves.
+
+    Raises:
+        ValueError: if an output has no channel axis or more than four axes before it, or a channel is in no layer, or
+            a layer has none of the channels.
+    """
+    if not isinstance(channels, (int, str)):
+        most = max(_channel_axis(entry, grids, channels_first)[1] for entry in chosen)
+        absent = [index for index in channels if index >= most]
+        if absent:
+            raise ValueError(f"no chosen layer has the channels {absent} of `channels`={list(channels)!r}")
+    return [_plan(entry, channels, grids, channels_first) for entry in chosen]
+
+
+def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_first: bool) -> Plan:
+    first, total = _channel_axis(entry, grids, channels_first)
+    if channels == "all":
+        indices = tuple(range(total))
+    elif isinstance(channels, int):
+        indices = tuple(range(min(channels, total)))
+    else:
+        indices = tuple(int(index) for index in channels if int(index) < total)
+        if not indices:
+            raise ValueError(
+                f"layer {entry.info.path!r} has {total} channels, numbered from 0: "
+                f"none of `channels`={list(channels)!r}"
+            )
+    activation = getattr(inner(entry.layer), "activation", None)
+    name = getattr(activation, "__name__", type(activation).__name__) if activation is not None else None
+    grid = grids.get(entry.info.path)
+    return Plan(entry.info, indices, total, first, None if name == "linear" else name, grid)
+
+
+def _channel_axis(entry: Found, grids: Mapping[str, Grid], channels_first: bool) -> tuple[bool, int]:
+    """Whether the channel axis of a layer's output is the second one, not the last; and how many channels it has."""
+    info, core = entry.info, inner(entry.layer)
+    shape = info.output_shape
+    if not 2 <= len(shape) <= 6:
+        raise ValueError(
+            f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to four more axes can be "
+            "shown as maps"
+        )
+    layout = getattr(core, "data_format", None)
+    first = (channels_first if layout is None else layout == "channels_first") and len(shape) > 2
+    first = first and info.path not in grids
+    if first and core is not entry.layer and len(shape) >= 5:
+        raise ValueError(
+            f"layer {info.path!r} ({info.kind}) is channels_first inside a wrapper with a further axis: not supported"
+        )
+    total = shape[1 if first else -1]
+    if total is None:
+        raise ValueError(f"layer {info.path!r} puts out an unknown number of channels: {shape}")
+    return first, total
+
+
+def read_channels(channels: Any) -> int | str | tuple[int, ...]:
+    """The choice of channels as a plain count, tuple of indices, or "all".
+
+    Raises:
+        ValueError: if it is none of them.
+    """
+    wrong = (
+        "`channels` must be a count (the first so many), a list of different indices from 0, or 'all'; "
+        f"received {channels!r}"
+    )
+    if isinstance(channels, str):
+        if channels != "all":
+            raise ValueError(wrong)
+        return channels
+    if isinstance(channels, (int, np.integer)) and not isinstance(channels, bool):
+        if channels < 1:
+            raise ValueError(wrong)
+        return int(channels)
+    try:
+        indices = list(channels)
+    except TypeError:
+        raise ValueError(wrong) from None
+    good = all(isinstance(index, (int, np.integer)) and not isinstance(index, bool) and index >= 0 for index in indices)
+    if not indices or not good or len(set(indices)) < len(indices):
+        raise ValueError(wrong)
+    return tuple(int(index) for index in indices)

@@ -1,0 +1,123 @@
+// @ts-check
+// From a decoded picture to pixels on the screen: tiles in rows, colours, marks on what is no signal, the object's
+// outline.
+
+import { DEAD, FLAT, LIVE, NONFINITE } from "../data/numbers.js";
+import { ink, inks } from "./inks.js";
+import { levels } from "./scale.js";
+import { tiles } from "./tiles.js";
+
+/** @typedef {{x: number, y: number, word: string, alarm: boolean}} Mark where on the picture, and what is said there */
+
+const WORDS = /** @type {Record<number, string>} */ ({ [DEAD]: "dead", [FLAT]: "flat", [NONFINITE]: "not finite" });
+
+/**
+ * @param {object} given sizes are in device pixels
+ * @param {import("../data/types.js").Picture} given.picture
+ * @param {import("../data/types.js").Layer} given.layer
+ * @param {number} given.step
+ * @param {import("../data/numbers.js").Numbers | null} given.numbers
+ * @param {number[]} given.places which of the logged channels, in order
+ * @param {number} given.width of a tile
+ * @param {number} given.height
+ * @param {number} given.columns
+ * @param {number} given.gap
+ * @param {string} given.colour
+ * @param {((place: number) => import("../data/types.js").Range) | null} given.range what the colours span
+ * @param {number[] | null} given.outline contour of the object at the size of a tile
+ * @returns {{image: ImageData, marks: Mark[]}}
+ */
+export function compose({
+  picture,
+  layer,
+  step,
+  numbers,
+  places,
+  width,
+  height,
+  columns,
+  gap,
+  colour,
+  range,
+  outline,
+}) {
+  const { paper, hatch, faint, alarm, outline: line } = inks();
+  const rows = Math.ceil(places.length / columns);
+  const image = new ImageData(columns * (width + gap) - gap, rows * (height + gap) - gap);
+  const pixels = new Uint32Array(image.data.buffer).fill(paper);
+  const small = tiles(picture, layer, width, height);
+  const known = numbers?.index.has(step) ? numbers : null;
+  const status = known?.status(step);
+  const marks = /** @type {Mark[]} */ ([]);
+  places.forEach((place, index) => {
+    const x = (index % columns) * (width + gap);
+    const y = Math.floor(index / columns) * (height + gap);
+    const corner = y * image.width + x;
+    const live = status ? status[place] === LIVE : true;
+    if (live && !(small.still[place] && status)) {
+      const own = known ? known.range("own", step, place) : /** @type {[number, number]} */ ([0, 1]);
+      const colours = levels(colour, own, known && range ? range(place) : own);
+      let from = place * width * height;
+      for (let row = 0; row < height; row++) {
+        const start = corner + row * image.width;
+        for (let to = start; to < start + width; to++) pixels[to] = colours[small.pixels[from++]];
+      }
+    } else {
+      for (let row = 0; row < height; row++) {
+        const start = corner + row * image.width;
+        for (let column = 0; column < width; column++) pixels[start + column] = (row + column) % 6 ? faint : hatch;
+      }
+      const is = live || !status ? LIVE : status[place];
+      marks.push({ x, y, word: WORDS[is] ?? "flat here", alarm: is === NONFINITE });
+    }
+    for (const cell of outline ?? []) pixels[corner + Math.floor(cell / width) * image.width + (cell % width)] = line;
+    if (status?.[place] === NONFINITE || (numbers?.get(step, place, "nonfinite") ?? 0) > 0) {
+      frame(pixels, image.width, corner, width, height, alarm);
+    }
+  });
+  return { image, marks };
+}
+
+/**
+ * @param {Uint32Array} pixels
+ * @param {number} stride
+ * @param {number} corner
+ * @param {number} width
+ * @param {number} height
+ * @param {number} colour
+ */
+function frame(pixels, stride, corner, width, height, colour) {
+  const thick = Math.max(1, Math.round(Math.min(width, height) / 32));
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const edge = Math.min(row, column, height - 1 - row, width - 1 - column);
+      if (edge < thick) pixels[corner + row * stride + column] = colour;
+    }
+  }
+}
+
+/**
+ * Says on the tiles themselves what is wrong with them, where there is room.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {Mark[]} marks
+ * @param {number} width of a tile
+ * @param {number} height
+ * @param {number} ratio device pixels in one of the page
+ */
+export function writeMarks(context, marks, width, height, ratio) {
+  if (!marks.length || width < 44 * ratio || height < 16 * ratio) return;
+  const paper = ink("--paper");
+  const plain = ink("--ink");
+  const alarming = ink("--alarm");
+  context.font = `${10 * ratio}px system-ui, sans-serif`;
+  context.textBaseline = "bottom";
+  for (const { x, y, word, alarm } of marks) {
+    const wide = context.measureText(word).width + 6 * ratio;
+    if (wide > width) continue;
+    context.fillStyle = paper;
+    context.fillRect(x, y + height - 14 * ratio, wide, 14 * ratio);
+    context.fillStyle = alarm ? alarming : plain;
+    context.fillText(word, x + 3 * ratio, y + height - ratio);
+  }
+}

@@ -1,0 +1,96 @@
+// @ts-check
+// The second bar: which layer, channel and probe image, and what the colours and marks mean.
+
+import { numbersOf } from "../data/tables.js";
+import { shown } from "../draw/scale.js";
+import { format } from "../data/measures.js";
+import { moveChannel, moveLayer } from "../state/keys.js";
+import { COLOURS, filmed, image, layer, place, run, scale, state, step, view } from "../state/state.js";
+import { ProbePicture } from "./probe_picture.js";
+import { html } from "./ui.js";
+import { Choice, ColourBar, LayerSelect, Toggle } from "./widgets.js";
+
+export function Context() {
+  if (!run.value.drawable.length) return null;
+  return html`<section class="context" aria-label="what is shown">
+    ${
+      view.value.ofLayer &&
+      html`<span class="stepper">
+        <${LayerSelect} label="layer" run=${run.value} value=${layer.value.name}
+          onPick=${(value) => (state.layer.value = value)} />
+        <button aria-label="layer before" title="Layer before (k)" onClick=${() => moveLayer(-1)}>‹</button>
+        <button aria-label="next layer" title="Next layer (j)" onClick=${() => moveLayer(1)}>›</button>
+      </span>`
+    }
+    <${ChannelChoice} />
+    <${Images} />
+    ${
+      run.value.probe.labels > 0 &&
+      html`<${Toggle} label="mask outline" value=${state.outline.value}
+        title="The true mask's outline over each map (o)" onPick=${(value) => (state.outline.value = value)} />`
+    }
+    <span class="legend">
+      <${Meaning} />
+      <span class="mark"><i class="hatched"></i>dead or flat</span>
+      <span class="mark"><i class="alarm"></i>not finite</span>
+    </span>
+  </section>`;
+}
+
+function ChannelChoice() {
+  const layers = view.value.ofLayer ? [layer.value] : run.value.drawable;
+  const channels = [...new Set(layers.flatMap((each) => each.channels ?? []))].sort((a, b) => a - b);
+  const options = /** @type {[string | number, string | number][]} */ ([["all", "all"]]);
+  options.push(...channels.map((channel) => /** @type {[number, number]} */ ([channel, channel])));
+  const chosen = state.channel.value;
+  if (chosen !== null && !channels.includes(chosen)) options.push([chosen, `${chosen} (not logged)`]);
+  const pick = (value) => (state.channel.value = value === "all" ? null : Number(value));
+  return html`<span class="stepper">
+    <${Choice} label="channel" value=${chosen ?? "all"} options=${options} onPick=${pick} />
+    <button aria-label="channel before" title="Channel before ([)" onClick=${() => moveChannel(-1)}>‹</button>
+    <button aria-label="next channel" title="Next channel (])" onClick=${() => moveChannel(1)}>›</button>
+  </span>`;
+}
+
+// The probe's images as small pictures to choose from.
+function Images() {
+  const { stored, pictures } = run.value.probe;
+  if (stored < 2 && !pictures) return null;
+  return html`<span class="thumbs" role="group" aria-label="probe image">
+    ${Array.from(
+      { length: Math.max(stored, 1) },
+      (_, index) =>
+        html`<button aria-pressed=${index === image.value} aria-label=${`probe image ${index + 1}`}
+          title=${`Probe image ${index + 1} of ${stored}`} onClick=${() => (state.image.value = index)}>
+          ${pictures ? html`<${ProbePicture} kind="input" image=${index} />` : index + 1}
+        </button>`,
+    )}
+  </span>`;
+}
+
+const WHOSE = { own: "each map's", channel: "each channel's", layer: "each layer's", both: "both sides'" };
+
+// What the colours mean at the moment, in values where one range holds for all that is shown.
+function Meaning() {
+  const colour = state.colour.value;
+  const range = commonRange();
+  const whose = WHOSE[scale.value];
+  const signed = colour === "diverging";
+  const [low, high] = range
+    ? shown(colour, range).map((value) => format(value))
+    : signed
+      ? [`${whose} −max`, "max"]
+      : [`${whose} low`, "high"];
+  const title = `${COLOURS[colour]}: from ${low} to ${high}`;
+  return html`<${ColourBar} colour=${colour} low=${low} high=${high} title=${title} />`;
+}
+
+function commonRange() {
+  const numbers = view.value.ofLayer ? numbersOf(layer.value).value : null;
+  if (!numbers) return null;
+  if (scale.value === "layer") return numbers.range("layer");
+  const chosen = view.value.ofChannel && !layer.value.problem ? filmed(layer.value) : place(layer.value);
+  return chosen !== null && chosen >= 0 && scale.value !== "both"
+    ? numbers.range(scale.value, step.value, chosen)
+    : null;
+}

@@ -1,0 +1,42 @@
+// @ts-check
+// Listens to the keyboard, and explains it.
+
+import { help, helping, onKey } from "../state/keys.js";
+import { usedPointer } from "../state/pointer.js";
+import { html, useEffect, useRef } from "./ui.js";
+
+export function Keyboard() {
+  const dialog = useRef(null);
+  useEffect(() => {
+    document.addEventListener("keydown", onKey);
+    document.addEventListener("pointerdown", usedPointer, true);
+    return () => {
+      document.removeEventListener("keydown", onKey);
+      document.removeEventListener("pointerdown", usedPointer, true);
+    };
+  }, []);
+  useEffect(() => {
+    if (helping.value && !dialog.current.open) dialog.current.showModal();
+  }, [helping.value]);
+  const keysOf = (keys) => keys.split(" ").map((key) => html`<kbd>${key}</kbd> `);
+  return html`<dialog ref=${dialog} aria-labelledby="help-title" onClose=${() => (helping.value = false)}
+    onClick=${(event) => event.target === dialog.current && dialog.current.close()}>
+    <h2 id="help-title">Keys</h2>
+    <table>
+      <tbody>
+        ${help().map(([keys, says]) => html`<tr><th scope="row">${keysOf(keys)}</th><td>${says}</td></tr>`)}
+      </tbody>
+    </table>
+    <h2>How to read the maps</h2>
+    <p>
+      Each tile is one channel of a layer's output for one probe image. With the scale “each map”, black is a map's
+      own lowest value and white its highest, over all stored images of that step. A shared scale makes brightness
+      comparable.
+    </p>
+    <p>
+      The best channel of many scores above chance even before training, the more so on small maps: look at the median
+      beside it, and at the step before training.
+    </p>
+    <form method="dialog"><button class="plain">Close</button></form>
+  </dialog>`;
+}

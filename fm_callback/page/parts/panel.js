@@ -1,0 +1,163 @@
+// @ts-check
+// A window onto a board: all windows of the page zoom and move together.
+
+import { locate } from "../draw/board.js";
+import { ratio } from "./maps.js";
+import { html, signal, useEffect, useLayoutEffect, useRef, useSignal } from "./ui.js";
+
+// scale 1 shows the whole board; x, y are the middle of the window, as parts of the board.
+export const zoom = signal({ scale: 1, x: 0.5, y: 0.5 });
+
+const MOST = 40;
+
+export function zoomBy(factor, towards = { x: 0.5, y: 0.5 }) {
+  const { scale, x, y } = zoom.value;
+  const next = Math.min(Math.max(scale * factor, 1), MOST);
+  const keep = (middle, fixed) => fixed + ((middle - fixed) * scale) / next;
+  zoom.value = held({ scale: next, x: keep(x, towards.x), y: keep(y, towards.y) });
+}
+
+export function unzoom() {
+  zoom.value = { scale: 1, x: 0.5, y: 0.5 };
+}
+
+// The window does not leave the board.
+function held({ scale, x, y }) {
+  const edge = 0.5 / scale;
+  const hold = (value) => Math.min(Math.max(value, edge), 1 - edge);
+  return { scale, x: hold(x), y: hold(y) };
+}
+
+// From the window's pixels to the board's.
+function view(board, width, height) {
+  const { scale, x, y } = zoom.value;
+  const size = Math.min(width / board.width, height / board.height) * scale;
+  return { size, left: width / 2 - x * board.width * size, top: height / 2 - y * board.height * size };
+}
+
+function paint(canvas, board, width, height, pixelRatio, clip) {
+  const context = canvas.getContext("2d");
+  const { size, left, top } = view(board, width, height);
+  context.save();
+  if (clip) {
+    context.beginPath();
+    context.rect(clip[0] * canvas.width, 0, (clip[1] - clip[0]) * canvas.width, canvas.height);
+    context.clip();
+  }
+  context.imageSmoothingEnabled = size * pixelRatio < 1;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(
+    board.canvas,
+    left * pixelRatio,
+    top * pixelRatio,
+    board.width * size * pixelRatio,
+    board.height * size * pixelRatio,
+  );
+  context.restore();
+}
+
+// Of panel and swipe: width and height; onPoint(cell), with null between the maps; trouble: what is wrong, in words.
+export function Panel({ board, ...window }) {
+  return html`<${Window} boards=${board ? [{ board }] : []} ...${window} />`;
+}
+
+export function Swipe({ left, right, names, ...window }) {
+  const part = useSignal(0.5);
+  const halves = [
+    { board: left, clip: [0, part.value] },
+    { board: right, clip: [part.value, 1] },
+  ];
+  const swipe = (event) => (part.value = event.currentTarget.value / 1000);
+  return html`<div class="swipe" style=${{ "--at": `${100 * part.value}%` }}>
+    <${Window} boards=${left && right ? halves : []} label=${`left ${names[0]}, right ${names[1]}`} ...${window} />
+    <i class="rule" aria-hidden="true"></i>
+    <input type="range" min="0" max="1000" value=${1000 * part.value} aria-label="swipe handle" onInput=${swipe}
+      style=${{ "--part": part.value }} />
+  </div>`;
+}
+
+function Window({ boards, trouble, width, height, label, onPoint }) {
+  const canvas = useRef(null);
+  const { scale } = zoom.value;
+  const pixelRatio = ratio.value;
+  useLayoutEffect(() => {
+    const { current } = canvas;
+    current.width = Math.round(width * pixelRatio);
+    current.height = Math.round(height * pixelRatio);
+    for (const { board, clip } of boards) paint(current, board, width, height, pixelRatio, clip);
+  });
+  usePointers(canvas, boards[0]?.board, width, height, onPoint);
+  const size = { width: `${width}px`, height: `${height}px` };
+  const looks = `${boards.length || trouble ? "" : "waiting "}${scale > 1 ? "zoomed" : ""}`;
+  return html`<div class="window" style=${size}>
+    <canvas ref=${canvas} role="img" aria-label=${label} class=${looks} style=${size}></canvas>
+    ${trouble && html`<p class="trouble">${trouble}</p>`}
+  </div>`;
+}
+
+// Drag to move, two fingers or Ctrl + wheel to zoom, double click to zoom in; and where the pointer is.
+function usePointers(canvas, board, width, height, onPoint) {
+  const latest = useRef({});
+  latest.current = { board, width, height, onPoint };
+  useEffect(() => {
+    const element = canvas.current;
+    const down = new Map();
+    const onBoard = (event) => {
+      const { board, width, height } = latest.current;
+      const box = element.getBoundingClientRect();
+      const { size, left, top } = view(board, width, height);
+      return { x: (event.clientX - box.left - left) / size, y: (event.clientY - box.top - top) / size };
+    };
+    const part = (event) => {
+      const { board } = latest.current;
+      const { x, y } = onBoard(event);
+      return { x: x / board.width, y: y / board.height };
+    };
+    const drag = (before, event) => {
+      const { board, width, height } = latest.current;
+      const { size } = view(board, width, height);
+      const across = (event.clientX - before.clientX) / size / board.width;
+      const along = (event.clientY - before.clientY) / size / board.height;
+      zoom.value = held({ ...zoom.value, x: zoom.value.x - across, y: zoom.value.y - along });
+    };
+    const pinch = (before, event) => {
+      const [other] = [...down].filter(([id]) => id !== event.pointerId).map(([, each]) => each);
+      const apart = (one) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+      zoomBy(apart(event) / apart(before) || 1, part(event));
+    };
+    const move = (event) => {
+      const { board, onPoint } = latest.current;
+      const before = down.get(event.pointerId);
+      if (!board) return;
+      if (before && down.size === 1 && zoom.value.scale > 1) drag(before, event);
+      else if (before && down.size === 2) pinch(before, event);
+      if (before) down.set(event.pointerId, event);
+      const { x, y } = onBoard(event);
+      onPoint?.(locate(board, x, y));
+    };
+    const press = (event) => {
+      down.set(event.pointerId, event);
+      if (zoom.value.scale > 1) element.setPointerCapture(event.pointerId);
+    };
+    const lift = (event) => down.delete(event.pointerId);
+    const wheel = (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      if (latest.current.board) zoomBy(Math.exp(-event.deltaY / 200), part(event));
+    };
+    const twice = (event) => latest.current.board && zoomBy(2, part(event));
+    const listeners = Object.entries({
+      pointermove: move,
+      pointerdown: press,
+      pointerup: lift,
+      pointercancel: lift,
+      pointerleave: lift,
+      wheel,
+      dblclick: twice,
+    });
+    for (const [name, listener] of listeners) element.addEventListener(name, listener, { passive: false });
+    return () => {
+      for (const [name, listener] of listeners) element.removeEventListener(name, listener);
+    };
+  }, []);
+}

@@ -1,0 +1,18 @@
+// @ts-check
+// The one list of views, in the order of the bar: their keys are their places. A new view is a file here, a line here,
+// and its style.
+
+import { Channel } from "./channel.js";
+import { Compare } from "./compare.js";
+import { Depth } from "./depth.js";
+import { Evolution } from "./evolution.js";
+import { Layer } from "./layer.js";
+
+/** @type {import("../state/state.js").View[]} */
+export const VIEWS = [
+  { key: "evolution", title: "Evolution", Page: Evolution, keepsScroll: true },
+  { key: "layer", title: "Layer", Page: Layer, ofLayer: true },
+  { key: "channel", title: "Channel", Page: Channel, ofLayer: true, ofChannel: true },
+  { key: "compare", title: "Compare", Page: Compare, ofLayer: true, ofTwo: true },
+  { key: "depth", title: "Depth", Page: Depth, keepsScroll: true },
+];

@@ -1,0 +1,1 @@
+"""What reads a log: numpy and pillow, neither Keras nor TensorBoard."""

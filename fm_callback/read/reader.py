@@ -1,0 +1,183 @@
+"""What is stored of a step, read when it is asked for."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from fm_callback.format import DamagedError, LayerFacts, Problem
+from fm_callback.read import pictures
+from fm_callback.read.log_file import StoredStep, read_blob
+from fm_callback.read.snapshot import Snapshot
+from fm_callback.read.unknown import UnknownError
+
+
+class Reader:
+    """Reads blobs of a snapshot; each file is opened once.
+
+    Damage is told by calling `meet` with words.
+    """
+
+    def __init__(self, now: Snapshot, cache: "Cache", meet: Callable[[str], None]) -> None:
+        self._now = now
+        self._cache = cache
+        self._meet = meet
+        self._open: dict[int, BinaryIO] = {}
+        self._damaged: set[int] = set()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open.values():
+            file.close()
+
+    def numbers(self, at: int, layer: int, summaries: bool = False) -> np.ndarray | None:
+        """The numbers of a layer at a step.
+
+        Args:
+            at: Position of the step in the snapshot.
+            layer: Position of the layer in the facts.
+            summaries: Whether the layer's summaries are wanted in place of its channels' numbers.
+
+        Returns:
+            float32 (channels, fields), or (summaries,); None where they are damaged.
+        """
+        facts = self._facts(layer)
+        if (stored := self._step(at)) is None:
+            return None
+        try:
+            reference = stored.summaries(layer) if summaries else stored.numbers(layer)
+            values = np.frombuffer(read_blob(self._file(at), stored.start, reference), "<f4")
+        except DamagedError as error:
+            what = "summaries" if summaries else "numbers"
+            self._meet(f"{self._name(at)}: the {what} of layer {facts.name!r} are damaged: {error}")
+            return None
+        return values if summaries else values.reshape(len(facts.channels), len(facts.fields))
+
+    def is_whole(self, at: int) -> bool:
+        """Whether a step's record can be read, apart from its blobs."""
+        return self._step(at) is not None
+
+    def images(self, at: int, layer: int) -> int:
+        """Of how many images a layer's maps are stored at a step.
+
+        Raises:
+            DamagedError: if the step is damaged.
+        """
+        return len(self._whole_step(at).maps(layer))
+
+    def maps(self, at: int, layer: int, image: int) -> bytes:
+        """The PNG of a layer at a step.
+
+        Raises:
+            UnknownError: if there is none.
+            DamagedError: if it is damaged.
+        """
+        facts = self._facts(layer)
+        stored = self._whole_step(at)
+        maps = stored.maps(layer)
+        if not 0 <= image < len(maps):
+            raise UnknownError(
+                f"{self._name(at)} has maps of layer {facts.name!r} for {len(maps)} images, and none for {image}"
+            )
+        with self._telling(f"{self._name(at)}: a map of layer {facts.name!r} is damaged"):
+            png = read_blob(self._file(at), stored.start, maps[image])
+            pictures.check_map(png, *facts.grid)
+        return png
+
+    def probe(self, kind: str, image: int) -> bytes:
+        """The PNG of a sample, "picture", or of its labels, "label".
+
+        Raises:
+            UnknownError: if there is none.
+            DamagedError: if it is damaged.
+        """
+        assert self._now.facts is not None
+        references = getattr(self._now.facts.probe, f"{kind}s")
+        if not 0 <= image < len(references):
+            raise UnknownError(f"the probe has {len(references)} {kind}s, and none for image {image}")
+        newest = len(self._now.files) - 1
+        with self._telling(f"the {kind} of image {image} of the probe is damaged"):
+            png = self._now.files[newest].probe(self._opened(newest), references[image])
+            pictures.check_probe(png, gray=kind == "label")
+        return png
+
+    def _step(self, at: int) -> StoredStep | None:
+        """Where the blobs of a step lie; None if it is damaged."""
+        if at in self._damaged:
+            return None
+        row = self._now.steps[at]
+        file = self._now.files[row["file"]]
+        key = file.path, file.beginning, int(row["start"])
+        if stored := self._cache.get(key):
+            return stored
+        try:
+            stored = file.stored_step(self._file(at), int(row["step"]), int(row["start"]))
+        except DamagedError as error:
+            self._damaged.add(at)
+            self._meet(f"{self._name(at)} is damaged: {error}")
+            return None
+        self._cache.put(key, stored)
+        return stored
+
+    def _whole_step(self, at: int) -> StoredStep:
+        if (stored := self._step(at)) is None:
+            raise DamagedError(f"{self._name(at)} is damaged")
+        return stored
+
+    def _name(self, at: int) -> str:
+        return f"step {self._now.steps['step'][at]}"
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except DamagedError as error:
+            self._meet(f"{what}: {error}")
+            raise DamagedError(f"{what}: {error}") from error
+
+    def _file(self, at: int) -> BinaryIO:
+        return self._opened(int(self._now.steps["file"][at]))
+
+    def _opened(self, position: int) -> BinaryIO:
+        if position not in self._open:
+            self._open[position] = self._now.files[position].open()
+        return self._open[position]
+
+    def _facts(self, layer: int) -> LayerFacts:
+        assert self._now.facts is not None
+        facts = self._now.facts.layers[layer]
+        if isinstance(facts, Problem):
+            raise UnknownError(f"layer {facts.name!r} can't be shown: {facts.reason}")
+        return facts
+
+
+class Cache:
+    """Keeps where the blobs of the steps lie that were asked for last."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._size = most, 0
+        self._kept: OrderedDict[tuple[Any, ...], StoredStep] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[Any, ...]) -> StoredStep | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: tuple[Any, ...], stored: StoredStep) -> None:
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = stored
+                self._size += _bytes(stored)
+            while self._size > self._most:
+                self._size -= _bytes(self._kept.popitem(last=False)[1])
+
+
+def _bytes(stored: StoredStep) -> int:
+    return stored.references.nbytes + stored.first.nbytes + 500

@@ -1,0 +1,146 @@
+"""One layer's part of a step: what is stored of its maps and numbers, and the copies for TensorBoard's own tabs."""
+
+import math
+
+import numpy as np
+
+from fm_callback.capture.plan import Plan
+from fm_callback.capture.section import Section
+from fm_callback.format import MOST_BLOB, NUMBERS, LayerFacts, LayerStep, to_grid
+from fm_callback.scores.concepts import Cells, Concepts
+from fm_callback.scores.history import LayerHistory
+from fm_callback.scores.measures import fields, measure, summaries
+from fm_callback.write import event_copies, grid, png
+from fm_callback.write.event_copies import Value
+
+_NO_CONCEPTS = Cells(None, None, None, None)
+
+
+class LayerRecord:
+    """Turns one layer's maps and numbers into what is written of it.
+
+    Attributes:
+        facts: What does not change from step to step.
+        history: The layer's summaries of all steps so far.
+    """
+
+    def __init__(
+        self, plan: Plan, name: str, tag: str, concepts: Concepts, section: Section, images: bool, stored: int
+    ) -> None:
+        """Prepares all that stays the same.
+
+        Args:
+            plan: What is captured of the layer.
+            name: Its name in the log.
+            tag: Its name in TensorBoard's tags.
+            concepts: What its maps are measured against, where they lie over the samples.
+            section: Which plane of them is stored.
+            images: Whether to make the picture for TensorBoard's Images tab.
+            stored: Of how many samples, from the first, maps are stored.
+
+        Raises:
+            ValueError: if a picture of the layer would be larger than a reader takes.
+        """
+        self._tag, self._section, self._images, self._stored, self._goes_on = tag, section, images, stored, False
+        self._cells = concepts.at(*plan.axes) if section.covers(plan.axes) else _NO_CONCEPTS
+        self.facts = _facts(plan, name, self._cells, section, stored)
+        _refuse_large(self.facts)
+        self._description = _description(plan, self.facts)
+        number = "" if plan.info.number is None else f"#{plan.info.number} "
+        self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells.counts.get("foreground", 0))
+
+    def step(self, step: int, maps: np.ndarray, numbers: np.ndarray) -> LayerStep:
+        """What is stored of the layer at a step.
+
+        Args:
+            step: The step.
+            maps: uint8 (N, channels, *sizes).
+            numbers: float32 (channels, 7).
+        """
+        planes = self._planes(maps[: self._stored])
+        pngs = [png.encode(to_grid(plane, self.facts.rows, self.facts.columns)) for plane in planes]
+        scores = measure(maps, numbers, self._cells)
+        self._goes_on = step > 0 and not self.history.begun
+        found = self.history.add(step, maps, numbers, scores)
+        return LayerStep(pngs, np.column_stack([numbers, *scores.values()]), np.array([*found.values()], np.float32))
+
+    def pictures(self, maps: np.ndarray, numbers: np.ndarray) -> list[Value]:
+        """The copy for TensorBoard's Images tab, if it is wanted; arguments as for `step`."""
+        if not self._images:
+            return []
+        facts = self.facts
+        (plane,) = self._planes(maps[:1])
+        picture = grid.picture(plane, numbers, facts.channels, facts.rows, facts.columns)
+        encoded, size = png.encode(picture, grid.PALETTE), picture.shape[::-1]
+        return [event_copies.image_value(self._tag, encoded, size, self._description)]
+
+    def _planes(self, maps: np.ndarray) -> np.ndarray:
+        """Of maps (N, channels, *sizes) what is stored, (N, channels, height, width)."""
+        return np.moveaxis(self._section.planes(np.moveaxis(maps, 1, -1)), -1, 1)
+
+    def curves(self, stored: LayerStep) -> list[Value]:
+        """The copies for TensorBoard's Scalars tab, of what `step` has just returned.
+
+        What is not defined is no point of a curve. But what a crashed training has logged from this step on is dropped by
+        TensorBoard's fast reading path only where there is a value in its place: NaN at the first step of one that goes on.
+        """
+        values = dict(zip(self.facts.summaries, stored.summaries.tolist(), strict=True))
+        return [
+            event_copies.scalar_value(name, self._tag, values[name])
+            for name in event_copies.CURVES
+            if name in values and (self._goes_on or not math.isnan(values[name]))
+        ]
+
+
+def _refuse_large(facts: LayerFacts) -> None:
+    height, width = facts.map
+    most = MOST_BLOB - 2**20  # what does not get smaller by packing gets a little larger
+    if math.prod(facts.grid) > most:
+        raise ValueError(
+            f"layer {facts.path!r}: {len(facts.channels)} channels of {height}×{width} make a picture of "
+            f"{math.prod(facts.grid) / 1e6:.0f} MB, and the log takes up to {most / 1e6:.0f}; log fewer `channels`, "
+            f"such as the first {max(1, most // (height * width) // 2)}"
+        )
+
+
+def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -> LayerFacts:
+    size, slices = section.size(plan.axes), section.slices(plan.axes, stored if section.at else 1)
+    rows, columns = grid.layout(len(plan.channels), *size)
+    return LayerFacts(
+        name=name,
+        path=plan.info.path,
+        shape=plan.shape,
+        map=size,
+        channels=plan.channels,
+        rows=rows,
+        columns=columns,
+        fields=NUMBERS + fields(cells),
+        summaries=summaries(fields(cells)),
+        kind=plan.info.kind,
+        number=plan.info.number,
+        kernel=plan.kernel,
+        activation=plan.activation,
+        planar=section.covers(plan.axes),
+        slice=slices[0] if slices else None,
+        slice_axis=(section.axis or 0) + len(plan.axes) - 3 if slices else None,
+        slices=slices if section.at else (),
+        prefix=plan.grid.prefix if plan.grid else 0,
+        cells=cells.counts,
+    )
+
+
+def _description(plan: Plan, facts: LayerFacts) -> str:
+    """What stands beside the picture in TensorBoard: which layer, which channels, how it is scaled."""
+    number = "" if plan.info.number is None else f"Layer #{plan.info.number}: "  # a # in front would make a heading
+    kernel = "" if plan.kernel is None else "×".join(map(str, plan.kernel)) + " "
+    activation = f", {plan.activation}" if plan.activation else ""
+    *axes, total = plan.shape
+    size = "×".join(map(str, axes)) or "1"
+    if facts.slice is not None:
+        size += f", slice {facts.slice} of axis {facts.slice_axis}"
+    if facts.prefix:
+        size += f" tokens, {facts.prefix} before them left out"
+    return (
+        f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} channels of the first probe "
+        "image, each map at its own contrast, its channel number above it"
+    )

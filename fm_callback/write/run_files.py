@@ -1,0 +1,211 @@
+"""A run's files in its directory: our log, and TensorBoard's copies beside it. Which directory a run gets is decided here."""
+
+import contextlib
+import itertools
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from fm_callback import tfrecord
+from fm_callback.format import PLUGIN, SUFFIX, DamagedError, RunFacts, read_head, run_directory_name, run_number
+from fm_callback.write.append_file import AppendFile
+from fm_callback.write.claim import Claim
+from fm_callback.write.event_copies import EventRecords, Value
+
+_count = itertools.count()
+
+
+class RunFiles:
+    """The two files that one training writes in a directory, each step whole or absent in either.
+
+    They are begun with the first step: a file of ours without a whole step does not count for readers.
+
+    Attributes:
+        directory: Where they are.
+    """
+
+    def __init__(self, directory: Path, first_step: int) -> None:
+        """Claims the directory.
+
+        Args:
+            directory: Where; created with its parents where missing.
+            first_step: The first step to come. Readers drop what older files of the directory hold from that step on.
+
+        Raises:
+            BlockingIOError: if another training is writing there.
+            OSError: if nothing can be created there.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self._claim = Claim(directory)
+        if self._claim.exclusive:
+            for path in log_files(directory):
+                with contextlib.suppress(OSError):
+                    if _is_cut_in_its_first_step(path):
+                        path.unlink()
+        # Readers take files in the order of their stamps: a clock that was set back must not put these before older ones.
+        stamp = max(
+            [int(time.time()), *(_stamp(path) + 1 for path in (*log_files(directory), *event_files(directory)))]
+        )
+        name = f"{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{next(_count)}"
+        try:
+            self._log = AppendFile(directory / (name + SUFFIX))
+        except OSError:
+            self._claim.end()
+            raise
+        self._copies: AppendFile | None = None
+        self._copies_path = directory / f"events.out.tfevents.{name}"
+        self._events = EventRecords(first_step)
+        self._begun = False
+
+    def write(self, step: int, record: bytes, copies: Iterable[Value], run_record: bytes = b"") -> int:
+        """Appends a step.
+
+        Args:
+            step: The step.
+            record: Its framed record for our log.
+            copies: The same for TensorBoard's own tabs.
+            run_record: With the first step, the framed record of the run.
+
+        Returns:
+            How many bytes the files grew by.
+
+        Raises:
+            OSError: if a file could not be written or is no longer there. Both then end with the last whole step, as far as
+                the file system allows, and are closed; without any step, they are removed.
+        """
+        try:
+            grown = self._log.append(run_record + record)
+            if self._copies is None:
+                self._copies = AppendFile(self._copies_path)
+            grown += self._copies.append(self._events.step(step, copies))
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.close()
+            raise
+        self._begun = True
+        return grown
+
+    def close(self) -> None:
+        """Closes the files; without a step, they are removed.
+
+        Raises:
+            OSError: if the system says only now that something was not written.
+        """
+        files = [file for file in (self._log, self._copies) if file is not None]
+        try:
+            if self._begun:
+                with contextlib.ExitStack() as closing:
+                    for file in files:
+                        closing.callback(file.close)
+                return
+            for file in files:
+                file.remove()
+            with contextlib.suppress(OSError):
+                self.directory.rmdir()
+        finally:
+            self._claim.end()
+
+
+def open_run(log_dir: Path, facts: RunFacts, last: Path | None = None) -> RunFiles:
+    """Opens files for a run in `<log_dir>/feature_maps`, or beside it where another run is there already.
+
+    A run that starts after step 0 goes on in the newest directory whose run has the same facts and is not being written; any
+    other run gets a directory of its own, `feature_maps_2`, `feature_maps_3`, ...: what a run is does not change.
+
+    Args:
+        log_dir: The directory that TensorBoard watches.
+        facts: What the run is, with its first step.
+        last: The directory that the caller wrote to before: of several that it could go on in, that one.
+
+    Raises:
+        OSError: if no file can be created there.
+    """
+    used = run_directories(log_dir)
+    highest = run_number(used[-1].name) if used else 0
+    new = (log_dir / run_directory_name(number) for number in itertools.count(highest + 1))
+    candidates = itertools.chain([last] if last in used else [], reversed(used), new)
+    while True:
+        directory = next(candidates)
+        try:
+            free = _free_for(directory, facts)
+        except OSError:
+            if directory in used:  # somebody else's
+                continue
+            raise
+        if free:
+            try:
+                return RunFiles(directory, facts.first_step)
+            except BlockingIOError:  # being written
+                continue
+            except FileExistsError:  # a file has the name; or nothing has, and there is no place for it
+                if not os.path.lexists(directory):
+                    raise
+
+
+def refuse_file(log_dir: Path) -> None:
+    """Checks that a directory can be where a log directory is wanted.
+
+    Raises:
+        ValueError: if the path, or one above it, is a file.
+    """
+    for path in (log_dir, *log_dir.parents):
+        if os.path.isdir(path):
+            return
+        if os.path.exists(path):
+            raise ValueError(f"log_dir {str(log_dir)!r} can't be made: {str(path)!r} is a file; give a directory")
+
+
+def run_directories(log_dir: Path) -> list[Path]:
+    """The directories of our runs in a log directory that hold a log, oldest first."""
+    candidates = [path for path in log_dir.glob(f"{PLUGIN}*") if path.is_dir() and run_number(path.name)]
+    return sorted((path for path in candidates if log_files(path)), key=lambda path: run_number(path.name))
+
+
+def log_files(directory: Path) -> list[Path]:
+    """The files of our log in a directory, in the order in which readers take them."""
+    return sorted(directory.glob(f"*{SUFFIX}"), key=lambda path: (_stamp(path), path.name))
+
+
+def event_files(directory: Path) -> list[Path]:
+    """TensorBoard's event files of a directory, in the order in which its readers take them."""
+    return sorted(directory.glob("events.out.tfevents.*"))
+
+
+def _free_for(directory: Path, facts: RunFacts) -> bool:
+    """Whether a training with these facts may write in a directory: no step is stored there, or it goes on with that run.
+
+    What can't be read is not free: damage at the beginning of a file says nothing of the steps behind it.
+    """
+    for path in reversed(log_files(directory)):
+        if not _is_cut_in_its_first_step(path):
+            with open(path, "rb") as file:
+                first = next(tfrecord.records(file), b"")
+            try:
+                return facts.first_step > 0 and RunFacts.parse(read_head(first)).same_run(facts)
+            except DamagedError:
+                return False
+    return True
+
+
+def _is_cut_in_its_first_step(path: Path) -> bool:
+    """Whether a file ends within the run record or the first step, as a process leaves it that is killed there."""
+    with open(path, "rb") as file:
+        size, end = os.fstat(file.fileno()).st_size, 0
+        for _ in range(2):
+            if size - end < tfrecord.BEFORE:
+                return True
+            file.seek(end)
+            length = tfrecord.length_of(file.read(tfrecord.BEFORE))
+            if length is None:  # damaged, not cut
+                return False
+            end += tfrecord.BEFORE + length + tfrecord.AFTER
+    return end > size
+
+
+def _stamp(path: Path) -> int:
+    match = re.match(r"(?:events\.out\.tfevents\.)?(\d+)\.", path.name)
+    return int(match[1]) if match else 0
