@@ -156,6 +156,7 @@ def test_what_still_grows_is_live(page, tmp_path):
         tab.open()
         assert tab.frame.locator(".live").inner_text() == "live", "a step takes a minute, the newest is two minutes old"
         Run(tmp_path / "old", {"stem": (8, 8, 4)}, steps=[0, 1])
+        tab.board.wait_for("/data/plugin/feature_maps/runs", lambda found: len(found["runs"]) == 2)
         tab.open(run="old/feature_maps")
         assert tab.frame.locator(".live").count() == 0
         tab.frame.locator(".bar > .choice select").select_option("feature_maps")

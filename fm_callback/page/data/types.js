@@ -102,7 +102,10 @@
  * @property {number[]} shape of the output for one image, channels last
  * @property {[number, number]} map height and width of a stored map
  * @property {boolean} planar whether a map lies over the picture
- * @property {number | null} slice
+ * @property {number | null} slice of the first sample, where a map has a third axis
+ * @property {number | null} slice_axis
+ * @property {number[]} slices of each stored sample
+ * @property {number} prefix tokens before those of the picture, which are left out
  * @property {number[]} channels indices of those that are logged
  * @property {number} rows of the stored grid
  * @property {number} columns of the stored grid

@@ -5,7 +5,7 @@ import { labelOf } from "../data/log.js";
 import { format } from "../data/measures.js";
 import { MAPS } from "../draw/scale.js";
 import { byPointer } from "../state/pointer.js";
-import { bestOf } from "../state/state.js";
+import { bestOf, image } from "../state/state.js";
 import { html, useEffect, useRef, useState } from "./ui.js";
 
 /** @typedef {import("../data/types.js").Layer} Layer */
@@ -74,10 +74,13 @@ export function LayerLabel({ layer }) {
 export function Facts({ layer }) {
   const kernel = layer.kernel ? `${layer.kernel.join("×")} ` : "";
   const activation = layer.activation ? ` ${layer.activation}` : "";
-  const slice = layer.slice == null ? "" : `, slice ${layer.slice}`;
+  const cut = layer.slices?.[image.value] ?? layer.slice;
+  const slice = cut == null ? "" : `, slice ${cut}`;
+  const others = layer.prefix && `${layer.prefix} other token${layer.prefix > 1 ? "s" : ""} left out`;
   return html`<p class="facts">
     <span>${kernel}${layer.kind}${activation}</span>
     <span>${sizeOf(layer)}${slice}</span>
+    ${others ? html`<span>${others}</span>` : ""}
     <span>${layer.channels.length} of ${layer.shape.at(-1)} channels</span>
   </p>`;
 }
