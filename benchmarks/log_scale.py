@@ -127,7 +127,9 @@ def write_log(folder: Path, size: Size) -> int:
             stored.append(LayerStep([grids[side][turn]], numbers[turn], scalars))
             if size.images:
                 values.append(event_copies.image_value(layer.name, *copies[side][turn], "a picture"))
-            values += [event_copies.scalar_value(name, layer.name, 0.5) for name in event_copies.CURVES]
+            values += [
+                event_copies.scalar_value(name, layer.name, 0.5) for name in event_copies.curves(layer.summaries)
+            ]
         head = run_record(facts) if step == 0 else b""
         files.write(step, step_record(step, 1e9 + step, stored), values, head)
     files.close()

@@ -24,12 +24,13 @@ from fm_callback.format import NUMBERS
 from fm_callback.read.log import Log
 from fm_callback.scores.measures import MEASURES, ChannelMeasure, summaries
 from fm_callback.write.cost import Cost, foretold
-from fm_callback.write.event_copies import CURVES
 from fm_callback.write.say import say
 
 X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
+#: What TensorBoard's Scalars tab gets of each layer.
+CURVES = ("mask_auroc_best", "dead_or_flat")
 #: The measures that exist with masks of which nothing is ignored.
 FIELDS = tuple(
     each.name for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in (None, "foreground", "edges")
@@ -246,9 +247,8 @@ def test_the_last_step_is_what_the_epoch_left_not_what_early_stopping_put_back(t
 def test_images_false_writes_none(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, images=False), epochs=1)
     found = {tag for _, tag in with_tensorboards_own_loader(tmp_path / "feature_maps")}
-    assert "feature_maps/dead_or_flat/down" in found and not found & {
-        f"feature_maps/{layer}" for layer in ("down", "up", "head")
-    }
+    assert {"feature_maps/dead_or_flat/down", "feature_maps/edge_auroc_best/down"} <= found, "without masks, the edges"
+    assert not found & {f"feature_maps/{layer}" for layer in ("down", "up", "head")}
 
 
 def test_channels_are_chosen_by_count_by_index_or_all(tmp_path):

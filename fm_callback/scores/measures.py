@@ -23,7 +23,7 @@ An entry, as it would stand in the table for a score of the contrast between obj
         function=channel_scores.mask_contrast,  # Levels -> float64 (channels,)
     )
 
-Log, reader and page take it from there; which three summaries TensorBoard's Scalars tab gets, and what the table of masks shows, is chosen
+Log, reader and page take it from there; which two summaries TensorBoard's Scalars tab gets, and what the table of masks shows, is chosen
 in `write.event_copies` and in `history`.
 
 Needs numpy, and no Keras: whoever serves a log may import it.

@@ -6,7 +6,7 @@ in Python; the format is simple enough to be written here, with the protocol buf
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
@@ -15,11 +15,6 @@ from tensorboard.plugins.text import metadata as text_metadata
 
 from fm_callback import tfrecord
 from fm_callback.format import PLUGIN, TABLE_TAG, unique
-
-#: The summaries that are copied for the Scalars tab: whether a layer shows the object, its edges, and whether it is alive. Our
-#: tab has all of them. TensorBoard keeps up to 1,000 steps of each curve in memory, at .8 KB a point on its slow reading path:
-#: with all fourteen, 51 layers and 100 steps would take 57 MB a run, and 714 cards.
-CURVES = ("mask_auroc_best", "edge_auroc_best", "dead_or_flat")
 
 #: One tag's value at one step, a protocol buffer that is made when TensorBoard's module is loaded: no type for a checker.
 Value: TypeAlias = Any
@@ -32,6 +27,17 @@ def tags(paths: Iterable[str]) -> list[str]:
     characters.
     """
     return unique(re.sub(r'["\\\x00-\x1f]', "_", path) for path in paths)
+
+
+def curves(summaries: Sequence[str]) -> tuple[str, ...]:
+    """Which of a layer's summaries are copied for the Scalars tab; our own tab has all of them.
+
+    Whether the layer shows the object, or without masks the edges; and whether it is alive. TensorBoard keeps up to 1,000 steps of each
+    curve in memory, at .8 KB a point on its slow reading path: with all fourteen, 51 layers and 100 steps would take 57 MB a run, and
+    714 cards.
+    """
+    scores = [name for name in ("mask_auroc_best", "edge_auroc_best") if name in summaries]
+    return (*scores[:1], "dead_or_flat")
 
 
 def image_value(layer: str, picture: bytes, size: tuple[int, int], description: str) -> Value:

@@ -87,8 +87,8 @@ class LayerRecord:
         values = dict(zip(self.facts.summaries, stored.summaries.tolist(), strict=True))
         return [
             event_copies.scalar_value(name, self._tag, values[name])
-            for name in event_copies.CURVES
-            if name in values and (self._goes_on or not math.isnan(values[name]))
+            for name in event_copies.curves(self.facts.summaries)
+            if self._goes_on or not math.isnan(values[name])
         ]
 
 
