@@ -93,6 +93,15 @@ def tab_on(page, log_dir: Path):
         page.goto("about:blank")
 
 
+def until(page, condition):
+    """Waits for a condition, the text of a function. (In Firefox `wait_for_function` does not wait.)"""
+    for _ in range(300):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"never so: {condition}")
+
+
 class Tab:
     """The tab in its frame."""
 
@@ -118,7 +127,8 @@ class Tab:
 
     def settle(self):
         """Waits until what is on the screen is painted."""
-        self.page.wait_for_function(
+        until(
+            self.page,
             """() => {
               const inner = document.querySelector("iframe")?.contentDocument;
               if (!inner?.querySelector("main") || inner.querySelector("main[aria-label=loading]")) return false;
@@ -127,7 +137,7 @@ class Tab:
                 return bottom > 0 && top < 700 && !each.parentElement.querySelector(".trouble");
               });
               return seen.length === 0;
-            }"""
+            }""",
         )
         self.page.wait_for_timeout(150)
 

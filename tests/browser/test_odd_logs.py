@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 from PIL import Image
-from tab import HOSTILE, HOSTILE_RUN, Run, Tab, tab_on
+from tab import HOSTILE, HOSTILE_RUN, Run, Tab, tab_on, until
 
 VIEWS = ("evolution", "layer", "channel", "compare", "depth")
 
@@ -88,8 +88,9 @@ def test_what_is_no_signal_is_marked(odd):
 
 def _grown(tab, text):
     """Waits until the page itself shows a step."""
-    tab.page.wait_for_function(
-        f"() => document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('{text}')"
+    until(
+        tab.page,
+        f"() => document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('{text}')",
     )
 
 
@@ -170,8 +171,8 @@ def test_a_run_that_begins_anew_is_shown_anew(page, tmp_path):
         run.start(1)
         run.numbers = lambda step, path: np.full((4, 8), 7 + step, np.float32)
         run.write(1)
-        page.wait_for_function(
-            "() => document.querySelector('iframe').contentDocument.querySelectorAll('.strip .tile').length === 2"
+        until(
+            page, "() => document.querySelector('iframe').contentDocument.querySelectorAll('.strip .tile').length === 2"
         )
         page.wait_for_timeout(500)
         assert tab.frame.locator(".strip .value").all_inner_texts() == ["1", "8"]
@@ -304,10 +305,7 @@ def test_a_browser_that_guards_its_canvas_saves_true_films_and_says_why_no_pictu
     guarded.frame.get_by_text("Save", exact=True).click()
     guarded.frame.get_by_text("This view (PNG)").click()
     guarded.frame.locator(".save output", has_text="guard against fingerprinting").wait_for()
-    guarded.frame.get_by_text("Save", exact=True).click()
-    with guarded.page.expect_download() as download:
-        guarded.frame.get_by_text("Film of channel 0").click()
-    film = np.asarray(Image.open(download.value.path()).convert("L")).astype(int)
+    film = np.asarray(Image.open(guarded.save("Film of channel 0")).convert("L")).astype(int)
     query = urlencode({"run": f"{HOSTILE_RUN}/feature_maps", "layer": "stem", "step": 0, "image": 0})
     stored = np.asarray(Image.open(io.BytesIO(guarded.board.get(f"/data/plugin/feature_maps/maps?{query}"))))
     cells = film[-320:, -320:].reshape(8, 40, 8, 40)[:, 20, :, 20]

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
+from tab import until
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 VIEWS = ("evolution", "layer", "channel", "compare", "depth")
@@ -59,8 +60,9 @@ def test_play_and_pause(tab):
     tab.press(" ")
     tab.frame.get_by_label("play").wait_for()
     tab.frame.get_by_label("play").click()
-    tab.page.wait_for_function(
-        "() => document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('epoch 6')"
+    until(
+        tab.page,
+        "() => document.querySelector('iframe').contentDocument.querySelector('output').textContent.startsWith('epoch 6')",
     )
     tab.frame.get_by_label("play").wait_for()
 
