@@ -12,8 +12,9 @@ import numpy as np
 from fm_callback import __version__
 from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
+from fm_callback.capture.labels import read_masks
 from fm_callback.capture.plan import read_channels
-from fm_callback.capture.probe import Probe, read_bands, read_masks, read_stored
+from fm_callback.capture.probe import Probe, read_bands, read_stored
 from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.samples import as_fit_has_them
 from fm_callback.capture.select import Choice

@@ -5,8 +5,9 @@ import pytest
 from scipy import ndimage
 from skimage.filters import sobel
 from skimage.measure import block_reduce
+from support.masks import masks_of
 
-from fm_callback.scores.concepts import Cells, Concepts, Masks, luminance
+from fm_callback.scores.concepts import Cells, Concepts, luminance
 from fm_callback.scores.measures import MEASURES, ChannelMeasure, fields
 
 SIZES = [
@@ -43,7 +44,7 @@ def test_concepts_at_any_ratio(generator, size):
     rows, columns, height, width = size
     labels = generator.integers(0, 3, (2, rows, columns))
     gray = generator.random((2, rows, columns))
-    cells = Concepts(gray, Masks(labels == 1, labels == 2)).at(height, width)
+    cells = Concepts(gray, masks_of(labels == 1, labels == 2)).at(height, width)
     inside, outside, ignored = (shares(labels == label, height, width) for label in (1, 0, 2))
     tie = np.isclose(inside, outside, atol=1e-12)
     counted = ignored < 0.5 + 1e-12
@@ -56,7 +57,7 @@ def test_concepts_at_any_ratio(generator, size):
 
 def test_a_cell_of_equal_shares_is_background():
     labels = np.array([[[1, 0], [0, 1]]])
-    cells = Concepts(None, Masks(labels == 1, None)).at(1, 1)
+    cells = Concepts(None, masks_of(labels == 1, None)).at(1, 1)
     assert not cells.foreground.any() and cells.background.all()
     assert cells.counts == {"foreground": 0, "background": 1}
 
@@ -66,7 +67,7 @@ def test_a_cell_mostly_ignored_is_neither(ignored, counted):
     labels = np.full(4, 1)
     labels[:ignored] = 2
     labels = labels.reshape(1, 2, 2)
-    cells = Concepts(None, Masks(labels == 1, labels == 2)).at(1, 1)
+    cells = Concepts(None, masks_of(labels == 1, labels == 2)).at(1, 1)
     assert bool(cells.foreground | cells.background) is counted
 
 
@@ -94,7 +95,7 @@ def test_edges_of_few_or_no_gradients():
 )
 def test_concepts_of_signals_and_volumes(generator, axes, sizes):
     labels, gray = generator.integers(0, 3, (2, *axes)), generator.random((2, *axes))
-    cells = Concepts(gray, Masks(labels == 1, labels == 2)).at(*sizes)
+    cells = Concepts(gray, masks_of(labels == 1, labels == 2)).at(*sizes)
     fine = labels
     for axis, size in enumerate(sizes, start=1):
         fine = fine.repeat(size, axis)
@@ -124,7 +125,7 @@ def test_luminance(generator):
 
 def test_what_exists():
     labels, gray = np.eye(4, dtype=int)[None], np.eye(4)[None]
-    masks, border = Masks(labels == 1, None), Masks(labels == 1, labels == 2)
+    masks, border = masks_of(labels == 1, None), masks_of(labels == 1, labels == 2)
     for concepts, names in (
         (Concepts(None, None), set()),
         (Concepts(gray, None), {"edges"}),

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import jaccard_score, roc_auc_score
+from support.masks import masks_of
 
 from fm_callback import FeatureMapExtractor
 from fm_callback.scores import activations
 from fm_callback.scores.activations import Activations, cka
-from fm_callback.scores.concepts import Cells, Concepts, Masks, luminance
+from fm_callback.scores.concepts import Cells, Concepts, luminance
 from fm_callback.scores.layer_scores import LayerStep, dormant, effective_rank
 from fm_callback.scores.measures import MEASURES, ChannelMeasure, fields, measure, summary
 from fm_callback.scores.status import Status, is_dormant, status
@@ -348,7 +349,7 @@ def test_a_concept_without_cells_has_no_score():
 def test_an_object_lost_at_the_size_of_the_map():
     labels = np.zeros((1, 64, 64), int)
     labels[0, :3, :3] = 1
-    concepts = Concepts(None, Masks(labels == 1, None))
+    concepts = Concepts(None, masks_of(labels == 1, None))
     levels = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4)
     assert np.isnan(measure(*as_values(levels), concepts.at(4, 4))["mask_auroc"]).all()
     assert measure(np.zeros((1, 1, 64, 64), np.uint8), stored(np.zeros((1, 1, 1, 1)))[1], concepts.at(64, 64))
@@ -381,7 +382,7 @@ def test_the_object_s_channel_of_a_trained_head_has_the_highest_mask_auroc():
     model.fit(images[:32], labels[:32], batch_size=8, epochs=20, verbose=0)
 
     maps = np.moveaxis(FeatureMapExtractor(model)(images[32:])["head"], -1, 1)
-    concepts = Concepts(luminance(images[32:]), Masks(labels[32:] == 0, labels[32:] == 2))
+    concepts = Concepts(luminance(images[32:]), masks_of(labels[32:] == 0, labels[32:] == 2))
     scores = measure(*stored(maps), concepts.at(32, 32))
     assert summary(scores["mask_auroc"]).channel == 0 and scores["mask_auroc"][0] > 0.95
     assert np.argmin(scores["mask_auroc"]) == 1, "the background's channel is the best detector of the background"

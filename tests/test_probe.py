@@ -5,17 +5,19 @@ import numpy as np
 import pytest
 
 from fm_callback.capture import probe
+from fm_callback.capture.labels import read_masks
 
 TRIMAP = np.array([[0, 0, 1, 2], [0, 2, 1, 1]])
 
 
 def test_labels_become_foreground_and_ignore():
-    masks = probe.read_masks(TRIMAP, foreground=0, ignore=2)
+    masks = read_masks(TRIMAP, foreground=0, ignore=2)
     assert masks.foreground.tolist() == (TRIMAP == 0).tolist() and masks.ignore.tolist() == (TRIMAP == 2).tolist()
-    assert masks.pictures().tolist() == [[1, 1, 0, 2], [1, 2, 0, 0]]
-    both = probe.read_masks(np.stack([TRIMAP, TRIMAP])[..., None], foreground=[0, 1], ignore=None)
+    assert masks.pixels.tolist() == TRIMAP.tolist(), "positions of labels by value"
+    assert [(each.name, each.value) for each in masks.labels] == [("foreground", 0), ("background", 1), ("ignored", 2)]
+    both = read_masks(np.stack([TRIMAP, TRIMAP])[..., None], foreground=[0, 1], ignore=None)
     assert both.foreground.shape == (2, 2, 4, 1) and both.foreground.sum() == 12 and both.ignore is None
-    assert probe.read_masks(TRIMAP == 0, 1, None).foreground.sum() == 3
+    assert read_masks(TRIMAP == 0, 1, None).foreground.sum() == 3
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_labels_become_foreground_and_ignore():
 )
 def test_labels_that_make_no_sense_are_named(masks, foreground, ignore, message):
     with pytest.raises((ValueError, TypeError), match=message):
-        probe.read_masks(masks, foreground, ignore)
+        read_masks(masks, foreground, ignore)
 
 
 def identity(*shape):
@@ -43,16 +45,16 @@ def identity(*shape):
 
 def test_labels_may_have_an_axis_of_channels_on_either_side():
     for labels in (TRIMAP[None, ..., None], TRIMAP[None, None]):
-        masks = probe.read_masks(labels, 1, None)
+        masks = read_masks(labels, 1, None)
         found = probe.Probe.of(np.zeros((1, 2, 4, 3)), identity(2, 4, 3), masks=masks).masks
         assert found.foreground.tolist() == [(TRIMAP == 1).tolist()]
 
 
 def test_the_labels_of_one_sample_may_have_an_axis_of_channels():
     labels = TRIMAP[..., None]
-    found = probe.Probe.of(np.zeros((1, 2, 4, 3)), identity(2, 4, 3), masks=probe.read_masks(labels, 1, 2)).masks
+    found = probe.Probe.of(np.zeros((1, 2, 4, 3)), identity(2, 4, 3), masks=read_masks(labels, 1, 2)).masks
     assert found.foreground.tolist() == [(TRIMAP == 1).tolist()] and found.ignore.tolist() == [(TRIMAP == 2).tolist()]
-    narrow = probe.read_masks(np.array([[[0], [1]], [[1], [1]]]), 1, None)
+    narrow = read_masks(np.array([[[0], [1]], [[1], [1]]]), 1, None)
     found = probe.Probe.of(np.zeros((2, 2, 1, 3)), identity(2, 1, 3), masks=narrow).masks
     assert found.foreground.tolist() == narrow.foreground.tolist(), "pictures one wide"
 
@@ -67,7 +69,7 @@ def test_the_labels_of_one_sample_may_have_an_axis_of_channels():
 )
 def test_labels_that_do_not_fit_the_samples_are_named(shape, message):
     with pytest.raises(ValueError, match=message):
-        probe.Probe.of(np.zeros(shape), identity(*shape[1:]), masks=probe.read_masks(TRIMAP, 1, None))
+        probe.Probe.of(np.zeros(shape), identity(*shape[1:]), masks=read_masks(TRIMAP, 1, None))
 
 
 LABELS = np.random.default_rng(0).integers(0, 3, 10_000)
@@ -92,7 +94,7 @@ def test_labels_of_pictures_volumes_and_signals(input_shape, count, shape):
     convolution = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}[len(input_shape) - 1]
     single = keras.Sequential([keras.Input(input_shape), convolution(2, 1)])
     labels = LABELS[: np.prod(shape)].reshape(shape)
-    made = probe.Probe.of(np.zeros((count, *input_shape)), single, masks=probe.read_masks(labels, 1, 2))
+    made = probe.Probe.of(np.zeros((count, *input_shape)), single, masks=read_masks(labels, 1, 2))
     whole = (count, *input_shape[:-1])
     assert (made.masks.foreground == (labels == 1).reshape(whole)).all()
     assert (made.masks.ignore == (labels == 2).reshape(whole)).all()
@@ -119,7 +121,7 @@ def test_labels_of_pictures_volumes_and_signals(input_shape, count, shape):
 def test_labels_that_fit_nothing_say_what_would(input_shape, shape, message):
     inputs = keras.Input(input_shape)
     convolved = keras.layers.Conv1D(2, 1)(inputs) if len(input_shape) == 2 else inputs + 1
-    masks = probe.read_masks(LABELS[: np.prod(shape)].reshape(shape), 1, None)
+    masks = read_masks(LABELS[: np.prod(shape)].reshape(shape), 1, None)
     with pytest.raises(ValueError, match=message):
         probe.Probe.of(np.zeros((2, *input_shape)), keras.Model(inputs, convolved), masks=masks)
 

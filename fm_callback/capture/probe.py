@@ -70,7 +70,7 @@ class Probe:
         count = len(keras.tree.flatten(batch)[0])
         shown = find_picture(batch, model, channels_first, name=picture)
         if masks is not None:
-            shape = masks.foreground.shape
+            shape = masks.pixels.shape
             fitting = (find_picture(batch, model, channels_first, size, picture) for size in _sizes(shape, count))
             if (fit := next(filter(None, fitting), None)) is None:
                 raise ValueError(_misfit(shape, batch, shown))
@@ -98,19 +98,12 @@ class Probe:
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """What the pixels of `label_pictures` stand for, in order."""
-        if self.masks is None:
-            return ()
-        ignored = () if self.masks.ignore is None else (Label("ignored", ignored=True),)
-        return (Label("background"), Label("foreground", foreground=True), *ignored)
-
-    def label_pictures(self) -> np.ndarray | None:
-        """uint8 (N, *axes), the position of each pixel's label in `labels`; None without masks."""
-        return None if self.masks is None else self.masks.pictures()
+        """What the pixels of the masks stand for, in order."""
+        return () if self.masks is None else self.masks.labels
 
     def described(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
         """What the log says of the probe: its facts, uint8 pictures of the stored samples, and of their labels."""
-        labels = self.label_pictures()
+        labels = None if self.masks is None else self.masks.pixels
         shown, coloured, words = [], [], None
         if labels is not None:
             coloured = list(self.section.planes(labels[: self.stored, ..., None])[..., 0])
@@ -192,46 +185,3 @@ def read_stored(stored: Any) -> int:
     if not isinstance(stored, (int, np.integer)) or isinstance(stored, bool) or not 0 < stored <= MOST_STORED:
         raise ValueError(f"stored must be a number of samples from 1 to {MOST_STORED}; received {stored!r}")
     return int(stored)
-
-
-def read_masks(masks: Any, foreground: int | Iterable[int], ignore: int | Iterable[int] | None) -> Masks:
-    """Checks and reduces labels.
-
-    Args:
-        masks: Of any shape, integer or bool; whether it fits the samples is checked with them.
-        foreground: The label, or labels taken together, of the object.
-        ignore: The label or labels to leave out, or None.
-
-    Returns:
-        The masks in the shape in which they came.
-
-    Raises:
-        ValueError: if the array has another dtype, a label is both, none of `foreground` occurs, or nothing else does.
-    """
-    labels = keras.ops.convert_to_numpy(masks) if keras.ops.is_tensor(masks) else np.asarray(masks)
-    if labels.dtype.kind not in "biu":
-        raise ValueError(
-            f"`masks` must be labels, integer or bool; received dtype {labels.dtype}. For probabilities, give `masks > 0.5`"
-        )
-    labels = labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
-    inside, outside = _labels("foreground", foreground), [] if ignore is None else _labels("ignore", ignore)
-    if set(inside) & set(outside):
-        raise ValueError(f"label {sorted(set(inside) & set(outside))} is in both `foreground` and `ignore`")
-    found = np.isin(labels, inside)
-    if not found.any():
-        raise ValueError(
-            f"`masks` hold no pixel of `foreground`={foreground!r}; the labels in them are {np.unique(labels)[:20].tolist()}"
-        )
-    ignored = np.isin(labels, outside) if ignore is not None else None
-    if (found if ignored is None else found | ignored).all():
-        raise ValueError(
-            f"`masks` hold no background: all pixels are `foreground`={foreground!r}{'' if ignore is None else f' or `ignore`={ignore!r}'}"
-        )
-    return Masks(found, ignored)
-
-
-def _labels(name: str, value: int | Iterable[int]) -> list[int]:
-    labels = list(value) if isinstance(value, Iterable) else [value]
-    if not labels or not all(isinstance(label, (int, np.integer)) for label in labels):
-        raise ValueError(f"`{name}` must be a label (an integer) or several; received {value!r}")
-    return [int(label) for label in labels]

@@ -6,34 +6,47 @@ from functools import cached_property, reduce
 
 import numpy as np
 
+from fm_callback.format import Label
+
 #: This share of an image's pixels, those of the largest gradient, are its edges. The choice is ours: no accepted one
 #: exists.
 EDGE_SHARE = 0.1
 
+#: What no label and no concept of a user's may be called: a score is named after what it is a score of.
+TAKEN = ("mask", "edge", "outline")
+
 
 @dataclass(frozen=True)
 class Masks:
-    """The labels of the probe, reduced to what is asked of them.
+    """The labels of the probe.
 
     Attributes:
-        foreground: bool (N, H, W) of pictures, (N, L) of signals, (N, D, H, W) of volumes: true where the object is.
-        ignore: bool of the same shape, true where neither object nor background is to be counted; None if nothing is
-            ignored.
+        pixels: uint8 (N, H, W) of pictures, (N, L) of signals, (N, D, H, W) of volumes: the position of each pixel's
+            label in `labels`.
+        labels: All labels, in the order of their values; some of them the object, some to be ignored, the others the
+            background.
     """
 
-    foreground: np.ndarray
-    ignore: np.ndarray | None
+    pixels: np.ndarray
+    labels: tuple[Label, ...]
+
+    @cached_property
+    def foreground(self) -> np.ndarray:
+        """Bool of the same shape: true where the object is."""
+        return self._any_of([label.foreground for label in self.labels])
+
+    @cached_property
+    def ignore(self) -> np.ndarray | None:
+        """Bool of the same shape: true where neither object nor background is to be counted; None without such a label."""
+        ignored = [label.ignored for label in self.labels]
+        return self._any_of(ignored) if any(ignored) else None
 
     def reshaped(self, shape: tuple[int, ...]) -> "Masks":
         """The same labels, cell by cell, in another shape."""
-        return Masks(self.foreground.reshape(shape), None if self.ignore is None else self.ignore.reshape(shape))
+        return Masks(self.pixels.reshape(shape), self.labels)
 
-    def pictures(self) -> np.ndarray:
-        """uint8 of the same shape: 0 for background, 1 for the object, 2 for what is ignored."""
-        pixels = self.foreground.astype(np.uint8)
-        if self.ignore is not None:
-            pixels[self.ignore] = 2
-        return pixels
+    def _any_of(self, those: list[bool]) -> np.ndarray:
+        return np.asarray(np.array(those)[self.pixels])
 
 
 @dataclass(frozen=True)
