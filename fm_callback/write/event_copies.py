@@ -41,14 +41,18 @@ def curves(summaries: Sequence[str]) -> tuple[str, ...]:
 
 
 def image_value(layer: str, picture: bytes, size: tuple[int, int], description: str) -> Value:
-    """The picture of a layer for TensorBoard's Images tab; size is width and height, the description Markdown."""
+    """The picture of a layer for TensorBoard's Images tab; size is width and height, the description Markdown.
+
+    In the plain form, which readers copy, as of a scalar.
+    """
     tag = f"{PLUGIN}/{layer}"
-    width, height = (str(side).encode() for side in size)
     metadata = image_metadata.create_summary_metadata(
         display_name=tag, description=description, converted_to_tensor=True
     )
     metadata.data_class = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
-    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=_strings([width, height, picture]))
+    width, height = size
+    image = summary_pb2.Summary.Image(width=width, height=height, encoded_image_string=picture)
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, image=image)
 
 
 def scalar_value(measure: str, layer: str, value: float) -> Value:
@@ -61,10 +65,15 @@ def scalar_value(measure: str, layer: str, value: float) -> Value:
 
 
 def table_value(text: str) -> Value:
-    """The table of when layers became masks, Markdown for TensorBoard's Text tab."""
+    """The table of when layers became masks, Markdown for TensorBoard's Text tab.
+
+    There is no plain form of a text: so it has a record of its own, for TensorBoard to keep.
+    """
     metadata = text_metadata.create_summary_metadata(display_name="", description="")
     metadata.data_class = summary_pb2.DATA_CLASS_TENSOR
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=_shape(), string_val=[text.encode()])
+    tensor = tensor_pb2.TensorProto(
+        dtype=types_pb2.DT_STRING, tensor_shape=tensor_shape_pb2.TensorShapeProto(), string_val=[text.encode()]
+    )
     return summary_pb2.Summary.Value(tag=TABLE_TAG, metadata=metadata, tensor=tensor)
 
 
@@ -81,7 +90,7 @@ class EventRecords:
         self._tags: set[str] = set()
 
     def step(self, step: int, values: Iterable[Value]) -> bytes:
-        """All values of a step as one record, behind the head of the file if it is the first.
+        """All values of a step as one record, behind the head of the file if it is the first; texts as another.
 
         Metadata is written with the first value of a tag only, since readers take it from there; of later values it is removed.
         """
@@ -90,21 +99,19 @@ class EventRecords:
             if value.tag in self._tags:
                 value.ClearField("metadata")
             self._tags.add(value.tag)
-        record = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
-        for at in range(0, len(values), _AT_ONCE):  # readers merge what a message has in pieces
-            piece = event_pb2.Event(summary=summary_pb2.Summary(value=values[at : at + _AT_ONCE]))
-            record.append(piece.SerializeToString())
+        texts = [value for value in values if value.HasField("tensor")]
+        others = [value for value in values if not value.HasField("tensor")]
         head, self._head = self._head, ()
-        return b"".join([*(tfrecord.pack(event.SerializeToString()) for event in head), tfrecord.pack(*record)])
+        packed = [tfrecord.pack(event.SerializeToString()) for event in head]
+        return b"".join([*packed, *(_record(step, each) for each in (others, texts) if each)])
 
 
-def _strings(blobs: Iterable[bytes]) -> tensor_pb2.TensorProto:
-    blobs = list(blobs)
-    return tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=_shape(len(blobs)), string_val=blobs)
-
-
-def _shape(*sizes: int) -> tensor_shape_pb2.TensorShapeProto:
-    return tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in sizes])
+def _record(step: int, values: Sequence[Value]) -> bytes:
+    pieces = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
+    for at in range(0, len(values), _AT_ONCE):  # readers merge what a message has in pieces
+        piece = event_pb2.Event(summary=summary_pb2.Summary(value=values[at : at + _AT_ONCE]))
+        pieces.append(piece.SerializeToString())
+    return tfrecord.pack(*pieces)
 
 
 #: How many values are turned into bytes at once: of all together, megabytes would be copied twice.
