@@ -101,7 +101,9 @@ def sizes(directory: Path) -> tuple[int, int, int]:
     maps = sum(reference[1] for layer in from_json(blobs[offset : offset + length]) for reference in layer["maps"])
     last = event_pb2.Event.FromString(events[-1]).step
     step = [event for event in map(event_pb2.Event.FromString, events) if event.step == last]  # a text has its own
-    copies = sum(value.ByteSize() for event in step for value in event.summary.value if value.HasField("image"))
+    copies = sum(
+        value.ByteSize() for event in step for value in event.summary.value if len(value.tensor.string_val) > 1
+    )
     return maps, copies, len(log) + sum(event.ByteSize() for event in step) - maps - copies
 
 

@@ -95,9 +95,9 @@ def test_curves_are_written_in_the_plain_form(tmp_path):
 def test_the_pictures_say_their_size(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path), epochs=1)
     for layer in ("down", "up", "head"):
-        copy = values_at(tmp_path / "feature_maps", 1)[f"feature_maps/{layer}"].image
-        with Image.open(io.BytesIO(copy.encoded_image_string)) as image:
-            assert image.size == (copy.width, copy.height)
+        width, height, picture = values_at(tmp_path / "feature_maps", 1)[f"feature_maps/{layer}"].tensor.string_val
+        with Image.open(io.BytesIO(picture)) as image:
+            assert image.size == (int(width), int(height))
 
 
 def test_the_static_facts_say_what_was_logged(tmp_path):
