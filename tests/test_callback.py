@@ -30,7 +30,7 @@ X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
 #: What TensorBoard's Scalars tab gets of each layer.
-CURVES = ("mask_auroc_best", "dead_or_flat")
+CURVES = ("mask_separation_best", "dead_or_flat")
 #: The measures that exist with masks of which nothing is ignored.
 FIELDS = tuple(
     each.name for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in (None, "foreground", "edges")
@@ -88,8 +88,8 @@ def test_curves_are_written_in_the_plain_form(tmp_path):
     curves = [value for tag, value in values.items() if tag.count("/") == 2]
     assert len(curves) == 3 * len(CURVES)
     assert all(value.WhichOneof("value") == "simple_value" for value in curves)
-    best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_auroc_best"]
-    assert values["feature_maps/mask_auroc_best/up"].simple_value == pytest.approx(best)
+    best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_separation_best"]
+    assert values["feature_maps/mask_separation_best/up"].simple_value == pytest.approx(best)
 
 
 def test_the_pictures_say_their_size(tmp_path):
@@ -611,8 +611,8 @@ def test_the_table_says_when_a_layer_became_a_mask(tmp_path):
     assert callback.summary() == "no training has ended yet"
     model.fit(X, Y, epochs=3, verbose=0, callbacks=[callback, Perfect()])
     (line,) = [line for line in callback.summary().splitlines() if line.startswith("#1 copy")]
-    assert re.split(r" {2,}", line)[:6] == ["#1 copy", "2", "0", "0.500", "1.000", "0.500"]
+    assert re.split(r" {2,}", line)[:7] == ["#1 copy", "2", "2", "0", "0.500", "1.000", "1.000"]
     (text,) = values_at(tmp_path / "feature_maps", 3)["mask_table"].tensor.string_val
-    assert "| #1 copy | 2 | 0 | 0.500 | 1.000 | 0.500 |" in text.decode()
+    assert "| #1 copy | 2 | 2 | 0 | 0.500 | 1.000 | 1.000 |" in text.decode()
     model.fit(X, Y, epochs=1, verbose=0, callbacks=[without := FeatureMapCallback(X[:2], tmp_path)])
     assert "no masks were given" in without.summary()

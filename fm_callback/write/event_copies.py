@@ -36,7 +36,7 @@ def curves(summaries: Sequence[str]) -> tuple[str, ...]:
     curve in memory, at .8 KB a point on its slow reading path: with all fourteen, 51 layers and 100 steps would take 57 MB a run, and
     714 cards.
     """
-    scores = [name for name in ("mask_auroc_best", "edge_auroc_best") if name in summaries]
+    scores = [name for name in ("mask_separation_best", "edge_auroc_best") if name in summaries]
     return (*scores[:1], "dead_or_flat")
 
 
