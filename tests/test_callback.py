@@ -31,10 +31,8 @@ Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
 #: What TensorBoard's Scalars tab gets of each layer.
 CURVES = ("mask_separation_best", "dead_or_flat")
-#: The measures that exist with masks of which nothing is ignored.
-FIELDS = tuple(
-    each.name for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in (None, "foreground", "edges")
-)
+#: The measures that exist with masks of several images of which nothing is ignored.
+FIELDS = tuple(each.name for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept != "outline")
 
 
 def segmenter(**compiling):
