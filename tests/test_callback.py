@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from reading import events, values_at, with_tensorboards_own_loader
+from reading import events, numbers, values_at, with_tensorboards_own_loader
 from support.decoding import all_steps, decoded, probe_pictures, run_facts, stored
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
@@ -79,15 +79,16 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     assert [list(step) for step in stored(tmp_path / "feature_maps").values()] == [layers] * 3
 
 
-def test_curves_are_written_in_the_plain_form(tmp_path):
-    """TensorBoard's slow reading path keeps a whole record in memory, with its pictures, as long as it keeps a tensor of it."""
+def test_curves_are_written_without_the_pictures(tmp_path):
+    """TensorBoard's slow reading path keeps the whole record of a value as long as it keeps the value."""
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
-    values = values_at(tmp_path / "feature_maps", 1)
-    curves = [value for tag, value in values.items() if tag.count("/") == 2]
-    assert len(curves) == 3 * len(CURVES)
-    assert all(value.WhichOneof("value") == "simple_value" for value in curves)
+    records = [event.summary.value for event in events(tmp_path / "feature_maps") if event.step == 1]
+    curves, *others = ([value.tag for value in each] for each in records if each)
+    assert len(curves) == 3 * len(CURVES) and all(tag.count("/") == 2 for tag in curves)
+    assert [len(each) for each in others] == [1] * 4, "three layers' pictures and the table"
     best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_separation_best"]
-    assert values["feature_maps/mask_separation_best/up"].simple_value == pytest.approx(best)
+    value = values_at(tmp_path / "feature_maps", 1)["feature_maps/mask_separation_best/up"]
+    assert numbers(value) == pytest.approx(best)
 
 
 def test_the_pictures_say_their_size(tmp_path):
@@ -105,7 +106,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     assert facts["down"] == {
         "name": "down", "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
         "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "channels": list(range(32)), "rows": 4, "columns": 8,
-        "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"],
+        "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"], "images": dict.fromkeys(("foreground", "background", "edges"), 5),
     }  # fmt: skip
     assert tuple(facts["down"]["fields"]) == (*NUMBERS, *FIELDS)
     assert tuple(facts["down"]["summaries"]) == summaries(FIELDS)

@@ -50,11 +50,13 @@ def test_which_channel_detects_which_label_since_when(tmp_path):
     assert scores[0] == pytest.approx(roc_auc_score(LABELS[counted] == 1, maps[..., 0][counted]), abs=0.005)
     assert {"mask_separation_best", "mask_excess_best", "cat_separation_best"} <= run.table("layer").keys()
     said = callback.summary()
-    assert "label" in said and [line.split()[:2] for line in said.splitlines() if line.startswith("dog")] == [["dog", "2"]]
+    assert "label" in said and [line.split()[:2] for line in said.splitlines() if line.startswith("dog")] == [
+        ["dog", "2"]
+    ]
 
 
 def test_of_two_labels_the_object_alone_is_told(tmp_path):
-    run, callback = trained(tmp_path, foreground=[1, 2], ignore=7, classes={1: "cat", 2: "dog"})
+    run, _ = trained(tmp_path, foreground=[1, 2], ignore=7, classes={1: "cat", 2: "dog"})
     assert list(run.table("label")["label"]) == ["label 0", "cat", "dog"], "three labels, two of them the object"
     two = FeatureMapCallback(IMAGES, tmp_path, masks=LABELS == 1, classes={1: "cat"}).masks
     assert two.scored == ()
