@@ -425,6 +425,14 @@ def test_status():
     assert status(numbers)[1] == Status.FLAT
 
 
+def test_one_cell_alone_is_not_flat():
+    maps, numbers = stored([[[[3.0]], [[0.0]], [[np.nan]]]])
+    assert status(numbers, 1).tolist() == [Status.LIVE, Status.DEAD, Status.NONFINITE]
+    assert status(stored(np.full((2, 1, 1, 1), 3.0))[1], 2).tolist() == [Status.FLAT], "two images alike are"
+    scores = measure(maps, numbers, Cells(np.ones((1, 1, 1), bool), np.zeros((1, 1, 1), bool)))
+    assert np.isnan(scores["mask_auroc"]).all() and np.isnan(scores["mask_iou"]).all()
+
+
 def test_dormant():
     values = np.ones((1, 5, 2, 2)) * np.array([1.0, -1.0, 0.05, 0.04, np.nan])[:, None, None]
     mean = (1 + 1 + 0.05 + 0.04) / 4

@@ -157,7 +157,7 @@ def dead_or_flat(layer: LayerStep) -> float:
     0 to 1, no chance level, never NaN: a channel that is not finite is neither. Exact, whatever the 8 bits: from the
     numbers. The definition is ours, see `status.status`.
     """
-    signal = status(layer.numbers)
+    signal = status(layer.numbers, None if layer.maps is None else layer.maps[:, 0].size)
     return float(np.mean((signal == Status.DEAD) | (signal == Status.FLAT)))
 
 

@@ -339,7 +339,7 @@ def measure(maps: np.ndarray, numbers: np.ndarray, cells: Cells) -> dict[str, np
     Raises:
         ValueError: if the concepts are of another size, or number of images.
     """
-    levels, signal = Levels(maps, cells), status(numbers)
+    levels, signal = Levels(maps, cells), status(numbers, maps[:, 0].size)
     flat, unknown = signal != Status.LIVE, signal == Status.NONFINITE
     scores: dict[str, np.ndarray] = {}
     existing = fields(cells)
