@@ -93,22 +93,24 @@ def main() -> None:
 
 
 def sizes(directory: Path) -> tuple[int, int, int]:
-    """Bytes of the last step: maps, pictures for the Images tab, all the rest of the two records."""
-    log, events = last_record(directory, "*.fmlog"), last_record(directory, "events.*")
+    """Bytes of the last step: maps, pictures for the Images tab, all the rest of its records."""
+    log, events = records(directory, "*.fmlog")[-1], records(directory, "events.*")
     head = read_head(log)
     blobs = log[PREFIX + head_length(log) :]
     offset, length, _ = head["layers"]
     maps = sum(reference[1] for layer in from_json(blobs[offset : offset + length]) for reference in layer["maps"])
-    values = event_pb2.Event.FromString(events).summary.value
-    copies = sum(value.ByteSize() for value in values if value.tag.count("/") and value.tensor.string_val)
-    return maps, copies, len(log) + len(events) - maps - copies
+    last = event_pb2.Event.FromString(events[-1]).step
+    step = [event for event in map(event_pb2.Event.FromString, events) if event.step == last]  # a text has its own
+    copies = sum(
+        value.ByteSize() for event in step for value in event.summary.value if len(value.tensor.string_val) > 1
+    )
+    return maps, copies, len(log) + sum(event.ByteSize() for event in step) - maps - copies
 
 
-def last_record(directory: Path, files: str) -> bytes:
-    """The data of the last record of the one such file."""
+def records(directory: Path, files: str) -> list[bytes]:
+    """The data of the records of the one such file."""
     with open(next(directory.glob(files)), "rb") as file:
-        *_, record = tfrecord.records(file)
-    return record
+        return [*tfrecord.records(file)]
 
 
 def table(times: dict[str, list[Spent]]) -> None:

@@ -130,6 +130,9 @@ def write_log(folder: Path, size: Size) -> int:
             values += [
                 event_copies.scalar_value(name, layer.name, 0.5) for name in event_copies.curves(layer.summaries)
             ]
+        values.append(
+            event_copies.table_value("| layer |\n| --- |\n" + "| of so many words as the table has |\n" * len(layers))
+        )
         head = run_record(facts) if step == 0 else b""
         files.write(step, step_record(step, 1e9 + step, stored), values, head)
     files.close()

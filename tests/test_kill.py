@@ -71,11 +71,13 @@ def steps_of_runs(root):
 
 
 def copies_of_runs(root):
-    """The same of TensorBoard's copies, all tags alike, on both of its reading paths."""
+    """The same of TensorBoard's copies, on both of its reading paths: the steps of all tags; a kill may leave a part of one."""
     found = {}
     for run, tags in on_both_paths(root).items():
-        (steps,) = set(map(tuple, tags.values()))
-        found[int(run.split("/")[0])] = list(steps)
+        assert all(steps == sorted(set(steps)) for steps in tags.values())
+        anywhere, everywhere = set.union(*map(set, tags.values())), set.intersection(*map(set, tags.values()))
+        assert len(anywhere - everywhere) <= 1
+        found[int(run.split("/")[0])] = sorted(everywhere)
     return found
 
 

@@ -48,14 +48,13 @@ def image_value(layer: str, picture: bytes, size: tuple[int, int], description: 
         display_name=tag, description=description, converted_to_tensor=True
     )
     metadata.data_class = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
-    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=_strings([width, height, picture]))
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=_strings(width, height, picture))
 
 
 def scalar_value(measure: str, layer: str, value: float) -> Value:
     """A layer's value of a measure at a step, for TensorBoard's Scalars and Time Series tabs.
 
-    In the plain form, which readers copy. Of a tensor TensorBoard's slow reading path would keep the whole record in memory, pictures
-    and all, for each of a thousand steps.
+    In the plain form, which readers know best.
     """
     return summary_pb2.Summary.Value(tag=f"{PLUGIN}/{measure}/{layer}", simple_value=value)
 
@@ -64,7 +63,9 @@ def table_value(text: str) -> Value:
     """The table of when layers became masks, Markdown for TensorBoard's Text tab."""
     metadata = text_metadata.create_summary_metadata(display_name="", description="")
     metadata.data_class = summary_pb2.DATA_CLASS_TENSOR
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=_shape(), string_val=[text.encode()])
+    tensor = tensor_pb2.TensorProto(
+        dtype=types_pb2.DT_STRING, tensor_shape=tensor_shape_pb2.TensorShapeProto(), string_val=[text.encode()]
+    )
     return summary_pb2.Summary.Value(tag=TABLE_TAG, metadata=metadata, tensor=tensor)
 
 
@@ -81,31 +82,28 @@ class EventRecords:
         self._tags: set[str] = set()
 
     def step(self, step: int, values: Iterable[Value]) -> bytes:
-        """All values of a step as one record, behind the head of the file if it is the first.
+        """All values of a step, behind the head of the file if it is the first.
 
         Metadata is written with the first value of a tag only, since readers take it from there; of later values it is removed.
+        A picture or text has a record of its own, the curves' points one together. TensorBoard's slow reading path keeps in
+        memory, with any value, the whole record that it came in: were they one, all pictures of each of a thousand steps.
         """
-        values = list(values)
+        records: list[list[Value]] = [[]]
         for value in values:
             if value.tag in self._tags:
                 value.ClearField("metadata")
             self._tags.add(value.tag)
-        record = [event_pb2.Event(wall_time=time.time(), step=step).SerializeToString()]
-        for at in range(0, len(values), _AT_ONCE):  # readers merge what a message has in pieces
-            piece = event_pb2.Event(summary=summary_pb2.Summary(value=values[at : at + _AT_ONCE]))
-            record.append(piece.SerializeToString())
+            if value.HasField("tensor"):
+                records.append([value])
+            else:
+                records[0].append(value)
+        summaries = [summary_pb2.Summary(value=each) for each in records if each]
+        events = [event_pb2.Event(wall_time=time.time(), step=step, summary=each) for each in summaries]
         head, self._head = self._head, ()
-        return b"".join([*(tfrecord.pack(event.SerializeToString()) for event in head), tfrecord.pack(*record)])
+        return b"".join(tfrecord.pack(event.SerializeToString()) for event in (*head, *events))
 
 
-def _strings(blobs: Iterable[bytes]) -> tensor_pb2.TensorProto:
-    blobs = list(blobs)
-    return tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=_shape(len(blobs)), string_val=blobs)
-
-
-def _shape(*sizes: int) -> tensor_shape_pb2.TensorShapeProto:
-    return tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in sizes])
-
-
-#: How many values are turned into bytes at once: of all together, megabytes would be copied twice.
-_AT_ONCE = 16
+def _strings(*strings: bytes) -> tensor_pb2.TensorProto:
+    size = tensor_shape_pb2.TensorShapeProto.Dim(size=len(strings))
+    shape = tensor_shape_pb2.TensorShapeProto(dim=[size])
+    return tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=shape, string_val=strings)
