@@ -1,5 +1,6 @@
 """What the page asks, answered over real logs: as the contract says, bounded, and whatever a log holds."""
 
+import contextlib
 import io
 import json
 import math
@@ -15,7 +16,7 @@ from PIL import Image
 from support.logs import BEGAN, HOSTILE, LABELS, RunLog
 
 from fm_callback import format, tfrecord
-from fm_callback.format import Blobs, LayerStep
+from fm_callback.format import Blobs, Label, LayerStep
 from fm_callback.read import answers
 from fm_callback.read.answers import Answers, BadQuestionError, NothingThereError
 from fm_callback.read.log import Log
@@ -75,6 +76,7 @@ def test_runs_say_all_that_is_the_same_at_every_step(found):
         "pace": 10,
         "probe": {"images": 2, "stored": 2, "scaling": "[0, 255]", "pictures": 2, "labels": 2},
         "labels": [vars(label) for label in LABELS],
+        "prediction": None,
         "model": {"name": "pets", "class": "Functional", "parameters": 1234, "backend": "tensorflow", "versions": {}},
         "problems": [],
     }
@@ -220,6 +222,59 @@ def test_maps_and_the_probe_are_pictures(written, found):
             )
 
 
+def test_what_is_predicted_is_told_shown_and_scored(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0, 1, 2], prediction="labels")
+    found = asked(tmp_path)
+    (run,) = strictly(found.runs()[0])["runs"]
+    assert run["prediction"] == {
+        "kind": "labels",
+        "labels": [vars(label) for label in (*LABELS, Label("label 3", 3, "#0000ff"))],
+        "output": "head",
+        "truth": [0, 1, -1],
+        "size": [16, 8],
+    }
+    version = run["steps"][0]["v"]
+    content, lasting = found.prediction("feature_maps", 1, 1, version)
+    assert lasting and not found.prediction("feature_maps", 1, 1, "k")[1]
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), written.predicted(1)[1])
+    heads, rest = frames(found.scores("feature_maps"))
+    assert heads == {"steps": [0, 1, 2], "shape": [2, 4, 3], "more": False}
+    expected = np.stack([written.scores(step) for step in range(3)])
+    np.testing.assert_array_equal(np.frombuffer(rest, "<f4"), expected.ravel())
+    heads, rest = frames(found.scores("feature_maps", after=1))
+    assert heads["steps"] == [2] and len(rest) == 4 * 2 * 4 * 3
+
+
+def test_predicted_classes_have_scores_and_no_pictures(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0, 1], prediction="class")
+    found = asked(tmp_path)
+    heads, rest = frames(found.scores("feature_maps"))
+    assert heads == {"steps": [0, 1], "shape": [2, 2], "more": False}
+    np.testing.assert_array_equal(
+        np.frombuffer(rest, "<f4"), np.stack([written.scores(step) for step in (0, 1)]).ravel()
+    )
+    with pytest.raises(NothingThereError, match="step 1 has no predicted labels"):
+        found.prediction("feature_maps", 1, 0)
+
+
+def test_a_run_without_a_prediction_has_no_scores(found):
+    assert frames(found.scores(RUN)) == ({"steps": [], "shape": [0], "more": False}, b"")
+
+
+def test_scores_that_do_not_fit_an_answer_are_asked_for_again(tmp_path, monkeypatch):
+    RunLog(tmp_path, SMALL, steps=range(10), prediction="labels")
+    found = asked(tmp_path)
+    whole = frames(found.scores("feature_maps"))
+    monkeypatch.setattr(answers, "MOST", 300)
+    monkeypatch.setattr(answers, "_LEAST", 1)
+    steps, content, after, more = [], b"", -1, True
+    while more:
+        heads, rest = frames(found.scores("feature_maps", after))
+        assert 0 < len(rest) <= 300
+        steps, content, after, more = steps + heads["steps"], content + rest, heads["steps"][-1], heads["more"]
+    assert steps == list(range(10)) and content == whole[1]
+
+
 def test_a_bundle_holds_what_single_answers_give(found):
     heads, rest = frames(found.bundle(RUN, ["stem", "nowhere", "block/deep"], [0, 2, 1000], 1)[0])
     assert [(head["layer"], head["step"]) for head in heads] == [
@@ -246,6 +301,9 @@ def test_a_bundle_holds_what_single_answers_give(found):
         (lambda found: found.summaries("x"), NothingThereError, "no run 'x'"),
         (lambda found: found.bundle("x", ["stem"], [0], 0), NothingThereError, "no run 'x'"),
         (lambda found: found.bundle(RUN, ["stem"] * 20, [0] * 20, 0), BadQuestionError, "at most 256 pictures"),
+        (lambda found: found.prediction(RUN, 0, 0), NothingThereError, "step 0 has no predicted labels"),
+        (lambda found: found.prediction(RUN, 7, 0), NothingThereError, "no step 7"),
+        (lambda found: found.scores("x"), NothingThereError, "no run 'x'"),
         (lambda found: found.probe(RUN, "picture", 2), NothingThereError, "2 pictures, and none for image 2"),
         (lambda found: found.probe(RUN, "mask", 0), BadQuestionError, "'picture' or 'label'"),
     ],
@@ -259,8 +317,10 @@ def test_what_was_deleted_meanwhile_is_not_there(written, found):
     written.path.unlink()
     for ask in (
         lambda: found.maps(RUN, "stem", 0, 0),
+        lambda: found.prediction(RUN, 0, 0),
         lambda: found.numbers(RUN, ["stem"]),
         lambda: found.summaries(RUN),
+        lambda: found.scores(RUN),
     ):
         with pytest.raises(NothingThereError, match="no longer what it was"):
             ask()
@@ -387,7 +447,7 @@ def hostile_log(rng, content, starts, written):
         ]
         head = {
             key: rng.choice(anything)
-            for key in ("step", "wall_time", "layers", "first_step", "format", "probe", "labels")
+            for key in ("step", "wall_time", "layers", "first_step", "format", "probe", "labels", "prediction")
         }
         layers = [{key: rng.choice(anything) for key in ("maps", "numbers", "summaries")} for _ in SMALL]
         head["kind"] = rng.choice(["run", "step", "step", "step", 5, None])
@@ -396,6 +456,7 @@ def hostile_log(rng, content, starts, written):
                 "step": rng.randrange(20),
                 "wall_time": rng.random() * 1e9,
                 "layers": blobs.add(format.to_json(layers)),
+                "prediction": blobs.add(format.to_json({"maps": rng.choice(anything), "scores": rng.choice(anything)})),
             }
         record = format.pack_record(head, blobs)
         at = rng.choice([*starts, len(data)])
@@ -405,9 +466,22 @@ def hostile_log(rng, content, starts, written):
             rng.sample(["rows", "map", "fields", "channels", "name", "cells", "shape"], 2),
             rng.choice(anything_in_json(rng)),
         )
-        record = RunLog(written.directory.parent.parent / "crafted", SMALL, layer=facts).run_record(rng.randrange(3))
+        crafted = RunLog(
+            written.directory.parent.parent / "crafted",
+            SMALL,
+            prediction="labels",
+            layer=facts,
+            facts={"prediction": hostile_prediction(rng)} if rng.random() < 0.5 else {},
+        )
+        record = crafted.run_record(rng.randrange(3))
         data[: starts[0]] = record
     return bytes(data)
+
+
+def hostile_prediction(rng):
+    """Facts of a prediction of which one or two are anything."""
+    facts = {"kind": "labels", "labels": [{"name": "a"}] * 4, "output": None, "truth": [0, 1, -1], "size": [16, 8]}
+    return facts | dict.fromkeys(rng.sample([*facts], rng.choice([1, 2])), rng.choice(anything_in_json(rng)))
 
 
 def anything_in_json(rng):
@@ -418,12 +492,12 @@ def anything_in_json(rng):
 @pytest.mark.timeout(1800)
 def test_no_log_breaks_it(tmp_path, count):
     rng = random.Random(count)
-    written = RunLog(tmp_path / "source" / "x", SMALL, steps=[0, 1, 2, 3])
+    written = RunLog(tmp_path / "source" / "x", SMALL, steps=[0, 1, 2, 3], prediction="labels")
     content = written.path.read_bytes()
     starts = [len(written.run_record(0))]
     for step in range(4):
         starts.append(starts[-1] + len(written.step_record(step)))
-    RunLog(tmp_path / "logs" / "good", SMALL, steps=[0, 1, 2, 3])
+    RunLog(tmp_path / "logs" / "good", SMALL, steps=[0, 1, 2, 3], prediction="labels")
     path = tmp_path / "logs" / "hostile" / "feature_maps" / written.path.name
     path.parent.mkdir(parents=True)
     good = "good/feature_maps"
@@ -432,6 +506,8 @@ def test_no_log_breaks_it(tmp_path, count):
         alone.numbers(good, ["a", "b"]),
         alone.summaries(good),
         alone.bundle(good, ["a", "b"], [0, 1, 2, 3], 0)[0],
+        alone.scores(good),
+        alone.prediction(good, 2, 1)[0],
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     shown = 0
@@ -448,9 +524,13 @@ def test_no_log_breaks_it(tmp_path, count):
         assert good in [run["run"] for run in answer["runs"]]
         assert (found.numbers(good, ["a", "b"]), found.summaries(good)) == expected[:2]
         assert found.bundle(good, ["a", "b"], [0, 1, 2, 3], 0)[0] == expected[2]
+        assert (found.scores(good), found.prediction(good, 2, 1)[0]) == expected[3:]
         for run in log.values():
             run.table("channel")
             run.table("layer")
+            run.scores  # noqa: B018
+            with contextlib.suppress(KeyError, format.DamagedError):
+                run.prediction()
     assert shown > count, "most of them can still be shown"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000, "kilobytes"
 
@@ -464,6 +544,8 @@ def ask_everything(found, run, layers):
     if names:
         questions.append(lambda: found.numbers(run["run"], names))
         questions.append(lambda: found.bundle(run["run"], names, steps[:100], 0))
+    questions.append(lambda: found.scores(run["run"]))
+    questions += [lambda step=step: found.prediction(run["run"], step, 1) for step in steps[:100]]
     questions += [lambda kind=kind: found.probe(run["run"], kind, 0) for kind in ("picture", "label")]
     for question in questions:
         try:

@@ -74,6 +74,7 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     layers = ["down", "up", "head"]
     tags = {f"feature_maps/{layer}" for layer in layers}
     tags |= {f"feature_maps/{measure}/{layer}" for measure in CURVES for layer in layers} | {"mask_table"}
+    tags |= {f"feature_maps/prediction_iou/{label}" for label in ("background", "foreground")}
     expected = {(step, tag) for step in range(3) for tag in tags}
     found = with_tensorboards_own_loader(tmp_path / "feature_maps")
     assert sorted(found) == sorted(expected), "each once"
@@ -86,7 +87,7 @@ def test_curves_are_written_in_the_plain_form(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
     values = values_at(tmp_path / "feature_maps", 1)
     curves = [value for tag, value in values.items() if tag.count("/") == 2]
-    assert len(curves) == 3 * len(CURVES)
+    assert len(curves) == 3 * len(CURVES) + 2, "of each layer, and of each label that is predicted"
     assert all(value.WhichOneof("value") == "simple_value" for value in curves)
     best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_auroc_best"]
     assert values["feature_maps/mask_auroc_best/up"].simple_value == pytest.approx(best)

@@ -1,5 +1,6 @@
 """Logs read back: what is written is what is read, also behind damage, while it grows, and when it is hostile."""
 
+import io
 import json
 import os
 import shutil
@@ -43,6 +44,14 @@ def everything(run):
                     try:
                         entry.append(reader.maps(at, layer.position, image))
                     except (DamagedError, KeyError):
+                        entry.append(None)
+            if run.facts.prediction:
+                scores = reader.scores(at)
+                entry.append(None if scores is None else scores.tobytes())
+                for image in range(run.probe.stored):
+                    try:
+                        entry.append(reader.prediction(at, image))
+                    except DamagedError:
                         entry.append(None)
     return found
 
@@ -126,6 +135,56 @@ def test_a_column_that_a_layer_lacks_is_nan(tmp_path):
     assert np.isnan(run.table("channel")["std"]).tolist() == [False] * 2 + [True] * 4
 
 
+def test_predicted_labels_and_their_scores_are_read(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0, 7], prediction="labels")
+    run = open_log(tmp_path)[0]
+    assert run.facts.prediction == written.prediction_facts() and run.problems == ()
+    values = np.array([0, 1, 2, 3])
+    for step in (0, 7):
+        positions, labels = written.predicted(step), run.prediction(step)
+        assert labels.shape == (2, 16, 8) and (labels[:, 0, 0] == -1).all(), "no label where the output is not a number"
+        np.testing.assert_array_equal(labels[positions != 255], values[positions[positions != 255]])
+    np.testing.assert_array_equal(run.prediction(), run.prediction(7))
+    scores = run.scores
+    assert list(scores) == ["step", "image", "label", "iou", "share", "true_share"]
+    assert scores["step"].tolist() == [0] * 8 + [7] * 8 and scores["image"].tolist() == ([0] * 4 + [1] * 4) * 2
+    assert scores["label"].tolist() == ["background", "pet", "border", "label 3"] * 4
+    expected = np.concatenate([written.scores(step).reshape(8, 3) for step in (0, 7)])
+    for column, name in enumerate(format.SCORES):
+        np.testing.assert_array_equal(scores[name], expected[:, column])
+    assert scores.to_pandas().shape == (16, 6)
+
+
+def test_predicted_classes_are_read(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0, 7], prediction="class", images=3)
+    run = open_log(tmp_path)[0]
+    assert run.prediction(0).tolist() == [0, 1, -1] and run.prediction().tolist() == [3, 0, -1]
+    scores = run.scores
+    assert list(scores) == ["step", "image", "label", "probability"]
+    assert scores["label"].tolist() == ["background", "pet", None, "label 3", "background", None]
+    np.testing.assert_array_equal(
+        scores["probability"], np.concatenate([written.scores(step)[:, 1] for step in (0, 7)])
+    )
+    with run.reader(run.snapshot) as reader, pytest.raises(KeyError, match="step 0 has no predicted labels"):
+        reader.prediction(0, 0)
+
+
+def test_a_run_or_a_step_without_a_prediction(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0], prediction="labels")
+    written.append(format.step_record(1, BEGAN + 1, written.layer_steps(1)))
+    written.write(2)
+    RunLog(tmp_path / "none", SMALL, steps=[0])
+    run, other = open_log(tmp_path).values()
+    assert set(run.scores["step"].tolist()) == {0, 2}
+    with pytest.raises(KeyError, match="step 1 has no predicted labels"):
+        run.prediction(1)
+    assert run.prediction(2).shape == (2, 16, 8) and run.problems == () and check(written.directory) == []
+    with pytest.raises(KeyError, match="run 'none/feature_maps' has no prediction"):
+        other.prediction()
+    assert list(other.scores) == ["step", "image", "label", "iou", "share", "true_share"]
+    assert all(len(column) == 0 for column in other.scores.values())
+
+
 def test_a_table_becomes_pandas_or_says_what_is_missing(tmp_path, monkeypatch):
     RunLog(tmp_path, SMALL, steps=[0])
     table = open_log(tmp_path)[0].table("layer")
@@ -153,6 +212,9 @@ def test_a_log_of_this_format_stays_readable():
         np.testing.assert_allclose(layer.numbers("mean")[-1], truth[layer.name].mean((0, 1, 2)), rtol=1e-5)
         assert np.isnan(layer.summaries("cka_previous")[[0, 2]]).all(), "each training's first step"
         assert layer.numbers("mask_auroc").shape == (5, len(layer.channels))
+    assert run.facts.prediction is None and len(run.scores["step"]) == 0, "there was none in the format's first days"
+    with pytest.raises(KeyError, match="no prediction"):
+        run.prediction()
 
 
 @pytest.mark.parametrize("below", ["", "feature_maps"])
@@ -389,6 +451,9 @@ def test_facts_of_a_layer_that_are_not_understood_cost_that_layer(tmp_path, chan
         {"model": "pets"},
         {"step_unit": 5},
         {"images": "maybe"},
+        {"prediction": 5},
+        {"prediction": {}},
+        {"prediction": {"kind": [], "labels": []}},
     ],
     ids=str,
 )
@@ -396,6 +461,49 @@ def test_other_facts_that_are_not_understood_cost_no_step(tmp_path, changed):
     RunLog(tmp_path, SMALL, steps=[0, 1], facts=changed)
     run = open_log(tmp_path)[0]
     assert run.steps == (0, 1) and run["a"].numbers("std").shape == (2, 2)
+
+
+PREDICTION = {"kind": "labels", "labels": [{"name": "a"}, {"name": "b"}], "truth": [0, 1, -1], "size": [16, 8]}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kind": "dream"},
+        {"kind": "class"},
+        {"kind": []},
+        {"labels": []},
+        {"labels": {"a": 1}},
+        {"labels": [{"name": "a"}] * 256},
+        {"labels": [{"name": 1}]},
+        {"labels": [{"name": "a", "colour": "red;}"}, {"name": "b"}]},
+        {"truth": [0, 1]},
+        {"truth": [0, 2, -1]},
+        {"truth": [0, -2, 1]},
+        {"truth": [0, True, 1]},
+        {"truth": "01"},
+        {"size": [16]},
+        {"size": [16, 0]},
+        {"size": [2**20, 2**20]},
+        {"size": [10**400, 1]},
+        {"size": ["16", "8"]},
+        {"output": 7},
+    ],
+    ids=str,
+)
+def test_a_prediction_that_is_not_understood_costs_itself_alone(tmp_path, changed):
+    RunLog(tmp_path, SMALL, steps=[0, 1], facts={"prediction": PREDICTION | changed})
+    run = open_log(tmp_path)[0]
+    assert run.facts.prediction is None and run.problems == ()
+    assert run.steps == (0, 1) and run["a"].numbers("std").shape == (2, 2) and run["a"].maps().shape == (2, 2, 2, 2)
+    RunLog(tmp_path / "sound", SMALL, steps=[0], facts={"prediction": PREDICTION})
+    assert open_log(tmp_path / "sound")[0].facts.prediction.size == (16, 8)
+
+
+def test_scores_of_more_images_than_a_blob_holds_are_not_read(tmp_path):
+    probe = {"images": 2**31 - 1, "stored": 2}
+    RunLog(tmp_path, SMALL, steps=[0], facts={"prediction": PREDICTION, "probe": probe})
+    assert open_log(tmp_path)[0].facts.prediction is None
 
 
 @pytest.mark.parametrize(
@@ -414,7 +522,7 @@ def test_facts_without_which_nothing_can_be_read_are_told(tmp_path, changed):
 def sound(tmp_path_factory):
     """A small run of four steps, where its records begin, and all that is read of it."""
     path = tmp_path_factory.mktemp("sound")
-    written = RunLog(path, SMALL, steps=[0, 1, 2, 3])
+    written = RunLog(path, SMALL, steps=[0, 1, 2, 3], prediction="labels")
     content = written.path.read_bytes()
     starts = [len(written.run_record(0))]
     for step in range(4):
@@ -646,6 +754,41 @@ def test_a_step_with_impossible_references_is_damaged(tmp_path, layers):
     assert run.problems and check(written.directory)
 
 
+@pytest.mark.parametrize(
+    "prediction",
+    [
+        [2**60, 2**60, 0],
+        [0, 2**24 + 1, 0],
+        5,
+        b"5",
+        b"{}",
+        b"[" * 2000,
+        b"nonsense",
+        b'{"maps":5,"scores":[0,96,0]}',
+        b'{"maps":[[0,10,0],null,5],"scores":[0,95,0]}',
+        b'{"maps":[[0,4611686018427387904,1]],"scores":[0,1e999,0]}',
+    ],
+    ids=range(10),
+)
+def test_a_damaged_prediction_costs_the_prediction_alone(tmp_path, prediction):
+    written = RunLog(tmp_path, SMALL, steps=[0], prediction="labels")
+    (data,) = tfrecord.records(io.BytesIO(written.step_record(1)))
+    head = format.read_head(data)
+    blobs = Blobs()
+    blobs.add(data[format.PREFIX + format.head_length(data) :])
+    head["prediction"] = blobs.add(prediction) if isinstance(prediction, bytes) else prediction
+    written.append(format.pack_record(head, blobs))
+    written.write(2)
+    run = open_log(tmp_path)[0]
+    with pytest.raises(DamagedError, match="step 1: the predicted labels are damaged"):
+        run.prediction(1)
+    assert set(run.scores["step"].tolist()) == {0, 2} and run.prediction(2).shape == (2, 16, 8)
+    np.testing.assert_array_equal(run["a"].pixels(1), np.moveaxis(written.maps(1, "a"), 1, -1))
+    assert not np.isnan(run["a"].numbers("std")).all(axis=1).any()
+    assert any("step 1" in problem for problem in run.problems)
+    assert [damage for damage in check(written.directory) if "prediction" in damage.what]
+
+
 def bomb(width, height, depth=8, kind=0, data=None):
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -677,6 +820,33 @@ def test_a_picture_that_is_not_of_its_layer_is_never_decoded(tmp_path, picture):
     layer = open_log(tmp_path)[0]["a"]
     with pytest.raises(DamagedError, match="a stored"):
         layer.pixels()
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [b"", bomb(60_000, 60_000), bomb(16, 8), bomb(8, 16, kind=2), bomb(8, 16, depth=16), bomb(8, 16, data=b"nothing")],
+    ids=range(6),
+)
+def test_a_predicted_picture_that_is_none_is_not_decoded(tmp_path, picture):
+    written = RunLog(tmp_path, SMALL, prediction="labels")
+    written.append(
+        format.step_record(0, BEGAN, written.layer_steps(0), format.PredictionStep([picture], written.scores(0)))
+    )
+    run = open_log(tmp_path)[0]
+    with pytest.raises(DamagedError, match="a stored p"):
+        run.prediction()
+    assert len(run.scores["step"]) == 8
+
+
+@pytest.mark.parametrize("kind", ["labels", "class"])
+def test_what_is_predicted_outside_of_all_labels_is_none(tmp_path, kind):
+    written = RunLog(tmp_path, SMALL, prediction=kind)
+    wild = np.array([[7, np.nan], [-np.inf, 0.5]], np.float32) if kind == "class" else written.scores(0)
+    maps = [png.encode(np.full((16, 8), 200, np.uint8))] if kind == "labels" else []
+    written.append(format.step_record(0, BEGAN, written.layer_steps(0), format.PredictionStep(maps, wild)))
+    run = open_log(tmp_path)[0]
+    assert (run.prediction() == -1).all()
+    assert len(run.scores["label"]) == (2 if kind == "class" else 8)
 
 
 def test_a_picture_that_holds_more_than_it_says_is_decoded_to_its_size(tmp_path):

@@ -4,6 +4,7 @@ Opening a file reads the framing and the head of each record, and the data of th
 new is read by `refresh`; a record that is being written does not count before it is whole.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
@@ -49,8 +50,8 @@ class StoredStep(NamedTuple):
     Attributes:
         start: Where they begin in the file.
         references: int64 (blobs, 3), offset, length and checksum: of each layer its numbers, its summaries and its
-            maps; -1 for what is not there, or can't be.
-        first: int64 (layers + 1,), the position of each layer's first reference.
+            maps, then of the prediction its scores and its maps; -1 for what is not there, or can't be.
+        first: int64 (layers + 1,), the position of each layer's first reference, and of the prediction's.
     """
 
     start: int
@@ -68,6 +69,11 @@ class StoredStep(NamedTuple):
     def maps(self, layer: int) -> np.ndarray:
         """The references of a layer's maps, one a stored sample."""
         return self.references[self.first[layer] + 2 : self.first[layer + 1]]
+
+    @property
+    def prediction(self) -> np.ndarray:
+        """The references of the prediction: of its scores, then of its maps, one a stored sample; none without one."""
+        return self.references[self.first[-1] :]
 
 
 class LogFile:
@@ -210,6 +216,8 @@ class LogFile:
                     blobs += [(f"the numbers of layer {layer.name!r}", stored.numbers(at))]
                     blobs += [(f"the summaries of layer {layer.name!r}", stored.summaries(at))]
                     blobs += [(f"a map of layer {layer.name!r}", each) for each in stored.maps(at)]
+            blobs += [("the scores of the prediction", each) for each in stored.prediction[:1]]
+            blobs += [("a map of the prediction", each) for each in stored.prediction[1:]]
         for name, reference in blobs:
             try:
                 read_blob(file, record.blobs, reference)
@@ -316,7 +324,24 @@ def _stored_step(file: BinaryIO, record: Record, facts: RunFacts) -> StoredStep:
         if isinstance(maps, list):
             references += [_reference(each, record.room) for each in maps[: facts.probe.stored]]
         first.append(len(references))
+    references += _of_prediction(file, record, facts)
     return StoredStep(record.blobs, np.array(references, np.int64).reshape(-1, 3), np.array(first))
+
+
+def _of_prediction(file: BinaryIO, record: Record, facts: RunFacts) -> list[tuple[int, int, int]]:
+    """The references of a step's prediction, if it has one; what is wrong with it costs nothing else."""
+    stored = (record.head or {}).get("prediction")
+    if facts.prediction is None or stored is None:
+        return []
+    try:
+        entry = from_json(read_blob(file, record.blobs, _reference(stored, record.room, MOST_HEAD)))
+    except DamagedError:
+        return [_NOWHERE]
+    entry = entry if isinstance(entry, dict) else {}
+    scores, maps = _reference(entry.get("scores"), record.room), entry.get("maps")
+    fits = scores[1] == 4 * math.prod(facts.prediction.scores(facts.probe.images))
+    pictures = maps[: facts.probe.stored] if isinstance(maps, list) else []
+    return [scores if fits else _NOWHERE, *(_reference(each, record.room) for each in pictures)]
 
 
 def _reference(stored: Any, room: int, most: int = MOST_BLOB) -> tuple[int, int, int]:

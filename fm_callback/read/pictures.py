@@ -11,7 +11,7 @@ from fm_callback.format import DamagedError
 
 _IHDR = struct.Struct(">8sI4sIIBBBBB")
 _START = b"\x89PNG\r\n\x1a\n", 13, b"IHDR"
-_GRAY, _RGB, _RGBA = 0, 2, 6
+_GRAY, _RGB, _PALETTE, _RGBA = 0, 2, 3, 6
 #: No picture of a probe has more pixels.
 _MOST_PROBE_PIXELS = 2**26
 
@@ -24,6 +24,16 @@ def check_map(png: bytes, height: int, width: int) -> None:
     """
     if _header(png) != (height, width, _GRAY):
         raise DamagedError("a stored map is no 8-bit gray PNG of its layer's size")
+
+
+def check_prediction(png: bytes, height: int, width: int) -> None:
+    """Sees to it that a predicted label map is an 8-bit gray or indexed picture of the size that the run says.
+
+    Raises:
+        DamagedError: if it is not.
+    """
+    if _header(png) not in ((height, width, _GRAY), (height, width, _PALETTE)):
+        raise DamagedError("a stored prediction is no 8-bit gray or indexed PNG of its size")
 
 
 def check_probe(png: bytes, gray: bool) -> None:
@@ -41,7 +51,7 @@ def decode(png: bytes) -> np.ndarray:
     """The pixels of a picture that was looked at.
 
     Returns:
-        uint8 (height, width) or (height, width, 3 or 4).
+        uint8 (height, width) or (height, width, 3 or 4); of an indexed picture the indices.
 
     Raises:
         DamagedError: if they can't be read.

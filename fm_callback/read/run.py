@@ -11,6 +11,7 @@ from fm_callback import format
 from fm_callback.format import DamagedError, Label, LayerFacts, Problem, RunFacts
 from fm_callback.read import pictures
 from fm_callback.read.log_file import LogFile, ReplacedError
+from fm_callback.read.predicted import labels_at, scores_of
 from fm_callback.read.reader import Cache, Reader
 from fm_callback.read.snapshot import Snapshot, join
 from fm_callback.read.table import Table
@@ -165,6 +166,37 @@ class Run:
             numbers = np.concatenate([np.array(each.channels, np.int64) for each in layers] or [np.empty(0, np.int64)])
             table["channel"] = np.tile(numbers, len(now.steps))
         return Table(table | {name: column.ravel() for name, column in values.items()})
+
+    def prediction(self, step: int | None = None) -> np.ndarray:
+        """What the model predicts at a step, the newest by default.
+
+        Returns:
+            int64 (stored images, height, width), the value of each cell's label, in the size of the model's output;
+            of a model that tells classes apart (stored images,). -1 where the output is not a number.
+
+        Raises:
+            UnknownError: if the run, or the step, has no prediction.
+            DamagedError: if it is damaged.
+        """
+        now = self._now
+        at, facts = self.at(now, step), now.facts
+        if facts is None or facts.prediction is None:
+            raise UnknownError(f"run {self.name!r} has no prediction: none was read of the model's output")
+        with self.reader(now) as reader:
+            return labels_at(facts, facts.prediction, reader, at)
+
+    @property
+    def scores(self) -> Table:
+        """How well the model predicts, as columns.
+
+        Returns:
+            `step`, `image`, `label` (its name), `iou`, `share`, `true_share`: a row for each label of each probe image at
+            each step, NaN where one is not defined. Of a model that tells classes apart `step`, `image`, `label`,
+            `probability`: a row for each image. Steps without a prediction have no row.
+        """
+        now = self._now
+        with self.reader(now) as reader:
+            return scores_of(now, reader)
 
     def __getitem__(self, key: str | int) -> "Layer":
         layers = self.layers
