@@ -117,7 +117,7 @@ def test_tables_have_a_row_for_each_layer_and_channel(tmp_path):
     assert list(channels) == ["step", "layer", "channel", *run["a"].fields]
     assert channels["channel"].tolist() == [0, 1, 0, 1, 2, 3] * 2
     np.testing.assert_array_equal(channels["std"][8:], written.numbers(7, "b")[:, 4])
-    with pytest.raises(ValueError, match='of each "layer" or of each "channel"; received \'step\''):
+    with pytest.raises(ValueError, match='of each "channel" or of each "label"; received \'step\''):
         run.table("step")
 
 
