@@ -41,7 +41,7 @@ MOST = 48 * 2**20
 MOST_LAYERS = MOST_PICTURES = 256
 
 #: What is said of a measure; all else that a log says of one is left out.
-_WORDS = {"label": str, "short": str, "kind": str, "says": str, "of": str, "part": str, "chance": float}
+_WORDS = {"label": str, "short": str, "kind": str, "says": str, "of": str, "part": str, "chance": float, "sided": bool}
 _MOST_TEXT, _MOST_MODEL, _MOST_MEASURES, _MOST_PROBLEMS = 1000, 2**16, 500, 50
 #: As so many bytes at least a layer's numbers at a step count.
 _LEAST = 512
@@ -322,6 +322,8 @@ def _said(stored: Mapping[str, Any]) -> dict[str, Any]:
         value = stored.get(key)
         if kind is str and isinstance(value, str):
             said[key] = value[:_MOST_TEXT]
+        elif kind is bool and isinstance(value, bool):
+            said[key] = value
         elif kind is float and isinstance(value, int | float) and abs(value) < 1e9:
             said[key] = value
     return said

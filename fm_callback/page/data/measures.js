@@ -16,3 +16,14 @@ export function format(value, { kind = "value" } = {}) {
   const text = long ? value.toExponential(1) : String(Number(value.toPrecision(3)));
   return text.replace("-", "−").replace("e+", "e");
 }
+
+/**
+ * A channel's number, with its side: of a concept that a channel may show bright or dark, how well it tells it.
+ *
+ * @param {number | null | undefined} value
+ * @param {{kind?: import("./types.js").Words["kind"], sided?: boolean}} measure
+ */
+export function told(value, measure) {
+  if (!measure.sided || value === null || value === undefined || Number.isNaN(value)) return format(value, measure);
+  return value < 0.5 ? `${format(1 - value, measure)} dark` : format(value, measure);
+}

@@ -56,6 +56,7 @@
  * @property {"score" | "share" | "count" | "value"} kind
  * @property {number | null} [chance]
  * @property {string} [says]
+ * @property {boolean} [sided] whether 0 shows as much as 1: a channel may show the object as its dark side
  */
 
 /**
@@ -70,6 +71,7 @@
  * @property {number | null} pace median seconds between the last steps
  * @property {Probe} probe
  * @property {Label[]} labels
+ * @property {Prediction | null} prediction
  * @property {Record<string, unknown>} model
  * @property {string[]} problems
  */
@@ -93,6 +95,15 @@
  */
 
 /**
+ * @typedef {object} Prediction What does not change from step to step about what the model predicts.
+ * @property {"labels" | "class"} kind a label for each cell, or a class for each sample
+ * @property {string | null} output its name, where the model has several
+ * @property {Label[]} labels what a pixel or a class stands for, by position
+ * @property {number[]} truth for each label of the masks its position in `labels`; -1 where it is ignored or not known
+ * @property {[number, number]} size height and width of a stored prediction; empty for a class
+ */
+
+/**
  * @typedef {object} Facts What does not change from step to step about a layer.
  * @property {string} path
  * @property {string} kind
@@ -112,6 +123,7 @@
  * @property {string[]} fields
  * @property {string[]} summaries
  * @property {Record<string, number>} cells
+ * @property {Record<string, number>} images in how many samples there is a cell of each
  */
 
 /** @typedef {{layer: string} & Facts} LayerAnswer or, in the place of most facts, `problem` */
@@ -143,6 +155,7 @@
  * @property {number | null} pace
  * @property {Probe} probe
  * @property {Label[]} labels
+ * @property {Prediction | null} prediction
  * @property {string[]} problems
  * @property {Layer[]} layers
  * @property {Layer[]} drawable those without a problem
