@@ -264,7 +264,8 @@ def _run_facts(now: Snapshot, facts: RunFacts) -> dict[str, Any]:
         "step_unit": facts.step_unit,
         "format": facts.format,
         "steps": [{"v": v, "steps": part.tolist()} for v, part in zip(versions, parts, strict=True)],
-        "wall": float(wall[-1]),
+        # The earlier of what its writer says and what its file does: neither a clock that is ahead nor a copy is news.
+        "wall": min(float(wall[-1]), now.files[files[-1]].changed),
         "pace": float(np.median(between)) if len(between) else None,
         "probe": {
             "images": probe.images,
