@@ -86,9 +86,11 @@ TABLE_TAG = "mask_table"
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 
 #: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture
-#: of more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
+#: of more pixels, no blob of more bytes (what is written has neither: what does not get smaller by packing fits, too). Steps
+#: are below the first whole number that JavaScript can't tell from the next.
 MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_CHANNELS = 2**24, 2**20, 10_000, 2**20
-MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**28, 48 * 2**20, 2**53
+MOST_PIXELS = MOST_BLOB = 48 * 2**20
+MOST_STEP = 2**53
 
 #: Of no more samples maps are stored.
 MOST_STORED = 10_000
@@ -265,6 +267,14 @@ class ProbeFacts:
     slices: tuple[int, ...] = ()
     pictures: tuple[Reference, ...] = ()
     labels: tuple[Reference, ...] = ()
+
+    @property
+    def plane(self) -> tuple[int, int] | None:
+        """Height and width of its pictures; None where the axes do not tell."""
+        cut = self.slice_axis if len(self.axes) == 3 else None
+        kept = [size for axis, size in enumerate(self.axes) if axis != cut]
+        height, width = [1, *kept][-2:] if kept else (0, 0)
+        return (height, width) if 0 < len(kept) < 3 else None
 
     @classmethod
     def parse(cls, stored: Any) -> "ProbeFacts":
@@ -633,6 +643,7 @@ def to_pixels(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
     Returns:
         uint8 of the shape of `values`.
     """
+    low, high = low.astype(np.float64), high.astype(np.float64)  # in float32 the span of the largest is infinite
     span = np.where(high > low, high - low, 1.0)
     levels = np.where(np.isfinite(values), (values - low) / span * 255.0 + 0.5, 0.0)
     return np.nan_to_num(levels).astype(np.uint8)
@@ -665,6 +676,11 @@ def display_name(run: str) -> str:
 def well_formed(text: str) -> str:
     """The text without halves of characters, which can't be sent anywhere: JSON and names of files can hold them."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def printable(text: str) -> str:
+    """A text from a log, fit for a terminal: what that would obey is spelled out."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def unique(names: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import random
 import re
 import resource
@@ -198,6 +199,26 @@ def test_what_does_not_fit_an_answer_is_asked_for_again(tmp_path, monkeypatch):
     heads, rest = frames(content)
     assert [head["size"] for head in heads] == [len(pictures[0]), None, None] and not lasting
     assert [head.get("later") for head in heads] == [None, True, True] and rest == pictures[0]
+
+
+def test_a_writers_clock_that_is_ahead_is_not_believed(tmp_path):
+    written = RunLog(tmp_path, SMALL)
+    written.write(0, wall_time=BEGAN + 10**6)
+    os.utime(written.path, (BEGAN + 50, BEGAN + 50))
+    (run,) = strictly(asked(tmp_path).runs()[0])["runs"]
+    assert run["wall"] == BEGAN + 50
+
+
+def test_numbers_that_are_few_count_as_many(tmp_path, monkeypatch):
+    """However little a layer holds, a step of it takes time and room: an answer about many of them is bounded, too."""
+    RunLog(tmp_path, {"a": (2, 2, 1), "b": (2, 2, 1)}, steps=range(30), fields=(), summaries=())
+    found = asked(tmp_path)
+    monkeypatch.setattr(answers, "MOST", 2 * answers._LEAST * 10)
+    heads, rest = frames(found.numbers("feature_maps", ["a", "b"]))
+    assert [(head["steps"], head["more"]) for head in heads] == [(list(range(10)), True)] * 2
+    assert len(rest) == 2 * 10 * 7 * 4 < answers.MOST / 10
+    heads, _ = frames(found.numbers("feature_maps", ["a", "b"], 19))
+    assert [(head["steps"], head["more"]) for head in heads] == [(list(range(20, 30)), False)] * 2
 
 
 def test_summaries_are_those_of_all_layers(written, found):

@@ -253,6 +253,13 @@ def test_values_come_back_within_half_a_level(values):
     np.testing.assert_array_equal(fmt.to_pixels(fmt.to_values(pixels, low, spread), low, spread)[::51], pixels[::51])
 
 
+def test_the_largest_values_have_pixels():
+    values = np.array([[-3.4e38], [0], [1.7e38], [3.4e38]], np.float32)
+    pixels = fmt.to_pixels(values, values.min(0), values.max(0))
+    assert pixels[:, 0].tolist() == [0, 128, 191, 255]
+    np.testing.assert_allclose(fmt.to_values(pixels, values.min(0), values.max(0)), values, atol=3e36)
+
+
 def test_what_is_not_finite_has_pixel_0_and_a_channel_without_a_finite_value_is_nan():
     values = np.array([[np.nan, 1], [np.inf, 3]], np.float32)
     low, high = np.array([np.nan, 1], np.float32), np.array([np.nan, 3], np.float32)

@@ -164,7 +164,9 @@ def test_everything_that_is_stored_of_a_layer_is_described():
     told = described()
     assert json.loads(json.dumps(told)) == told and list(json.loads(json.dumps(told))) == list(told)
     assert {*NUMBERS, *fields(cells()), *summaries(fields(cells()))} == told.keys()
-    assert all(list(words) == ["label", "short", "kind", "chance", "says", "of", "part", "sided"] for words in told.values())
+    assert all(
+        list(words) == ["label", "short", "kind", "chance", "says", "of", "part", "sided"] for words in told.values()
+    )
     assert told["mask_auroc"] == {
         "label": "mask AUROC",
         "short": "mask",

@@ -289,12 +289,16 @@ def _run_facts(now: Snapshot, facts: RunFacts) -> dict[str, Any]:
         "step_unit": facts.step_unit,
         "format": facts.format,
         "steps": [{"v": v, "steps": part.tolist()} for v, part in zip(versions, parts, strict=True)],
-        "wall": float(wall[-1]),
+        # The earlier of what its writer says and what its file does: neither a clock that is ahead nor a copy is news.
+        "wall": min(float(wall[-1]), now.files[files[-1]].changed),
         "pace": float(np.median(between)) if len(between) else None,
         "probe": {
             "images": probe.images,
             "stored": probe.stored,
             "scaling": probe.scaling,
+            "plane": probe.plane,
+            "slice_axis": probe.slice_axis,
+            "slices": probe.slices,
             "pictures": len(probe.pictures),
             "labels": len(probe.labels),
         },
@@ -322,9 +326,9 @@ def _said(stored: Mapping[str, Any]) -> dict[str, Any]:
         value = stored.get(key)
         if kind is str and isinstance(value, str):
             said[key] = value[:_MOST_TEXT]
-        elif kind is bool and isinstance(value, bool):
-            said[key] = value
-        elif kind is float and isinstance(value, int | float) and abs(value) < 1e9:
+        elif (kind is bool and isinstance(value, bool)) or (
+            kind is float and isinstance(value, int | float) and abs(value) < 1e9
+        ):
             said[key] = value
     return said
 

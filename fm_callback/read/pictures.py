@@ -36,8 +36,8 @@ def check_prediction(png: bytes, height: int, width: int) -> None:
         raise DamagedError("a stored prediction is no 8-bit gray or indexed PNG of its size")
 
 
-def check_probe(png: bytes, gray: bool) -> None:
-    """Sees to it that a picture of the probe is an 8-bit picture of bounded size.
+def check_probe(png: bytes, size: tuple[int, int] | None, gray: bool) -> None:
+    """Sees to it that a picture of the probe is an 8-bit picture of this size; of a bounded one where it is not known.
 
     Raises:
         DamagedError: if it is not.
@@ -45,6 +45,8 @@ def check_probe(png: bytes, gray: bool) -> None:
     height, width, kind = _header(png)
     if kind not in ((_GRAY,) if gray else (_GRAY, _RGB, _RGBA)) or not 0 < height * width <= _MOST_PROBE_PIXELS:
         raise DamagedError("a picture of the probe is no 8-bit PNG")
+    if size not in (None, (height, width)):
+        raise DamagedError("a picture of the probe has not the size of the samples")
 
 
 def decode(png: bytes) -> np.ndarray:

@@ -3,14 +3,14 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO
 
 import numpy as np
 
 from fm_callback.format import DamagedError, LayerFacts, Problem, RunFacts
 from fm_callback.read import pictures
-from fm_callback.read.log_file import StoredStep, read_blob
+from fm_callback.read.log_file import LogFile, StoredStep, of_image, read_blob
 from fm_callback.read.snapshot import Snapshot
 from fm_callback.read.unknown import UnknownError
 
@@ -84,7 +84,7 @@ class Reader:
             raise UnknownError(
                 f"{self.name(at)} has maps of layer {facts.name!r} for {len(maps)} images, and none for {image}"
             )
-        with self._telling(f"{self.name(at)}: a map of layer {facts.name!r} is damaged"):
+        with self._telling_of(at, layer, image):
             png = read_blob(self._file(at), stored.start, maps[image])
             pictures.check_map(png, *facts.grid)
         return png
@@ -133,6 +133,12 @@ class Reader:
             pictures.check_prediction(png, *facts.size)
         return png
 
+    def decoded(self, at: int, layer: int, image: int) -> np.ndarray:
+        """The pixels of a layer's maps, uint8, as a grid; raises as `maps`."""
+        png = self.maps(at, layer, image)
+        with self._telling_of(at, layer, image):
+            return pictures.decode(png)
+
     def probe(self, kind: str, image: int) -> bytes:
         """The PNG of a sample, "picture", or of its labels, "label".
 
@@ -144,9 +150,10 @@ class Reader:
         if not 0 <= image < len(references):
             raise UnknownError(f"the probe has {len(references)} {kind}s, and none for image {image}")
         newest = len(self._now.files) - 1
-        with self._telling(f"the {kind} of image {image} of the probe is damaged"):
+        what = of_image(f"the {kind}s of the probe", image, len(references))
+        with self._telling(f"the run record: {what} are damaged"):
             png = self._now.files[newest].probe(self._opened(newest), references[image])
-            pictures.check_probe(png, gray=kind == "label")
+            pictures.check_probe(png, self._run_facts.probe.plane, gray=kind == "label")
         return png
 
     def _step(self, at: int) -> StoredStep | None:
@@ -155,14 +162,14 @@ class Reader:
             return None
         row = self._now.steps[at]
         file = self._now.files[row["file"]]
-        key = file.path, file.beginning, int(row["start"])
+        key = file, int(row["start"])
         if stored := self._cache.get(key):
             return stored
         try:
             stored = file.stored_step(self._file(at), int(row["step"]), int(row["start"]))
         except DamagedError as error:
             self._damaged.add(at)
-            self._meet(f"{self.name(at)} is damaged: {error}")
+            self._meet(f"{self.name(at)}: {error}")
             return None
         self._cache.put(key, stored)
         return stored
@@ -175,6 +182,10 @@ class Reader:
     def name(self, at: int) -> str:
         """What people call a step."""
         return f"step {self._now.steps['step'][at]}"
+
+    def _telling_of(self, at: int, layer: int, image: int) -> AbstractContextManager[None]:
+        what = of_image(f"the maps of layer {self._facts(layer).name!r}", image, self.images(at, layer))
+        return self._telling(f"{self.name(at)}: {what} are damaged")
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:
@@ -205,20 +216,23 @@ class Reader:
 
 
 class Cache:
-    """Keeps where the blobs of the steps lie that were asked for last."""
+    """Keeps where the blobs of the steps lie that were asked for last, by file and the beginning of the record.
+
+    A file that was replaced is another `LogFile`, so that nothing is taken for the content of the new one.
+    """
 
     def __init__(self, most: int) -> None:
         self._most, self._size = most, 0
-        self._kept: OrderedDict[tuple[Any, ...], StoredStep] = OrderedDict()
+        self._kept: OrderedDict[tuple[LogFile, int], StoredStep] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[Any, ...]) -> StoredStep | None:
+    def get(self, key: tuple[LogFile, int]) -> StoredStep | None:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
-    def put(self, key: tuple[Any, ...], stored: StoredStep) -> None:
+    def put(self, key: tuple[LogFile, int], stored: StoredStep) -> None:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = stored

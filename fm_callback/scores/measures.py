@@ -450,4 +450,13 @@ def _of_names(fields: Iterable[str]) -> list[Measure]:
 
 def _words(label: str, short: str, kind: str, chance: float | None, says: str) -> dict[str, Any]:
     told = says if chance is None else f"{says}; chance is {chance:g}"
-    return {"label": label, "short": short, "kind": kind, "chance": chance, "says": told, "of": None, "part": None, "sided": False}
+    return {
+        "label": label,
+        "short": short,
+        "kind": kind,
+        "chance": chance,
+        "says": told,
+        "of": None,
+        "part": None,
+        "sided": False,
+    }
