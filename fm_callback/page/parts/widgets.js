@@ -2,7 +2,7 @@
 // Small things that several views use.
 
 import { labelOf } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { excessOf, format, toldBest, toldExcess } from "../data/measures.js";
 import { MAPS } from "../draw/scale.js";
 import { byPointer } from "../state/pointer.js";
 import { bestOf, image } from "../state/state.js";
@@ -120,7 +120,9 @@ export const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ?
  * @param {Layer} layer
  */
 export function basis(layer, channels = layer.channels.length) {
-  const concepts = Object.entries(layer.cells ?? {}).map(([name, count]) => `${grouped(count)} ${name}`);
+  const concepts = Object.entries(layer.cells ?? {}).map(
+    ([name, count]) => `${grouped(count)} ${name.replace(/_auroc$/, "")}`,
+  );
   const all = [
     plural(channels, "channel"),
     `${plural(cellsOf(layer), "cell")} × ${plural(layer.run.probe.images, "image")}`,
@@ -130,9 +132,11 @@ export function basis(layer, channels = layer.channels.length) {
 
 // "best mask AUROC .93 (channel 5), median .61" of a layer at a step.
 export function BestOf({ layer, numbers, step, measure }) {
-  const { highest, best, median } = numbers.summary(step, measure.field);
+  const summary = numbers.summary(step, measure.field);
+  const { best, median } = summary;
+  const over = toldExcess(excessOf(numbers, step, best, measure));
   return html`<span class="second" title=${basis(layer)}>
-    ${bestOf(measure)} ${measure.label} <b>${format(highest, measure)}</b>
+    ${bestOf(measure)} ${measure.label} <b>${toldBest(summary, measure)}</b>${over.text && html` <span title=${over.title}>${over.text}</span>`}
     ${best !== null && ` (channel ${layer.channels[best]})`}, median ${format(median, measure)}
   </span>`;
 }

@@ -49,6 +49,7 @@ const ENTRIES = /** @type {Record<string, [(text: string) => any, any]>} */ ({
   measure: [name, null],
   sort: [name, "channel"],
   outline: [(text) => text === "1", false],
+  errors: [(text) => text === "1", false], // of the prediction where it is wrong, and not its labels
   columns: [wholes, null], // steps shown in Evolution; null is a geometric choice
   withRun: [name, null], // the other side of Compare
   withLayer: [name, null],

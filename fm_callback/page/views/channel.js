@@ -2,11 +2,13 @@
 // One channel through all epochs: a film strip, and the curves of its numbers under it.
 
 import { measureOf, stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { excessOf, format, told, toldExcess } from "../data/measures.js";
 import { numbersOf } from "../data/tables.js";
 import { tileSize, wideness } from "../draw/geometry.js";
 import { Curves } from "../parts/curves.js";
+import { InView } from "../parts/in_view.js";
 import { Maps, current, ratio, useAhead, useShown } from "../parts/maps.js";
+import { Predicted } from "../parts/predicted.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
 import { Facts, LayerLabel, basis, reduction, sliceText, useNear, useWidth } from "../parts/widgets.js";
@@ -27,7 +29,8 @@ export function Channel() {
   const numbers = numbersOf(chosen).value;
   const filmedPlace = filmed(chosen);
   const wider = wideness(chosen, 3);
-  const size = tileSize(chosen, Math.min(232 * wider, width));
+  const beside = chosen.run.prediction?.kind === "labels" ? 168 : 232; // so that all stand in one row
+  const size = tileSize(chosen, Math.min(beside * wider, width));
   const small = tileSize(chosen, 84 * wider);
   const reduced = reduction(chosen, { width: size.width * ratio.value, height: size.height * ratio.value });
   const film = { layer: chosen, place: filmedPlace, numbers };
@@ -63,7 +66,9 @@ function About({ layer, place: filmedPlace, numbers, now }) {
   const { label } = chosenMeasure.value;
   const note = state.channel.value !== null ? `channel ${state.channel.value} is not logged here; ` : "";
   const why = `${note}the highest ${label} at ${stepName(layer.run, layer.run.steps.at(-1))}`;
-  const told = (field) => format(numbers.get(now, filmedPlace, field), measureOf(field));
+  const say = (field) => told(numbers.get(now, filmedPlace, field), measureOf(field));
+  const mask = measureOf("mask_auroc");
+  const over = numbers ? toldExcess(excessOf(numbers, now, filmedPlace, mask)) : { text: "", title: "" };
   return html`<div class="about" data-whole>
     <h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
@@ -71,8 +76,10 @@ function About({ layer, place: filmedPlace, numbers, now }) {
       channel <b>${layer.channels[filmedPlace]}</b>${chosen < 0 && html` <span class="second">${why}</span>`}
     </p>
     <dl class="list">
-      ${(numbers?.fields ?? []).map((field) => html`<dt>${measureOf(field).label}</dt><dd>${told(field)}</dd>`)}
+      ${(numbers?.fields ?? []).map((field) => html`<dt>${measureOf(field).label}</dt><dd>${say(field)}</dd>`)}
     </dl>
+    ${over.text && html`<p class="second">mask AUROC ${over.title}</p>`}
+    <p><${InView} layer=${layer} step=${now} place=${filmedPlace} measure=${mask} /></p>
     <p class="second">scores over ${chosen < 0 ? basis(layer) : basis(layer, 1)}</p>
   </div>`;
 }
@@ -87,7 +94,16 @@ function Inputs({ width }) {
     <figcaption>${label}${more}</figcaption>
   </figure>`;
   const slice = sliceText(slices[shown], slice_axis);
-  return html`${pictures > shown && one("input", "input", slice)}${labels > shown && one("labels", "true mask")}`;
+  const predicted =
+    run.value.prediction?.kind === "labels" &&
+    html`<figure data-whole>
+    <span class="beside" style=${{ width: `${width}px` }}>
+      <${Predicted} run=${run.value} step=${step.value} image=${shown} label="prediction" />
+    </span>
+    <figcaption>prediction</figcaption>
+  </figure>`;
+  return html`${pictures > shown && one("input", "input", slice)}${labels > shown && one("labels", "true mask")}
+    ${predicted}`;
 }
 
 function Frame({ layer, place, numbers, step: each, size }) {
@@ -101,27 +117,33 @@ function Frame({ layer, place, numbers, step: each, size }) {
       ${near && html`<${Maps} layer=${layer} when=${each} places=${[place]} ...${size} label="" />`}
     </span>
     <span class="under">
-      <span>${name}</span><span class="value">${format(numbers?.get(each, place, measure.field), measure)}</span>
+      <span>${name}</span><span class="value">${told(numbers?.get(each, place, measure.field), measure)}</span>
     </span>
   </button>`;
 }
 
 const VALUES = ["high", "mean", "low"];
+const isNamed = (field) => field.endsWith("_auroc") && !["mask_auroc", "edge_auroc", "outline_auroc"].includes(field);
 
 // Which numbers stand together: the values, the scores, and each other number on its own, where there is something to
 // see.
 function charts(numbers) {
-  const scores = numbers.fields.filter((field) => measureOf(field).kind === "score");
-  const others = numbers.fields.filter((field) => ![...scores, ...VALUES, "mean_abs"].includes(field));
+  const scores = numbers.fields.filter((field) => measureOf(field).kind === "score" && !isNamed(field));
+  const named = numbers.fields.filter(isNamed);
+  const others = numbers.fields.filter((field) => ![...scores, ...named, ...VALUES, "mean_abs"].includes(field));
   const busy = others.filter((field) => numbers.any(field));
   const alone = busy.map((field) => [measureOf(field).label, [field]]);
-  return [...(scores.length ? [["scores", scores]] : []), ["values", VALUES], ...alone];
+  const groups = [
+    ["scores", scores],
+    ["labels", named],
+  ].filter(([, fields]) => fields.length);
+  return [...groups, ["values", VALUES], ...alone];
 }
 
 const INKS = ["--blue", "--series-2", "--series-3", "--series-4"];
 
 function Chart({ layer, place, numbers, title, fields }) {
-  const scores = title === "scores";
+  const scores = title === "scores" || title === "labels";
   const [first] = fields.map(measureOf);
   const bounded = scores || first.kind === "share";
   const alike = fields.length === 1 || scores;
@@ -130,6 +152,7 @@ function Chart({ layer, place, numbers, title, fields }) {
     label: measureOf(field).label,
     values: numbers.history(place, field),
     ink: INKS[index % INKS.length],
+    dash: index < INKS.length ? undefined : [4, 4],
   }));
   return html`<div class="card" data-whole>
     <h2>${title[0].toUpperCase() + title.slice(1)}</h2>

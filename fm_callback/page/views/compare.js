@@ -2,7 +2,7 @@
 // Two cells side by side, any two of (run, layer, step): linked zoom, a swipe handle, the signed difference.
 
 import { labelOf, log, reachable, stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { format, told } from "../data/measures.js";
 import { ALIKE, counterpart } from "../data/pairs.js";
 import { want } from "../data/pictures.js";
 import { labelled } from "../data/probe.js";
@@ -12,6 +12,7 @@ import { isWide } from "../draw/geometry.js";
 import { shown } from "../draw/scale.js";
 import { valueAt } from "../draw/values.js";
 import { rangeOf, ratio } from "../parts/maps.js";
+import { Predicted } from "../parts/predicted.js";
 import { Panel, Swipe, unzoom, zoom, zoomBy } from "../parts/panel.js";
 import { batch, computed, html, signal, useEffect, useMemo, useSignal } from "../parts/ui.js";
 import { BestOf, Choice, ColourBar, LayerSelect, Segments, cellText, plural, useWidth } from "../parts/widgets.js";
@@ -114,13 +115,22 @@ function SideBySide({ one, two, shared, first, second, window }) {
   return html`<figure data-whole>
       <${LeftChoice} />
       <${Panel} board=${first} trouble=${one.trouble} ...${window} label=${`left: ${title(left.value)}`} />
-      <p><${Told} side=${one} shared=${shared} /></p>
+      <div><p><${Told} side=${one} shared=${shared} /></p><${PredictedOf} ...${left.value} /></div>
     </figure>
     <figure data-whole>
       <${RightName} />
       <${Panel} board=${second} trouble=${two.trouble} ...${window} label=${`right: ${title(right.value)}`} />
-      <p><${Told} side=${two} shared=${shared} /></p>
+      <div><p><${Told} side=${two} shared=${shared} /></p><${PredictedOf} ...${right.value} /></div>
     </figure>`;
+}
+
+// What each side's model predicts of the image in view.
+function PredictedOf({ run: side, step: when }) {
+  if (side.prediction?.kind !== "labels" || image.value >= side.probe.stored) return null;
+  return html`<div class="predicted-of">
+    <${Predicted} run=${side} step=${when} image=${image.value} label=${`prediction, ${stepName(side, when)}`} />
+    <span class="second">prediction of image ${image.value}</span>
+  </div>`;
 }
 
 function Swiped({ one, two, shared, first, second, window }) {
@@ -203,7 +213,7 @@ function Told({ side, shared }) {
   if (chosen === null)
     return html`<${BestOf} layer=${shownLayer} numbers=${numbers} step=${shownStep} measure=${measure} />`;
   const [low, high] = shown(state.colour.value, rangeFor(side, shared)(chosen));
-  const value = format(numbers.get(shownStep, chosen, measure.field), measure);
+  const value = told(numbers.get(shownStep, chosen, measure.field), measure);
   return html`<span class="second told-of">
     <span>${measure.label} <b>${value}</b></span>
     <${ColourBar} colour=${state.colour.value} low=${format(low)} high=${format(high)} />

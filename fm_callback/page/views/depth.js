@@ -2,9 +2,9 @@
 // One step, all layers from input to output: the way from edges to mask in one picture, and the profile of scores along
 // it.
 
-import { stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
-import { numbersOf } from "../data/tables.js";
+import { measureOf, stepName } from "../data/log.js";
+import { format, told, toldBest } from "../data/measures.js";
+import { numbersOf, summariesOf } from "../data/tables.js";
 import { sheet, tileSize, wideness } from "../draw/geometry.js";
 import { Curves } from "../parts/curves.js";
 import { Maps, current, useAhead, useShown } from "../parts/maps.js";
@@ -85,7 +85,9 @@ function Station({ layer, cell }) {
   const now = shown ?? { step: step.value, places };
   const summary = numbers?.summary(now.step, measure.field);
   const single = now.places.length === 1;
-  const value = format(single ? numbers?.get(now.step, now.places[0], measure.field) : summary?.highest, measure);
+  const value = single
+    ? told(numbers?.get(now.step, now.places[0], measure.field), measure)
+    : toldBest(summary, measure);
   const channel = single ? `, channel ${layer.channels[now.places[0]]}` : "";
   const count = plural(layer.channels.length, "channel");
   const median = `median ${measure.label} ${format(summary?.median, measure)} of ${count}`;
@@ -126,7 +128,7 @@ function axisOf(tables, measure) {
 }
 
 // Scores by depth: now and before training, the median beside the best, because the best of many is high by chance.
-function linesOf(tables, measure) {
+function linesOf(layers, tables, measure, summaries) {
   const now = step.value;
   const first = steps.value[0];
   const best = bestOf(measure);
@@ -144,6 +146,17 @@ function linesOf(tables, measure) {
     ...before(`${best}, ${start}`, line(measure.field, "highest", first), "--blue"),
     { label: `median, ${here}`, values: line(measure.field, "median", now), ink: "--series-3" },
   ];
+  if (measure.field === "mask_auroc") {
+    for (const [name, ink] of /** @type {const} */ ([
+      ["readout", "--series-4"],
+      ["readout_control", "--series-4"],
+    ])) {
+      const values = layers.map((layer) => summaries?.get(layer.name)?.get(now, 0, name) ?? NaN);
+      const dash = name === "readout" ? undefined : [2, 3];
+      if (values.some(Number.isFinite))
+        lines.push({ label: `${measureOf(name).label}, ${here}`, values, ink, dash, width: 2 });
+    }
+  }
   if (!withEdges(measure)) return lines;
   const edges = line("edge_auroc", "median", now);
   return [
@@ -156,6 +169,7 @@ function linesOf(tables, measure) {
 function Profile({ layers }) {
   const measure = chosenMeasure.value;
   const tables = layers.map((layer) => numbersOf(layer).value);
+  const summaries = summariesOf(run.value).value;
   const loaded = tables.every(Boolean);
   const range = useMemo(() => (loaded ? axisOf(tables, measure) : undefined), [measure.field, ...tables]);
   if (!loaded) {
@@ -182,7 +196,7 @@ function Profile({ layers }) {
       ${plural(run.value.probe.images, "image")}. ${measure.chance == null ? "" : chance}
     </p>
     <${Curves} title="by depth" unit="layer" x=${x} hint="Point at a layer for its values; click to open it."
-      lines=${linesOf(tables, measure)} height=${230} level=${measure.chance ?? null}
+      lines=${linesOf(layers, tables, measure, summaries)} height=${230} level=${measure.chance ?? null}
       range=${measure.kind === "share" ? [0, 1] : range} names=${name} format=${(value) => format(value, measure)}
       onPick=${(index) => openAt("layer", layers[index], step.peek())} />
   </section>`;

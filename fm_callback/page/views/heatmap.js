@@ -14,7 +14,12 @@ import { bestOf, fields, chosenMeasure, openAt, run, state, step, steps } from "
 
 // The names of the layers' own summaries; what follows from the channels' numbers is here already.
 function summaryNames(layers) {
-  const follow = new Set(fields.value.flatMap((field) => [`${field}_best`, `${field}_median`]));
+  const follow = new Set(
+    fields.value.flatMap((field) => {
+      const separation = `${field.replace(/_auroc$/, "")}_separation`;
+      return [`${field}_best`, `${field}_median`, `${field}_lowest`, `${separation}_best`, `${separation}_median`];
+    }),
+  );
   return [...new Set(layers.flatMap((layer) => layer.summaries ?? []))].filter((name) => !follow.has(name));
 }
 
@@ -60,11 +65,12 @@ export function Heatmap({ layers }) {
  * @param {number[][]} grid
  * @param {import("../data/types.js").Measure} measure
  */
-function endsOf(grid, { kind, chance }) {
+function endsOf(grid, { kind, chance, sided }) {
   const finite = grid.flat().filter(Number.isFinite);
   const middle = chance ?? null;
   const low = finite.reduce((least, value) => Math.min(least, value), middle ?? Infinity);
   const high = finite.reduce((most, value) => Math.max(most, value), middle ?? -Infinity);
+  if (sided) return { low: middle ?? low, middle, high: 1 }; // the better of two sides is never under chance
   if (kind === "score") return { low: middle === null ? low : 0, middle, high: 1 };
   return { low, middle, high };
 }

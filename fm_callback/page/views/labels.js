@@ -5,7 +5,7 @@ import { labelOf, measureOf, stepName } from "../data/log.js";
 import { numbersOf } from "../data/tables.js";
 import { Matrix } from "../parts/matrix.js";
 import { html } from "../parts/ui.js";
-import { LayerLabel, plural } from "../parts/widgets.js";
+import { plural } from "../parts/widgets.js";
 import { fields, layer, open, openAt, run, state, step, steps } from "../state/state.js";
 import { geometric } from "./evolution.js";
 
@@ -79,7 +79,7 @@ function ByStep({ all, rows }) {
   const numbers = numbersOf(layer.value).value;
   const value = (row, column) => numbers?.summary(columnsOf[column], all[row]).highest ?? NaN;
   return html`<section class="card" data-whole>
-    <h2>Since when: <${LayerLabel} layer=${layer.value} /> by ${run.value.unit}</h2>
+    <h2>Since when in ${labelOf(layer.value)}, by ${run.value.unit}</h2>
     <p class="note">The same of this layer at each ${run.value.unit}. Click a cell to go there.</p>
     <${Matrix} caption=${`label by ${run.value.unit}`} corner=${run.value.unit} rows=${rows} columns=${columns} value=${value}
       onPick=${(_, column) => (state.step.value = columnsOf[column] === last ? null : columnsOf[column])} />
@@ -92,7 +92,7 @@ function ByChannel({ all, rows: columns }) {
   const rows = chosen.channels.map((channel) => ({ name: `ch ${channel}`, title: `channel ${channel}` }));
   const value = (row, column) => numbers?.get(step.value, row, all[column]) ?? NaN;
   return html`<section class="card" data-whole>
-    <h2>Which channel of <${LayerLabel} layer=${chosen} />, ${stepName(run.value, step.value)}</h2>
+    <h2>Which channel of ${labelOf(chosen)} tells which label, ${stepName(run.value, step.value)}</h2>
     <p class="note">
       “dark”: the channel is darker where the label is than elsewhere, which tells it as well. Click a cell for the channel's
       film.

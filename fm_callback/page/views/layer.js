@@ -2,12 +2,13 @@
 // One layer large: all its channels at one step, the input and its labels beside them, the value under the pointer.
 
 import { measureOf, stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { excessOf, format, told, toldExcess } from "../data/measures.js";
 import { ready } from "../data/pictures.js";
 import { numbersOf } from "../data/tables.js";
 import { isWide, tileSize, wideness } from "../draw/geometry.js";
 import { cellUnder, spanUnder } from "../draw/tiles.js";
 import { valueAt } from "../draw/values.js";
+import { InView } from "../parts/in_view.js";
 import { Maps, current, ratio, stepsAround, useAhead, useShown } from "../parts/maps.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, signal, useEffect } from "../parts/ui.js";
@@ -71,7 +72,11 @@ function sorted(layer, now) {
   const numbers = numbersOf(layer).value;
   const field = state.sort.value;
   if (field === "channel" || !numbers?.column.has(field)) return places;
-  const value = (place) => numbers.get(now, place, field);
+  const { sided } = measureOf(field);
+  const value = (place) => {
+    const found = numbers.get(now, place, field);
+    return sided ? Math.max(found, 1 - found) : found;
+  };
   const missing = (place) => Number.isNaN(value(place));
   return places.sort((a, b) => (missing(a) ? 1 : missing(b) ? -1 : value(b) - value(a)) || a - b);
 }
@@ -131,7 +136,8 @@ function Baseline({ layer, numbers, measure }) {
     const found = numbers.summary(step, measure.field);
     const place = found[who];
     const channel = html`<span class="second"><abbr title="channel">ch</abbr> ${layer.channels[place]}</span> `;
-    return html`<td>${place != null && channel}<b>${format(found[which], measure)}</b></td>`;
+    const side = who === "best" && found.dark ? " dark" : "";
+    return html`<td>${place != null && channel}<b>${format(found[which], measure)}${side}</b></td>`;
   };
   const row = (name, which, who = "") =>
     html`<tr><th scope="row">${name}</th>${columns.map((step) => cell(step, which, who))}</tr>`;
@@ -150,7 +156,7 @@ function Tile({ layer, place, size, now, onShown }) {
   const [ref, near] = useNear();
   const measure = chosenMeasure.value;
   const channel = layer.channels[place];
-  const value = format(numbersOf(layer).value?.get(now, place, measure.field), measure);
+  const value = told(numbersOf(layer).value?.get(now, place, measure.field), measure);
   const point = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const [height, width] = layer.map;
@@ -192,7 +198,9 @@ function Pointed({ layer, now }) {
   const [value, most] =
     picture && cell ? valuesUnder(picture, layer, place, cell, numbers.range("own", now.step, place)) : [];
   const cells = cell ? cell.span[1] - cell.span[0] : 0;
-  const told = (field) => format(numbers.get(now.step, place, field), measureOf(field));
+  const say = (field) => told(numbers.get(now.step, place, field), measureOf(field));
+  const measure = measureOf("mask_auroc");
+  const over = toldExcess(excessOf(numbers, now.step, place, measure));
   return html`<div class="pointed" aria-live="polite">
     <p>
       <b>channel ${layer.channels[place]}</b>${" "}
@@ -206,7 +214,9 @@ function Pointed({ layer, now }) {
     <p>
       value <b>${value === undefined ? "–" : format(value)}</b>${most !== value && html` to <b>${format(most)}</b>`}
     </p>
-    <dl>${numbers.fields.map((field) => html`<dt>${measureOf(field).label}</dt><dd>${told(field)}</dd>`)}</dl>
+    <dl>${numbers.fields.map((field) => html`<dt>${measureOf(field).label}</dt><dd>${say(field)}</dd>`)}</dl>
+    ${over.text && html`<p class="second">mask AUROC ${over.title}</p>`}
+    <p><${InView} layer=${layer} step=${now.step} place=${place} measure=${measure} /></p>
   </div>`;
 }
 

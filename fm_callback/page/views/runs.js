@@ -2,7 +2,7 @@
 // Under the two that are compared, the same layer and step of all runs.
 
 import { labelOf, log, stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { told, toldBest } from "../data/measures.js";
 import { ALIKE, counterpart } from "../data/pairs.js";
 import { numbersOf } from "../data/tables.js";
 import { sheet, tileSize, wideness } from "../draw/geometry.js";
@@ -64,12 +64,14 @@ function RunCell({ layer: shownLayer }) {
   const { whole, ...size } = single
     ? { columns: 1, gap: 0, whole: null, ...tileSize(shownLayer, 160 * wideness(shownLayer, 2)) }
     : sheet(shownLayer, places.length, 290, 44);
-  const value = single ? numbers?.get(when, places[0], measure.field) : numbers?.summary(when, measure.field).highest;
-  const told = stepName(shownLayer.run, when);
+  const value = single
+    ? told(numbers?.get(when, places[0], measure.field), measure)
+    : toldBest(numbers?.summary(when, measure.field), measure);
+  const at = stepName(shownLayer.run, when);
   return html`<figure data-whole style=${{ width: `${Math.max(whole?.width ?? size.width, 160)}px` }}>
-    <${Maps} layer=${shownLayer} when=${when} places=${places} ...${size} label=${`${name}, ${told}`} />
+    <${Maps} layer=${shownLayer} when=${when} places=${places} ...${size} label=${`${name}, ${at}`} />
     <figcaption>
-      ${name} · ${told} · ${single ? "" : `${bestOf(measure)} `}${measure.label} <b>${format(value, measure)}</b>
+      ${name} · ${at} · ${single ? "" : `${bestOf(measure)} `}${measure.label} <b>${value}</b>
     </figcaption>
   </figure>`;
 }
