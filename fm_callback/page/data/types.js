@@ -66,7 +66,7 @@
  * @property {"epoch" | "batch"} step_unit
  * @property {number} format
  * @property {{v: string, steps: number[]}[]} steps rising over all parts
- * @property {number} wall when the newest step was written, in seconds since 1970
+ * @property {number} wall when the newest step was written, in seconds since 1970, by the writer's clock or its disk's
  * @property {number | null} pace median seconds between the last steps
  * @property {Probe} probe
  * @property {Label[]} labels
@@ -79,6 +79,9 @@
  * @property {number} images how many samples all numbers are over
  * @property {number} stored of how many the maps are stored
  * @property {string | null} scaling
+ * @property {[number, number] | null} plane height and width of its pictures, as far as they are known
+ * @property {number | null} slice_axis which axis of a volume is cut
+ * @property {number[]} slices index of the slice of each stored sample
  * @property {number} pictures how many inputs can be shown
  * @property {number} labels how many label pictures can be shown
  */
@@ -139,7 +142,7 @@
  * @property {number} format
  * @property {number[]} steps
  * @property {Map<number, string>} versions of each step
- * @property {number} wall
+ * @property {number} arrived when its newest step came, in seconds since 1970, by the server's clock
  * @property {number | null} pace
  * @property {Probe} probe
  * @property {Label[]} labels

@@ -129,8 +129,8 @@ export const step = computed(() => nearest(steps.value, state.step.value));
 
 // Whether the run still grows: its newest step is hardly older than a step takes.
 export const live = computed(() => {
-  const { wall = 0, pace } = run.value ?? {};
-  return now.value - wall <= Math.max(30, 3 * (pace ?? 0));
+  const { arrived = 0, pace } = run.value ?? {};
+  return now.value - arrived <= Math.max(30, 3 * (pace ?? 0));
 });
 
 /**

@@ -4,18 +4,19 @@
 import { measureOf, stepName } from "../data/log.js";
 import { format } from "../data/measures.js";
 import { numbersOf } from "../data/tables.js";
-import { tileSize } from "../draw/geometry.js";
+import { tileSize, wideness } from "../draw/geometry.js";
 import { Curves } from "../parts/curves.js";
-import { Maps, current, useAhead, useShown } from "../parts/maps.js";
+import { Maps, current, ratio, useAhead, useShown } from "../parts/maps.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
-import { Facts, LayerLabel, basis, useNear } from "../parts/widgets.js";
+import { Facts, LayerLabel, basis, reduction, sliceText, useNear, useWidth } from "../parts/widgets.js";
 import { filmed, goTo, image, layer, chosenMeasure, place, run, state, step, steps } from "../state/state.js";
 
 const LONG = 200; // steps that are fetched in advance
 
 export function Channel() {
   const chosen = layer.value;
+  const [ref, width] = useWidth();
   const [shown, onShown] = useShown(chosen);
   const now = shown?.step ?? step.value;
   useAhead(
@@ -25,18 +26,23 @@ export function Channel() {
   if (chosen.problem) return html`<p class="message">${chosen.problem}</p>`;
   const numbers = numbersOf(chosen).value;
   const filmedPlace = filmed(chosen);
-  const size = tileSize(chosen, 232);
-  const small = tileSize(chosen, 84);
+  const wider = wideness(chosen, 3);
+  const size = tileSize(chosen, Math.min(232 * wider, width));
+  const small = tileSize(chosen, 84 * wider);
+  const reduced = reduction(chosen, { width: size.width * ratio.value, height: size.height * ratio.value });
   const film = { layer: chosen, place: filmedPlace, numbers };
   const label = `channel ${chosen.channels[filmedPlace]}, ${stepName(chosen.run, now)}`;
-  return html`<div class="channel-view">
+  return html`<div ref=${ref} class="channel-view">
     <section class="now-panel">
       <${About} ...${film} now=${now} />
-      <figure data-whole>
-        <${Maps} layer=${chosen} when=${current} places=${[filmedPlace]} ...${size} label=${label} onShown=${onShown} />
-        <figcaption>${stepName(chosen.run, now)}</figcaption>
-      </figure>
-      <${Inputs} width=${size.width} />
+      <div class="pictures">
+        <figure data-whole>
+          <${Maps} layer=${chosen} when=${current} places=${[filmedPlace]} ...${size} label=${label}
+            onShown=${onShown} />
+          <figcaption>${stepName(chosen.run, now)}${reduced && `: ${reduced}`}</figcaption>
+        </figure>
+        <${Inputs} width=${size.width} />
+      </div>
     </section>
     <section class="strip" aria-label="film strip">
       ${chosen.run.steps.map((each) => html`<${Frame} key=${each} ...${film} step=${each} size=${small} />`)}
@@ -72,15 +78,16 @@ function About({ layer, place: filmedPlace, numbers, now }) {
 }
 
 function Inputs({ width }) {
-  const { pictures, labels } = run.value.probe;
+  const { pictures, labels, slices, slice_axis } = run.value.probe;
   const shown = image.value;
-  const one = (kind, label) => html`<figure data-whole>
+  const one = (kind, label, more = "") => html`<figure data-whole>
     <span class="beside" style=${{ width: `${width}px` }}>
       <${ProbePicture} kind=${kind} image=${shown} outlined=${kind === "input"} label=${label} />
     </span>
-    <figcaption>${label}</figcaption>
+    <figcaption>${label}${more}</figcaption>
   </figure>`;
-  return html`${pictures > shown && one("input", "input")}${labels > shown && one("labels", "true mask")}`;
+  const slice = sliceText(slices[shown], slice_axis);
+  return html`${pictures > shown && one("input", "input", slice)}${labels > shown && one("labels", "true mask")}`;
 }
 
 function Frame({ layer, place, numbers, step: each, size }) {

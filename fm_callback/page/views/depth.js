@@ -5,12 +5,12 @@
 import { stepName } from "../data/log.js";
 import { format } from "../data/measures.js";
 import { numbersOf } from "../data/tables.js";
-import { sheet, tileSize } from "../draw/geometry.js";
+import { sheet, tileSize, wideness } from "../draw/geometry.js";
 import { Curves } from "../parts/curves.js";
 import { Maps, current, useAhead, useShown } from "../parts/maps.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, useMemo } from "../parts/ui.js";
-import { Segments, cellsOf, sizeOf, useNear, useWidth } from "../parts/widgets.js";
+import { Segments, cellsOf, plural, sizeOf, useNear, useWidth } from "../parts/widgets.js";
 import { bestOf, fields, image, chosenMeasure, openAt, placesOf, run, state, step, steps } from "../state/state.js";
 import { Heatmap } from "./heatmap.js";
 
@@ -29,8 +29,10 @@ export function Depth() {
   const single = state.channel.value !== null || state.strip.value === "best";
   const shown = image.value;
   const count = layers.length + Number(pictures > shown) + Number(labels > shown);
-  const cell = single ? share(width, count, 96, 8) : share(width, count, 220, 16);
-  const size = { "--width": `${cell}px`, "--height": `${single ? cell : Math.round(cell / 2)}px` };
+  const wider = Math.min(...layers.map((layer) => wideness(layer, 3)));
+  const cell = single ? share(width, count, 96 * wider, 8) : share(width, count, 220, 16);
+  const high = Math.max(...layers.map((layer) => tileSize(layer, cell).height));
+  const size = { "--width": `${cell}px`, "--height": `${single ? high : Math.round(cell / 2)}px` };
   return html`<div class="depth">
     <div class="tools"><${What} /></div>
     <ol ref=${ref} class=${single ? "way" : "way sheets"} style=${size}>
@@ -85,9 +87,11 @@ function Station({ layer, cell }) {
   const single = now.places.length === 1;
   const value = format(single ? numbers?.get(now.step, now.places[0], measure.field) : summary?.highest, measure);
   const channel = single ? `, channel ${layer.channels[now.places[0]]}` : "";
-  const median = `median ${measure.label} ${format(summary?.median, measure)} of ${layer.channels.length} channels`;
+  const count = plural(layer.channels.length, "channel");
+  const median = `median ${measure.label} ${format(summary?.median, measure)} of ${count}`;
   const maps = html`<${Maps} layer=${layer} when=${current} places=${places} ...${size} label="" onShown=${onShown} />`;
-  const name = sheets ? layer.path : html`<span class="unseen">${layer.path} </span>${sizeOf(layer)}`;
+  const unseen = html`<span class="unseen">${layer.path} </span>${sizeOf(layer)}`;
+  const name = sheets || layer.number == null ? layer.path : unseen;
   return html`<li ref=${ref}>
     <button class="tile" data-whole aria-current=${layer.name === state.layer.value ? "true" : undefined}
       title=${`${layer.path}${channel}, ${sizeOf(layer)}; ${median}`}
@@ -164,15 +168,18 @@ function Profile({ layers }) {
   const rising = numbers.every((number, index) => index === 0 || number > numbers[index - 1]);
   const x = rising ? numbers : layers.map((_, index) => index + 1);
   const name = (value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "");
-  const counts = span(layers.map((layer) => layer.channels.length));
-  const cells = span(layers.map(cellsOf));
+  const counts = span(
+    layers.map((layer) => layer.channels.length),
+    "channel",
+  );
+  const cells = span(layers.map(cellsOf), "cell");
   const level = format(measure.chance, measure);
   const chance = `The dotted level is chance, ${level}: the best of many lies above it even untrained.`;
   return html`<section class="card" data-whole>
     <h2>${measure.label[0].toUpperCase() + measure.label.slice(1)} by depth</h2>
     <p class="note">
-      Layers in model order; the ${bestOf(measure)} of ${counts} channels, over ${cells} cells ×${" "}
-      ${run.value.probe.images} images. ${measure.chance == null ? "" : chance}
+      Layers in model order; the ${bestOf(measure)} of ${counts}, over ${cells} ×${" "}
+      ${plural(run.value.probe.images, "image")}. ${measure.chance == null ? "" : chance}
     </p>
     <${Curves} title="by depth" unit="layer" x=${x} hint="Point at a layer for its values; click to open it."
       lines=${linesOf(tables, measure)} height=${230} level=${measure.chance ?? null}
@@ -181,8 +188,8 @@ function Profile({ layers }) {
   </section>`;
 }
 
-function span(values) {
+function span(values, what) {
   const low = Math.min(...values);
   const high = Math.max(...values);
-  return low === high ? low.toLocaleString("en") : `${low.toLocaleString("en")} to ${high.toLocaleString("en")}`;
+  return low === high ? plural(low, what) : `${low.toLocaleString("en")} to ${plural(high, what)}`;
 }

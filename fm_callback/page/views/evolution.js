@@ -4,7 +4,7 @@
 import { stepName } from "../data/log.js";
 import { format } from "../data/measures.js";
 import { numbersOf } from "../data/tables.js";
-import { sheet, tileSize } from "../draw/geometry.js";
+import { sheet, tileSize, wideness } from "../draw/geometry.js";
 import { Maps, current, stepsAround, useAhead } from "../parts/maps.js";
 import { html, useEffect, useMemo, useRef, useSignal } from "../parts/ui.js";
 import { Facts, LayerLabel, Meter, Sparkline, basis, useNear, useWidth } from "../parts/widgets.js";
@@ -156,7 +156,7 @@ function fit(layer, places, width) {
   if (places.length !== 1) {
     return places.length ? sheet(layer, places.length, width, width / 2) : { whole: { width, height: 40 } };
   }
-  const size = tileSize(layer, Math.min(width, 150));
+  const size = tileSize(layer, Math.min(width, 150 * wideness(layer, 2)));
   return { columns: 1, gap: 0, ...size, whole: size };
 }
 
