@@ -19,10 +19,11 @@ from statistics import median
 import numpy as np
 from timing import figure
 
-from fm_callback.scores.activations import Activations, cka
+from fm_callback.format import Label
+from fm_callback.scores.activations import Activations
 from fm_callback.scores.concepts import Concepts, Masks
-from fm_callback.scores.layer_scores import LayerStep, effective_rank
-from fm_callback.scores.measures import measure, summary
+from fm_callback.scores.layer_scores import LayerStep
+from fm_callback.scores.measures import measure, measure_layer
 
 CHANNELS = 32
 
@@ -49,11 +50,15 @@ def layers(images: int, seed: int) -> list[Layer]:
 
 
 def concepts(images: int) -> Concepts:
-    """A disc in noise, with a border of ignored pixels."""
-    rows, columns = np.mgrid[:160, :160] - 80
-    radius = np.broadcast_to(np.hypot(rows, columns), (images, 160, 160))
-    masks = Masks(foreground=radius < 48, ignore=(radius >= 48) & (radius < 54))
-    return Concepts(np.random.default_rng(0).random((images, 160, 160)), masks)
+    """A disc in noise, in each image at a place of its own, with a border of ignored pixels."""
+    generator = np.random.default_rng(0)
+    rows, columns = np.mgrid[:160, :160]
+    radius = np.stack(
+        [np.hypot(rows - row, columns - column) for row, column in generator.uniform(60, 100, (images, 2))]
+    )
+    labels = (Label("disc", 0, foreground=True), Label("noise", 1), Label("border", 2, ignored=True))
+    masks = Masks(np.where(radius < 48, 0, np.where(radius < 54, 2, 1)).astype(np.uint8), labels)
+    return Concepts(generator.random((images, 160, 160)), masks)
 
 
 def milliseconds(call: Callable[[], object], repeats: int) -> float:
@@ -78,15 +83,15 @@ def rows(images: int, repeats: int) -> list[tuple[str, float]]:
     for kept in (*first, *previous):
         _ = kept.gram
 
+    scores = [measure(*layer, at) for layer, at in zip(step, cells, strict=True)]
+
     def channel_scores() -> None:
         for layer, at in zip(step, cells, strict=True):
-            for scores in measure(*layer, at).values():
-                summary(scores)
+            measure(*layer, at)
 
     def layer_scores() -> None:
-        for layer, before, start in zip(step, previous, first, strict=True):
-            now = Activations.of(*layer)
-            effective_rank(LayerStep(layer[1], now)), cka(now, before), cka(now, start)
+        for (maps, numbers), before, start, known, at in zip(step, previous, first, scores, cells, strict=True):
+            measure_layer(LayerStep(numbers, Activations.of(maps, numbers), before, start, known, maps, at))
 
     def everything() -> None:
         channel_scores()
@@ -94,8 +99,8 @@ def rows(images: int, repeats: int) -> list[tuple[str, float]]:
 
     return [
         ("concepts, once a run", once),
-        ("AUROC and IoU of each channel", milliseconds(channel_scores, repeats)),
-        ("effective rank, CKA", milliseconds(layer_scores, repeats)),
+        ("scores of each channel", milliseconds(channel_scores, repeats)),
+        ("measures of each layer", milliseconds(layer_scores, repeats)),
         ("all of one step", milliseconds(everything, repeats)),
     ]
 
@@ -135,12 +140,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{'forward pass of SD_UNet':32}" + "".join(f"{each:12.1f}" for each in passes))
         ratios = [table[images][-1][1] / each for images, each in zip(options.images, passes, strict=True)]
         print(f"{'measures / forward pass':32}" + "".join(f"{ratio:12.2f}" for ratio in ratios))
-    figure(
-        f"all measures of one step, images: {options.images[0]}, one core",
-        table[options.images[0]][-1][1],
-        at_most=300,
-        unit=" ms",
-    )
+    for images, most in ((1, 150), (16, 1200)):
+        if images in options.images:
+            name = f"all measures of one step, images: {images}, one core"
+            figure(name, table[images][-1][1], at_most=most, unit=" ms")
 
 
 if __name__ == "__main__":

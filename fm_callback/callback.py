@@ -12,7 +12,7 @@ import numpy as np
 from fm_callback import __version__
 from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
-from fm_callback.capture.labels import read_masks
+from fm_callback.capture.labels import read_concepts, read_masks
 from fm_callback.capture.plan import read_channels
 from fm_callback.capture.prediction import Asked, read_prediction
 from fm_callback.capture.probe import Probe, read_bands, read_stored
@@ -59,7 +59,11 @@ class FeatureMapCallback(keras.callbacks.Callback):
             than three the first three.
         masks: Labels of the probe, integer or bool: one for each pixel, (H, W), (N, H, W), (N, H, W, 1) or (N, 1, H,
             W); of volumes one for each voxel, (N, D, H, W); of signals one for each sample in time, (N, L).
+            Floats that are whole numbers and one-hot labels, (N, H, W, K), are taken too.
+        classes: Names of the labels, `{value: name}`. With more than two labels each has a score of its own, against all
+            others: which channel detects which label, since which step.
         foreground: The label of the object, or several labels that together are the object.
+        concepts: More to look for, `{name: where}`: bool arrays of the shape of `masks`, such as where the eyes are.
         ignore: Label or labels that count as neither object nor background, such as the border of a trimap.
         slice_axis: Of volumes and videos one slice is stored; numbers and scores are over the whole. Which of the
             three axes it cuts, from 0; the shortest if None.
@@ -103,8 +107,10 @@ class FeatureMapCallback(keras.callbacks.Callback):
         picture: str | int | None = None,
         bands: int | Sequence[int] | None = None,
         masks: Any = None,
+        classes: Mapping[int, str] | None = None,
         foreground: int | Iterable[int] = 1,
         ignore: int | Iterable[int] | None = None,
+        concepts: Mapping[str, Any] | None = None,
         slice_axis: int | None = None,
         slice: int | Sequence[int] | None = None,
         layers: Choice = 8,
@@ -133,7 +139,10 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.samples = samples
         self.log_dir = os.path.expanduser(os.fsdecode(log_dir))  # as the shell does for `tensorboard --logdir`
         self.picture, self.bands = picture, read_bands(bands)
-        self.masks = None if masks is None else read_masks(masks, foreground, ignore)
+        if classes is not None and masks is None:
+            raise ValueError("`classes` name the labels of `masks`, and none are given")
+        self.masks = None if masks is None else read_masks(masks, foreground, ignore, classes)
+        self.concepts = read_concepts(concepts)
         self.slice_axis = slice_axis
         self.slice = slice
         self.layers = layers
@@ -195,6 +204,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
                 slice_axis=self.slice_axis,
                 slice_at=self.slice,
                 stored=self.stored,
+                named=self.concepts,
             )
             self._capture.predict(self.prediction, probe.section.axes, probe.labels)
         self._recorder = Recorder(
@@ -280,11 +290,12 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._close()
 
     def summary(self) -> str:
-        """When each layer became a mask, as a table: what TensorBoard's Text tab shows, for a terminal.
+        """When each layer became a mask, and detected which label, as tables: what TensorBoard's Text tab shows, for a terminal.
 
         Returns:
-            A line a layer: the first step at which the mask AUROC of its highest channel is .9 or more, and the last step's best
-            channel and scores; a sentence instead where no masks were given or nothing has been logged.
+            A line a layer: the first step at which the mask separation of its best channel is .9 or more, since when it is, and the last
+            step's best channel and scores. With more than two labels, or `concepts`, a line for each: which channel of which layer
+            detects it, since which step. A sentence instead where no masks were given or nothing has been logged.
         """
         return self._summary
 
@@ -306,9 +317,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
             self._recorder.close()
             self._directory = self._recorder.directory
             self._say_cost()
-            rows = self._recorder.rows
-            self._summary = (
-                "no masks were given: nothing to compare the feature maps with" if rows is None else aligned(rows)
+            tables = self._recorder.tables
+            self._summary = "\n\n".join(map(aligned, tables)) or (
+                "no masks were given: nothing to compare the feature maps with"
             )
             self._recorder = None
 

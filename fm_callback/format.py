@@ -138,7 +138,8 @@ class LayerFacts:
         prefix: How many tokens before those of the picture are left out, where the layer puts out tokens; `shape` is
             without them.
         cells: How many cells of all probe images stand behind a measure, by concept ("foreground", "background", "edges",
-            "outline").
+            "outline"); of single labels and named concepts by the measure ("cat_auroc").
+        images: In how many of these images there is one of them, by the same names.
     """
 
     name: str
@@ -160,6 +161,7 @@ class LayerFacts:
     slices: tuple[int, ...] = ()
     prefix: int = 0
     cells: Mapping[str, int] = field(default_factory=dict)
+    images: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, stored: Any) -> "LayerFacts":
@@ -183,7 +185,8 @@ class LayerFacts:
             return False
         texts = (self.name, self.path, self.kind, *self.fields, *self.summaries, *_given(self.activation))
         counts = (*self.shape, *self.map, *self.channels, self.rows, self.columns, *(self.kernel or ()))
-        counts += (*_given(self.slice), *_given(self.slice_axis), *self.slices, self.prefix, *self.cells.values())
+        counts += (*_given(self.slice), *_given(self.slice_axis), *self.slices, self.prefix)
+        counts += (*self.cells.values(), *self.images.values())
         return (
             _all(str, *texts)
             and _all(int, *counts, *_given(self.number))

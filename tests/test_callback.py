@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from reading import events, values_at, with_tensorboards_own_loader
+from reading import events, numbers, values_at, with_tensorboards_own_loader
 from support.decoding import all_steps, decoded, probe_pictures, run_facts, stored
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
@@ -30,11 +30,9 @@ X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
 Y = (X.mean(-1, keepdims=True) > 0.5).astype("float32")
 MASKS = Y[..., 0].astype(int)
 #: What TensorBoard's Scalars tab gets of each layer.
-CURVES = ("mask_auroc_best", "dead_or_flat")
-#: The measures that exist with masks of which nothing is ignored.
-FIELDS = tuple(
-    each.name for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in (None, "foreground", "edges")
-)
+CURVES = ("mask_separation_best", "dead_or_flat")
+#: The measures that exist with masks of several images of which nothing is ignored.
+FIELDS = tuple(each.name for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept != "outline")
 
 
 def segmenter(**compiling):
@@ -82,15 +80,16 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     assert [list(step) for step in stored(tmp_path / "feature_maps").values()] == [layers] * 3
 
 
-def test_curves_are_written_in_the_plain_form(tmp_path):
-    """TensorBoard's slow reading path keeps a whole record in memory, with its pictures, as long as it keeps a tensor of it."""
+def test_curves_are_written_without_the_pictures(tmp_path):
+    """TensorBoard's slow reading path keeps the whole record of a value as long as it keeps the value."""
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
-    values = values_at(tmp_path / "feature_maps", 1)
-    curves = [value for tag, value in values.items() if tag.count("/") == 2]
-    assert len(curves) == 3 * len(CURVES) + 2, "of each layer, and of each label that is predicted"
-    assert all(value.WhichOneof("value") == "simple_value" for value in curves)
-    best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_auroc_best"]
-    assert values["feature_maps/mask_auroc_best/up"].simple_value == pytest.approx(best)
+    records = [event.summary.value for event in events(tmp_path / "feature_maps") if event.step == 1]
+    curves, *others = ([value.tag for value in each] for each in records if each)
+    assert len(curves) == 3 * len(CURVES) + 2 and all(tag.count("/") == 2 for tag in curves), "2 of the prediction"
+    assert [len(each) for each in others] == [1] * 4, "three layers' pictures and the table"
+    best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_separation_best"]
+    value = values_at(tmp_path / "feature_maps", 1)["feature_maps/mask_separation_best/up"]
+    assert numbers(value) == pytest.approx(best)
 
 
 def test_the_pictures_say_their_size(tmp_path):
@@ -108,7 +107,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     assert facts["down"] == {
         "name": "down", "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
         "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "channels": list(range(32)), "rows": 4, "columns": 8,
-        "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"],
+        "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"], "images": dict.fromkeys(("foreground", "background", "edges"), 5),
     }  # fmt: skip
     assert tuple(facts["down"]["fields"]) == (*NUMBERS, *FIELDS)
     assert tuple(facts["down"]["summaries"]) == summaries(FIELDS)
@@ -612,8 +611,8 @@ def test_the_table_says_when_a_layer_became_a_mask(tmp_path):
     assert callback.summary() == "no training has ended yet"
     model.fit(X, Y, epochs=3, verbose=0, callbacks=[callback, Perfect()])
     (line,) = [line for line in callback.summary().splitlines() if line.startswith("#1 copy")]
-    assert re.split(r" {2,}", line)[:6] == ["#1 copy", "2", "0", "0.500", "1.000", "0.500"]
+    assert re.split(r" {2,}", line)[:7] == ["#1 copy", "2", "2", "0", "0.500", "1.000", "1.000"]
     (text,) = values_at(tmp_path / "feature_maps", 3)["mask_table"].tensor.string_val
-    assert "| #1 copy | 2 | 0 | 0.500 | 1.000 | 0.500 |" in text.decode()
+    assert "| #1 copy | 2 | 2 | 0 | 0.500 | 1.000 | 1.000 |" in text.decode()
     model.fit(X, Y, epochs=1, verbose=0, callbacks=[without := FeatureMapCallback(X[:2], tmp_path)])
     assert "no masks were given" in without.summary()

@@ -135,7 +135,7 @@ def test_what_exists():
         wanted = [each for each in MEASURES if isinstance(each, ChannelMeasure) and each.concept in {None, *names}]
         assert fields(concepts.at(2, 2)) == tuple(each.name for each in wanted)
     assert {"mask_auroc", "edge_auroc", "outline_auroc"} <= set(fields(Concepts(gray, border).at(2, 2)))
-    assert np.isnan(Cells(None, None, None, None).area)
+    assert np.isnan(Cells().area)
     made = Concepts(gray, border)
     assert made.at(4, 4) is made.at(4, 4)
     assert made.at(4, 4).area == 0.25

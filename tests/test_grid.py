@@ -154,3 +154,12 @@ def test_a_tile_of_a_large_map_is_the_mean_of_its_cells(height, width, seed):
             columns = [column * width // found.shape[1]]
         mean = maps[0][np.ix_(np.minimum(rows, height - 1), np.minimum(columns, width - 1))].mean()
         assert abs(found[row, column] / 247 * 255 - mean) <= 1
+
+
+def test_maps_of_one_cell_are_shown_beside_those_of_other_images():
+    levels = np.array([[[0]], [[255]]], np.uint8)
+    numbers = np.tile(np.array([0, 1, 0.5, 0.5, 0.3, 0, 0], np.float32), (2, 1))
+    shown = np.asarray(grid.picture(levels, numbers, (0, 1), 1, 2))
+    assert grid.tile_size(1, 1) == (64, 64)
+    dark, bright = (np.unique(shown[20:70, each]).tolist() for each in (slice(10, 60), slice(80, 130)))
+    assert len(dark) == len(bright) == 1 and dark[0] < bright[0], "one gray each, nothing hatched"

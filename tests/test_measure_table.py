@@ -84,7 +84,7 @@ def test_names_are_told_apart_and_stay():
 def test_what_exists_follows_from_the_concepts():
     every = cells()
     assert fields(every) == tuple(each.name for each in CHANNEL)
-    assert fields(Cells(None, None, None, None)) == tuple(each.name for each in CHANNEL if each.concept is None)
+    assert fields(Cells()) == tuple(each.name for each in CHANNEL if each.concept is None)
     for concept in ("edges", "outline"):
         alone = Cells(**{name: getattr(every, name) if name == concept else None for name in every.present})
         assert fields(alone) == tuple(each.name for each in CHANNEL if each.concept in (None, concept))
@@ -123,7 +123,9 @@ def test_a_concept_without_cells_or_with_all_of_them(entry):
 
 
 def at(maps, values, *earlier):
-    return LayerStep(values, *(Activations.of(each, values) for each in (maps, *earlier)))
+    steps = [Activations.of(each, values) for each in (maps, *earlier)]
+    given = dict(zip(("now", "previous", "first"), steps, strict=False))
+    return LayerStep(values, **given, scores=measure(maps, values, cells()), maps=maps, cells=cells())
 
 
 @layers_by_name
@@ -132,7 +134,10 @@ def test_a_layer_has_one_number_and_it_is_nan_without_what_it_is_made_of(entry):
     assert isinstance(value, float) and np.isfinite(value)
     assert entry.kind == "value" or 0 <= value <= 1
     of_nothing = entry.function(at(*(np.zeros(SHAPE, np.uint8), numbers(0.0, 0.0)), *[np.zeros(SHAPE, np.uint8)] * 2))
-    assert of_nothing == 1.0 if entry.kind == "share" else np.isnan(of_nothing)
+    if entry.needs:  # scores, and a channel that shows nothing is at chance
+        assert of_nothing == (0.0 if entry.name == "mask_excess_best" else 0.5)
+    else:
+        assert of_nothing == 1.0 if entry.kind == "share" else np.isnan(of_nothing)
     at_first = entry.function(at(noise(0), numbers()))
     assert np.isnan(at_first) == entry.name.startswith("cka"), "only these look back"
 
@@ -141,12 +146,14 @@ def test_a_layer_has_one_number_and_it_is_nan_without_what_it_is_made_of(entry):
 
 
 def test_summaries_are_known_before_the_first_step():
-    assert summaries(()) == tuple(each.name for each in LAYER)
+    assert summaries(()) == tuple(each.name for each in LAYER if not each.needs)
     assert summaries((*NUMBERS, "mask_auroc", "edge_auroc")) == (
         *("mask_auroc_best", "mask_auroc_median", "mask_auroc_lowest", "edge_auroc_best", "edge_auroc_median"),
+        *("mask_separation_best", "mask_separation_median"),
         *summaries(()),
     )
-    history, of_layer = LayerHistory("conv", tuple(range(SHAPE[1])), 100), summaries(fields(cells()))
+    assert summaries((*NUMBERS, "cat_auroc"))[-1:] == ("cat_separation_best",)
+    history, of_layer = LayerHistory("conv", tuple(range(SHAPE[1])), cells()), summaries(fields(cells()))
     for step in (4, 5):
         values = history.add(step, noise(step), numbers(), measure(noise(step), numbers(), cells()))
         assert tuple(values) == of_layer
@@ -185,10 +192,10 @@ def test_a_new_measure_is_one_function_and_one_entry(monkeypatch):
         name="light", label="light", short="light", says="is light", concept=None, flat=0.0, function=brightness
     )
     monkeypatch.setattr(measures, "MEASURES", (*MEASURES[:-1], entry, MEASURES[-1]))
-    for concepts in (cells(), Cells(None, None, None, None)):
+    for concepts in (cells(), Cells()):
         scores = measure(noise(0), numbers(), concepts)
         assert fields(concepts) == tuple(scores) and list(scores)[-1] == "light"
         assert scores["light"] == pytest.approx(noise(0).mean(axis=(0, 2, 3)))
-    values = LayerHistory("conv", tuple(range(SHAPE[1])), 100).add(0, noise(0), numbers(), scores)
+    values = LayerHistory("conv", tuple(range(SHAPE[1])), cells()).add(0, noise(0), numbers(), scores)
     assert tuple(values) == summaries(scores) and values["light_best"] == scores["light"].max()
     assert described()["light_median"]["says"] == "in the layer's median channel: is light"

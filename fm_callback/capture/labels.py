@@ -44,7 +44,7 @@ def read_masks(
     inside, outside = _labels("foreground", foreground), [] if ignore is None else _labels("ignore", ignore)
     if set(inside) & set(outside):
         raise ValueError(f"label {sorted(set(inside) & set(outside))} is in both `foreground` and `ignore`")
-    occurring, pixels = np.unique(values, return_inverse=True)
+    occurring, pixels = _numbered(values)
     there = occurring.tolist()
     if not set(inside) & set(there):
         raise ValueError(f"`masks` hold no pixel of `foreground`={foreground!r}; the labels in them are {there[:20]}")
@@ -57,7 +57,7 @@ def read_masks(
     if len(known) > MOST_LABELS:
         raise ValueError(f"`masks` hold {len(known)} labels, and at most {MOST_LABELS} can be logged")
     positions = np.searchsorted(known, occurring).astype(np.uint8)
-    return Masks(positions[pixels.reshape(values.shape)], labelled(known, names, inside, outside))
+    return Masks(positions[pixels], labelled(known, names, inside, outside))
 
 
 def labelled(
@@ -155,6 +155,15 @@ def _values(masks: Any) -> np.ndarray:
     if values.ndim > 3 and values.shape[-1] > 1 and np.isin(values, (0, 1)).all() and (values.sum(axis=-1) == 1).all():
         return np.asarray(values.argmax(axis=-1))  # one-hot
     return values.astype(np.int64)
+
+
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The labels that occur, rising, and for each pixel which of them it has."""
+    if values.size and values.min() >= 0 and values.max() < 2**16:  # no need to sort millions of pixels
+        occurs = np.bincount(values.ravel()) > 0
+        return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[values]
+    occurring, pixels = np.unique(values, return_inverse=True)
+    return occurring, pixels.reshape(values.shape)
 
 
 def _refuse_taken(argument: str, names: Iterable[str]) -> None:

@@ -1,8 +1,8 @@
 """The probe: the samples that are shown at every step, as the model takes them, as people see them, and their masks."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,7 @@ class Probe:
         section: The plane of them that is stored.
         bands: Which channels of the picture are shown; None for the usual ones.
         stored: Of how many samples, from the first, pictures and maps are stored. Numbers are over all of them.
+        named: Concepts by name, bool (N, *axes).
     """
 
     batch: Any
@@ -35,6 +36,7 @@ class Probe:
     section: Section
     bands: tuple[int, ...] | None = None
     stored: int = 4
+    named: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -49,6 +51,7 @@ class Probe:
         slice_axis: Any = None,
         slice_at: Any = None,
         stored: int = 4,
+        named: Mapping[str, np.ndarray] | None = None,
     ) -> "Probe":
         """Finds the picture and checks masks against it.
 
@@ -63,23 +66,28 @@ class Probe:
             slice_axis: Which axis of volumes is cut, see `section`.
             slice_at: Where, see `section`.
             stored: Of how many samples to store pictures and maps.
+            named: Concepts by name, bool in the shapes in which they came.
 
         Raises:
-            ValueError: if the masks do not fit the samples, or there is no such input, band, or slice.
+            ValueError: if masks or concepts do not fit the samples, or there is no such input, band, or slice.
         """
         count = len(keras.tree.flatten(batch)[0])
-        shown = find_picture(batch, model, channels_first, name=picture)
-        if masks is not None:
-            shape = masks.pixels.shape
+        shown, named = find_picture(batch, model, channels_first, name=picture), dict(named or {})
+        given = {} if masks is None else {"`masks`": masks.pixels.shape}
+        for what, shape in (given | {f"concept {name!r}": where.shape for name, where in named.items()}).items():
             fitting = (find_picture(batch, model, channels_first, size, picture) for size in _sizes(shape, count))
             if (fit := next(filter(None, fitting), None)) is None:
-                raise ValueError(_misfit(shape, batch, shown))
-            shown, masks = fit, masks.reshaped(fit.images.shape[:-1])
+                raise ValueError(_misfit(what, shape, batch, shown))
+            shown, picture = fit, fit.name  # what is given next must lie over the same
+        if shown is not None:
+            cells = shown.images.shape[:-1]
+            masks = None if masks is None else masks.reshaped(cells)
+            named = {name: where.reshape(cells) for name, where in named.items()}
         if shown is not None and bands is not None and max(bands) >= shown.images.shape[-1]:
             raise ValueError(f"the picture has {shown.images.shape[-1]} bands, numbered from 0: no `bands`={[*bands]}")
         axes = () if shown is None else shown.images.shape[1:-1]
         foreground = None if masks is None else masks.foreground
-        return cls(batch, shown, masks, section(axes, count, foreground, slice_axis, slice_at), bands, stored)
+        return cls(batch, shown, masks, section(axes, count, foreground, slice_axis, slice_at), bands, stored, named)
 
     @property
     def count(self) -> int:
@@ -94,12 +102,17 @@ class Probe:
     @cached_property
     def concepts(self) -> Concepts:
         """What maps are measured against."""
-        return Concepts(None if self.picture is None else luminance(self.picture.images), self.masks)
+        return Concepts(None if self.picture is None else luminance(self.picture.images), self.masks, self.named)
 
     @property
     def labels(self) -> tuple[Label, ...]:
         """What the pixels of the masks stand for, in order."""
         return () if self.masks is None else self.masks.labels
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Names of the labels that have a score of their own."""
+        return () if self.masks is None else tuple(self.masks.labels[at].name for at in self.masks.scored)
 
     def described(self) -> tuple[ProbeFacts, list[np.ndarray], list[np.ndarray]]:
         """What the log says of the probe: its facts, uint8 pictures of the stored samples, and of their labels."""
@@ -113,7 +126,7 @@ class Probe:
             if len(keras.tree.flatten(self.batch)) > 1:
                 words = f"input {self.picture.name!r}, {words}"
         digest = hashlib.sha256()  # of all that is measured, not of what is stored: another probe is another run
-        for array in [*keras.tree.flatten(self.batch), *([] if labels is None else [labels])]:
+        for array in [*keras.tree.flatten(self.batch), *([] if labels is None else [labels]), *self.named.values()]:
             digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
         facts = ProbeFacts(
             images=self.count,
@@ -140,11 +153,11 @@ def _sizes(shape: tuple[int, ...], count: int) -> Iterator[tuple[int, ...]]:
             yield tuple(axes[1:])
 
 
-def _misfit(shape: tuple[int, ...], batch: Any, shown: Picture | None) -> str:
+def _misfit(what: str, shape: tuple[int, ...], batch: Any, shown: Picture | None) -> str:
     if shown is None:
         shapes = [leaf.shape for leaf in keras.tree.flatten(batch)]
         return (
-            "`masks` are given, but no input is a batch of images, volumes or signals: `samples` have the shapes "
+            f"{what} are given, but no input is a batch of images, volumes or signals: `samples` have the shapes "
             f"{shapes}"
         )
     count, *axes, channels = shown.images.shape
@@ -154,7 +167,7 @@ def _misfit(shape: tuple[int, ...], batch: Any, shown: Picture | None) -> str:
         seen += f" or {count} images of {axes[0]}×{channels}"
     several = f" (input {shown.name!r})" if len(keras.tree.flatten(batch)) > 1 else ""
     return (
-        f"`masks` of shape {shape} do not fit `samples`: {seen}{several}. "
+        f"{what} of shape {shape} do not fit `samples`: {seen}{several}. "
         f"Give one label for each {cell} of each sample (resize labels with nearest neighbour)"
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from fm_callback import format
 from fm_callback.format import DamagedError, Label, LayerFacts, Problem, RunFacts
 from fm_callback.read import pictures
+from fm_callback.read.label_table import label_table
 from fm_callback.read.log_file import LogFile, ReplacedError
 from fm_callback.read.predicted import labels_at, scores_of
 from fm_callback.read.reader import Cache, Reader
@@ -137,13 +138,19 @@ class Run:
 
         Args:
             of: "layer" for `step`, `layer` and the layers' summaries; "channel" for `step`, `layer`, `channel` and the
-                channels' fields. A column that a layer does not have is NaN there, and so is a damaged step.
+                channels' fields. A column that a layer does not have is NaN there, and so is a damaged step. "label" for which
+                channel detects which label, since when: `label` (or the name of a concept), `layer`, at the last step the `channel` that
+                tells it best and its `auroc`, the `first` step at which a channel of the layer detected it, and since when, `since`,
+                one does without a gap; what a detection is says `fm_callback.scores.detection`.
 
         Returns:
-            int64 `step` and `channel`, `layer` of names, float32 all others; rows by step, then layer, then channel.
+            int64 `step` and `channel`, `layer` and `label` of names, float32 all others; rows by step, then layer, then
+            channel; or by label, then layer. `first` and `since` are float64, NaN where there was no detection, or is none now.
         """
+        if of == "label":
+            return label_table(self.snapshot, self.layers, self.labels, self.reader)
         if of not in ("layer", "channel"):
-            raise ValueError(f'a table is of each "layer" or of each "channel"; received {of!r}')
+            raise ValueError(f'a table is of each "layer", of each "channel" or of each "label"; received {of!r}')
         now, layers = self._now, self.layers
         channels = of == "channel"
         columns = list(dict.fromkeys(name for each in layers for name in _columns(each.facts, channels)))

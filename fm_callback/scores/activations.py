@@ -35,8 +35,8 @@ class Activations:
         """The sample of one layer's maps and numbers, as `measures.measure` takes them."""
         maps, numbers = maps[:, :SAMPLED_CHANNELS], numbers[:SAMPLED_CHANNELS]
         images, channels, *sizes = maps.shape
-        picked = _picked(math.prod(sizes), max(1, SAMPLED_CELLS // images))
-        levels = maps.reshape(images, channels, -1)[:, :, picked]
+        those = picked(math.prod(sizes), max(1, SAMPLED_CELLS // images))
+        levels = maps.reshape(images, channels, -1)[:, :, those]
         span = numbers[:, _HIGH].astype(np.float64) - numbers[:, _LOW]
         return cls(levels.swapaxes(1, 2).reshape(-1, channels), np.where(np.isfinite(span), span, 0.0))
 
@@ -102,6 +102,6 @@ def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _picked(cells: int, count: int) -> np.ndarray:
+def picked(cells: int, count: int) -> np.ndarray:
     """Which cells of a map are sampled: all, or `count` by a fixed seed; an even stride would sample few columns."""
     return np.arange(cells) if cells <= count else np.sort(np.random.default_rng(0).choice(cells, count, replace=False))

@@ -47,15 +47,22 @@ class Levels:
     def by_class(self) -> np.ndarray:
         """The cells of each class of `Cells.classes`, int64 (classes, channels, 256)."""
         images, _, *sizes = self.maps.shape
-        code = np.broadcast_to(self.cells.classes[0], (images, math.prod(sizes)))  # without a concept, one class
+        code = np.broadcast_to(self.cells.classes.code, (images, math.prod(sizes)))  # without a concept, one class
         return _histograms(self.maps, code)
 
     @cached_property
     def concepts(self) -> dict[str, np.ndarray]:
         """The cells of each concept, by name, int64 (channels, 256)."""
-        none = np.zeros_like(self.by_class[0])
-        classes = {name: np.flatnonzero(those) for name, those in self.cells.classes[1].items()}
-        return {name: sum((self.by_class[each] for each in those), none) for name, those in classes.items()}
+        return {name: self.by_class[those].sum(axis=0) for name, those in self.cells.classes.parts.items()}
+
+    @cached_property
+    def others(self) -> tuple[np.ndarray, np.ndarray]:
+        """The cells that are object, and background, in masks of other images, once for each mask, int64 (channels, 256)."""
+        others = self.cells.classes.others
+        if others is None:
+            raise ValueError("there are no masks of other images")
+        inside, outside = (np.tensordot(each, self.by_class, 1) for each in others)
+        return inside, outside
 
     @cached_property
     def counted(self) -> np.ndarray:
@@ -95,6 +102,36 @@ def mask_auroc(levels: Levels) -> np.ndarray:
     """
     up_to = levels.counted_up_to
     return _auroc(levels.concepts["foreground"], 2 * up_to - levels.counted, up_to[:, -1])
+
+
+def mask_control(levels: Levels) -> np.ndarray:
+    """The mask AUROC against the masks of OTHER images: what a map scores by where objects usually are.
+
+    0 to 1, chance .5. The mask AUROC of all images' maps, each against the masks of up to three other images: those that
+    follow it in the probe, all cells of all of them together. A map that shows position alone scores as much here as on
+    its own masks, and where all masks are the same, every map does. What the mask AUROC has more than it is knowledge of
+    this very picture: the excess. Ties count half. NaN where the map's size leaves no cell of the object, or none of the
+    background; it needs two images. 8 bits: the bound of `mask_auroc`, of these cells.
+
+    Source: the definition is ours; after control tasks for probes, Hewitt & Liang, "Designing and Interpreting Probes with
+    Control Tasks", EMNLP 2019.
+    """
+    inside, outside = levels.others
+    every = inside + outside
+    up_to = np.cumsum(every, axis=1)
+    return _auroc(inside, 2 * up_to - every, up_to[:, -1])
+
+
+def concept_auroc(levels: Levels, concept: str) -> np.ndarray:
+    """The AUROC of a map at the cells of one label, or of a named concept, against all others that count.
+
+    As `mask_auroc` in all: 0 to 1, chance .5. With h(v) the concept's cells at level v, n of them, and N(v) all cells
+    that count, N of them: sum_v h(v) (N_<(v) + N(v) / 2) - n^2 / 2, over n (N - n). Ties count half. NaN where no cell
+    belongs to it, or each does. 8 bits: the bound of `mask_auroc`. Source: that of `mask_auroc`, one label against the rest.
+    """
+    counted = levels.counted if "foreground" in levels.concepts else levels.every
+    up_to = np.cumsum(counted, axis=1)
+    return _auroc(levels.concepts[concept], 2 * up_to - counted, up_to[:, -1])
 
 
 def mask_iou(levels: Levels) -> np.ndarray:

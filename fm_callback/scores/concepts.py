@@ -1,7 +1,8 @@
-"""What maps are measured against: the object's mask, the edges of the pictures, the outline, at the size of a map."""
+"""What maps are measured against: labels, the edges of the pictures, the outline, at the size of a map."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 
 import numpy as np
@@ -14,6 +15,12 @@ EDGE_SHARE = 0.1
 
 #: What no label and no concept of a user's may be called: a score is named after what it is a score of.
 TAKEN = ("mask", "edge", "outline")
+
+#: So many labels have a score of their own: those of the most pixels.
+MOST_SCORED = 32
+
+#: With the masks of so many other images a map is compared, at most: each mask is taken as often, and more cost time.
+MOST_OTHERS = 3
 
 
 @dataclass(frozen=True)
@@ -41,12 +48,37 @@ class Masks:
         ignored = [label.ignored for label in self.labels]
         return self._any_of(ignored) if any(ignored) else None
 
+    @cached_property
+    def scored(self) -> tuple[int, ...]:
+        """Positions of the labels that have a score of their own: of more than two that occur and are not ignored."""
+        counts = np.bincount(self.pixels.ravel(), minlength=len(self.labels))
+        those = [at for at, label in enumerate(self.labels) if counts[at] and not label.ignored]
+        if len(those) <= 2:  # the one is what the other is not
+            return ()
+        return tuple(sorted(sorted(those, key=lambda at: -counts[at])[:MOST_SCORED]))
+
     def reshaped(self, shape: tuple[int, ...]) -> "Masks":
         """The same labels, cell by cell, in another shape."""
         return Masks(self.pixels.reshape(shape), self.labels)
 
     def _any_of(self, those: list[bool]) -> np.ndarray:
         return np.asarray(np.array(those)[self.pixels])
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The cells by what they belong to: one count of cells by class serves every measure.
+
+    Attributes:
+        code: The class of each cell, numbered from 0, intp (images, cells).
+        parts: For each concept, by name, which classes are part of it.
+        others: In how many masks of other images the cells of each class are object, and background: int64 (classes,);
+            None of one image.
+    """
+
+    code: np.ndarray
+    parts: Mapping[str, np.ndarray]
+    others: tuple[np.ndarray, np.ndarray] | None
 
 
 @dataclass(frozen=True)
@@ -58,18 +90,44 @@ class Cells:
         background: Cells around it. A cell is neither where most of it is ignored.
         edges: Cells with an edge of the picture in them; None where the probe is no image.
         outline: Cells with an ignored pixel in them; None where no label is ignored.
+        named: Cells of single labels, and of concepts that a user has named, by the score that is made of them.
     """
 
-    foreground: np.ndarray | None
-    background: np.ndarray | None
-    edges: np.ndarray | None
-    outline: np.ndarray | None
+    foreground: np.ndarray | None = None
+    background: np.ndarray | None = None
+    edges: np.ndarray | None = None
+    outline: np.ndarray | None = None
+    named: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def present(self) -> dict[str, np.ndarray]:
         """The concepts that exist, by name."""
         concepts = {name: getattr(self, name) for name in ("foreground", "background", "edges", "outline")}
-        return {name: cells for name, cells in concepts.items() if cells is not None}
+        return {name: cells for name, cells in concepts.items() if cells is not None} | dict(self.named)
+
+    @cached_property
+    def others(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """In how many masks of other images each cell is object, and background, uint8; None of one image.
+
+        Of the images that follow, `MOST_OTHERS` at most, and after the last one the first again: each mask is taken as
+        often as any other.
+        """
+        if self.foreground is None or self.background is None or len(self.foreground) < 2:
+            return None
+        inside, outside = (
+            sum(each.astype(np.uint8) for each in self.of_others(cells)) for cells in (self.foreground, self.background)
+        )
+        return np.asarray(inside), np.asarray(outside)
+
+    @staticmethod
+    def of_others(cells: np.ndarray) -> Iterator[np.ndarray]:
+        """Cells of images, each time those of another image in each one's place."""
+        for shift in range(1, min(len(cells) - 1, MOST_OTHERS) + 1):
+            yield np.roll(cells, -shift, axis=0)
+
+    def exists(self, concept: str) -> bool:
+        """Whether there is a concept; "others" are the masks of other images."""
+        return self.others is not None if concept == "others" else concept in self.present
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -77,17 +135,28 @@ class Cells:
         return {name: int(np.count_nonzero(cells)) for name, cells in self.present.items()}
 
     @cached_property
-    def classes(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Each cell's class, a combination of concepts that occurs: one count of cells by class serves every measure.
+    def images(self) -> dict[str, int]:
+        """In how many images there is a cell of each concept, by name."""
+        return {
+            name: int(np.count_nonzero(cells.reshape(len(cells), -1).any(axis=1)))
+            for name, cells in self.present.items()
+        }
 
-        Returns:
-            The classes, numbered from 0, intp (images, cells); and for each concept which classes are part of
-            it.
-        """
-        bits = enumerate(self.present.values())
-        code = sum((cells.reshape(len(cells), -1).astype(np.intp) << bit for bit, cells in bits), np.intp(0))
-        codes, inverse = np.unique(code, return_inverse=True)
-        return inverse.reshape(code.shape), {name: codes >> bit & 1 == 1 for bit, name in enumerate(self.present)}
+    @cached_property
+    def classes(self) -> Classes:
+        """Each cell's class, a combination of concepts that occurs."""
+        flat = {name: cells.reshape(len(cells), -1) for name, cells in self.present.items()}
+        weights = [] if self.others is None else [each.reshape(len(each), -1) for each in self.others]
+        code = np.zeros(next(iter(flat.values())).shape if flat else (1, 1), np.intp)
+        for values in (*flat.values(), *weights):
+            # Numbered anew each time, so that any number of concepts fits into a whole number.
+            combined = code * (int(values.max(initial=0)) + 1) + values
+            occurs = np.bincount(combined.ravel()) > 0
+            code = (np.cumsum(occurs) - 1)[combined]
+        _, one = np.unique(code, return_index=True)  # a cell of each class tells what it is
+        parts = {name: cells.ravel()[one] for name, cells in flat.items()}
+        inside, outside = (each.ravel()[one].astype(np.int64) for each in weights) if weights else (None, None)
+        return Classes(code, parts, None if inside is None or outside is None else (inside, outside))
 
     @property
     def area(self) -> float:
@@ -106,6 +175,8 @@ class Concepts:
 
     - **Mask**: area average. A cell is foreground if its foreground share exceeds its background share, else
       background; a cell of which more than half is ignored is neither.
+    - **Single labels**, of more than two: a cell that counts has the label of the largest area in it, of equals the first.
+    - **Named concepts**: a cell that counts is part of one if more than half of it is.
     - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated, in all axes) is among
     the top 10 % of
       its own image and not 0; ties with the last of them count. A cell is an edge if any pixel of it is (max-pooling).
@@ -115,15 +186,19 @@ class Concepts:
     are left.
     """
 
-    def __init__(self, luminance: np.ndarray | None, masks: Masks | None) -> None:
+    def __init__(
+        self, luminance: np.ndarray | None, masks: Masks | None, named: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         """Finds the edges.
 
         Args:
             luminance: (N, *axes) of any scale, see `luminance`; None if the probe is no image.
             masks: The labels, of the same shape; or None.
+            named: Concepts by name, bool of the same shape.
         """
         self._edges = None if luminance is None else _edges(luminance)
         self._masks = masks
+        self._named = named or {}
         self._cells: dict[tuple[int, ...], Cells] = {}
 
     def at(self, *sizes: int) -> Cells:
@@ -134,15 +209,24 @@ class Concepts:
 
     def _made(self, sizes: tuple[int, ...]) -> Cells:
         edges = None if self._edges is None else _areas(self._edges, sizes) > 0
+        named = {
+            score_of(name): 2 * _areas(where, sizes) > math.prod(where.shape[1:]) for name, where in self._named.items()
+        }
         if self._masks is None:
-            return Cells(None, None, edges, None)
+            return Cells(edges=edges, named=named)
         inside = _areas(self._masks.foreground, sizes)
         whole = math.prod(self._masks.foreground.shape[1:])
         ignored = np.zeros_like(inside) if self._masks.ignore is None else _areas(self._masks.ignore, sizes)
         foreground = inside > whole - inside - ignored
         counted = 2 * ignored <= whole
         outline = None if self._masks.ignore is None else ignored > 0
-        return Cells(foreground & counted, ~foreground & counted, edges, outline)
+        named = {name: cells & counted for name, cells in (_labels(self._masks, sizes) | named).items()}
+        return Cells(foreground & counted, ~foreground & counted, edges, outline, named)
+
+
+def score_of(name: str) -> str:
+    """The score that is made of a label's cells, or of a named concept's."""
+    return f"{name}_auroc"
 
 
 def luminance(images: np.ndarray) -> np.ndarray:
@@ -159,11 +243,30 @@ def luminance(images: np.ndarray) -> np.ndarray:
     return values @ np.asarray(weights, np.float32)
 
 
+def _labels(masks: Masks, sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The cells of each label that is scored, by its score."""
+    largest, which = np.zeros(0), np.zeros(0)
+    for at, position in enumerate(masks.scored):
+        area = _areas(masks.pixels == position, sizes)
+        if at == 0:
+            largest, which = area, np.zeros_like(area)
+        larger = area > largest
+        largest, which = np.where(larger, area, largest), np.where(larger, at, which)
+    return {
+        score_of(masks.labels[position].name): (which == at) & (largest > 0) for at, position in enumerate(masks.scored)
+    }
+
+
 def _areas(pixels: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
     """The area of the true pixels in each cell, int64 (N, *sizes), in parts: a cell has one for each pixel."""
-    areas = pixels.astype(np.int64)
+    areas = pixels
     for axis, cells in enumerate(sizes, start=1):
-        areas = np.moveaxis(_parted(np.moveaxis(areas, axis, -1), cells), -1, axis)
+        count = areas.shape[axis]
+        if count % cells == 0:  # whole pixels alone: a fraction of the time
+            parts = areas.reshape(*areas.shape[:axis], cells, count // cells, *areas.shape[axis + 1 :])
+            areas = parts.sum(axis=axis + 1, dtype=np.int64) * cells
+        else:
+            areas = np.moveaxis(_parted(np.moveaxis(areas.astype(np.int64), axis, -1), cells), -1, axis)
     return areas
 
 

@@ -1,19 +1,15 @@
-"""What the steps of a training say together: a summary of each layer a step, the table of when layers became masks."""
+"""What the steps of a training say together: a summary of each layer a step, the tables of when layers detected what."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fm_callback.scores.activations import Activations
+from fm_callback.scores.concepts import Cells, score_of
+from fm_callback.scores.detection import DETECTED, FEW_CELLS, Detection, detect, enough
 from fm_callback.scores.layer_scores import LayerStep
-from fm_callback.scores.measures import Summary, measure_layer, summary
-
-#: From this mask AUROC on, the table calls a channel a mask.
-MASK = 0.9
-
-#: On fewer cells of the object some channel of an untrained network looks like a mask: the table says so instead of a
-#: step.
-FEW = 30
+from fm_callback.scores.measures import measure_layer
 
 
 @dataclass
@@ -21,20 +17,20 @@ class LayerHistory:
     """One layer's way through the steps of this process.
 
     Attributes:
-        name: What the table calls the layer.
+        name: What the tables call the layer.
         channels: Indices of the logged channels.
-        foreground: How many cells of the object stand behind a mask AUROC.
-        last: The summary of each measure at the last step.
-        start: The first step with a mask AUROC, and its best.
-        reached: The first step at which the best mask AUROC was `MASK` or more.
+        cells: The concepts at the size of its maps.
+        labels: Names of the labels that have a score of their own: one must be told from the others.
+        detections: Its way to the object, "mask_auroc", and to each label and named concept, by the score.
+        last: Its summaries at the last step.
     """
 
     name: str
     channels: tuple[int, ...]
-    foreground: int
-    last: dict[str, Summary] = field(default_factory=dict)
-    start: tuple[int, float] | None = None
-    reached: int | None = None
+    cells: Cells = field(default_factory=Cells)
+    labels: tuple[str, ...] = ()
+    detections: dict[str, Detection] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
     _first: Activations | None = None
     _previous: Activations | None = None
 
@@ -43,7 +39,9 @@ class LayerHistory:
         """Whether a step was taken in."""
         return self._previous is not None
 
-    def add(self, step: int, maps: np.ndarray, numbers: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, float]:
+    def add(
+        self, step: int, maps: np.ndarray, numbers: np.ndarray, scores: Mapping[str, np.ndarray]
+    ) -> dict[str, float]:
         """Takes a step in.
 
         Args:
@@ -56,62 +54,102 @@ class LayerHistory:
             The step's value of each name of `measures.summaries`, NaN where it is not defined. Step 0, to which later
             ones are compared, is unknown in a training that goes on.
         """
-        self.last |= {name: summary(channel_scores) for name, channel_scores in scores.items()}
-        if "mask_auroc" in scores:
-            best = self.last["mask_auroc"].best
-            self.start = self.start or (step, best)
-            if self.reached is None and best >= MASK:
-                self.reached = step
+        detect(self.detections, step, scores, [score_of(label) for label in self.labels])
         now = Activations.of(maps, numbers)
-        values = measure_layer(
-            LayerStep(numbers, now, self._previous, self._first), {name: self.last[name] for name in scores}
-        )
+        self.last = measure_layer(LayerStep(numbers, now, self._previous, self._first, scores, maps, self.cells))
         if step == 0:  # a training that goes on has another first step: one curve, one reference
             self._first = now
         self._previous = now
-        return values
-
-    def row(self, start: tuple[int, float]) -> list[str]:
-        """The layer's line of the table; see `table`."""
-        last = self.last["mask_auroc"]
-        channel = "-" if last.channel is None else str(self.channels[last.channel])
-        if self.foreground < FEW:
-            first = f"too few cells ({self.foreground})"
-        elif self.reached is None:  # of a training that goes on, this process does not know the earlier steps
-            first = f"not since {start[0]}" if start[0] > 0 else "never"
-        else:
-            first = f"{self.reached} or before" if self.reached == start[0] > 0 else str(self.reached)
-        others = [
-            f"{getattr(self.last[measure], part):.3f}" if measure in self.last else "-"
-            for measure, part in _COLUMNS.values()
-        ]
-        return [self.name, first, channel, f"{start[1]:.3f}", *others]
+        return self.last
 
 
-# Two words each: TensorBoard breaks narrow columns anywhere, and a heading wider than its numbers keeps them whole.
+def table(histories: Sequence[LayerHistory]) -> list[list[str]] | None:
+    """When each layer became a mask: a head and a row a layer; None where no layer has a mask AUROC.
+
+    Columns: the layer; the first step at which its best channel's mask separation is .9 or more, if enough cells say so; the step
+    since which, without a gap, it is; at the last step the best channel, with the side on which it shows the object where
+    that is the dark one, and its separation beside that of the first step of this process; the median channel's; what the best has more
+    than the control by position; the readout of all channels; the best mask IoU and the median edge AUROC. The best of many channels is
+    above chance by chance: the first step, if that is the untrained network, says by how much.
+    """
+    scored = [(each, found) for each in histories if (found := each.detections.get("mask_auroc")) and found.start]
+    if not scored:
+        return None
+    begin = scored[0][1].start
+    # Two words each: TensorBoard breaks narrow columns anywhere, and a heading wider than its numbers keeps them whole.
+    head = ["layer", f"first ≥ {DETECTED}", "held since", "best channel"]
+    head += [f"at step {begin[0] if begin else 0}", "best separation"]
+    return [[*head, *_COLUMNS], *(_row(history, found) for history, found in scored)]
+
+
 _COLUMNS = {
-    "best AUROC": ("mask_auroc", "best"),
-    "median AUROC": ("mask_auroc", "median"),
-    "lowest AUROC": ("mask_auroc", "lowest"),
-    "mask IoU": ("mask_iou", "best"),
-    "edge AUROC": ("edge_auroc", "median"),
+    "median separation": "mask_separation_median",
+    "best excess": "mask_excess_best",
+    "readout": "readout",
+    "best IoU": "mask_iou_best",
+    "median edge": "edge_auroc_median",
 }
 
 
-def table(histories: list[LayerHistory]) -> list[list[str]] | None:
-    """When each layer became a mask: a head and a row a layer; None where no layer has a mask AUROC.
+def _row(history: LayerHistory, found: Detection) -> list[str]:
+    begin = found.start or (0, float("nan"))
+    few = history.cells.counts.get("foreground", 0)
+    steps = [f"too few cells ({few})", "-"] if few < FEW_CELLS else _steps(found)
+    others = [_number(history.last.get(name)) for name in _COLUMNS.values()]
+    return [history.name, *steps, _channel(history, found), f"{begin[1]:.3f}", _number(found.separation), *others]
 
-    Columns: the layer; the first step at which its highest channel's mask AUROC is .9 or more, if enough cells say so;
-    at the last step, the best channel and its mask AUROC beside that of the first step of this process, the median
-    channel's and the lowest (near 0 a channel shows the mask just as well, as its dark side), the best mask IoU, the
-    median edge AUROC. The best of many channels is above chance by chance: the first step, if that is the untrained
-    network, says by how much.
+
+def label_table(histories: Sequence[LayerHistory]) -> list[list[str]] | None:
+    """Which channel detects which label or named concept, since when: a head and a row for each; None where there is none.
+
+    Columns: the label; the first step at which any layer detected it, and which; the step since which the layer that tells it
+    best now does so; that layer, its channel, and its AUROC against all other cells. A label is detected at a separation of .9 or more, if
+    no other label is told as well by .05, on 30 cells or more in two images or more.
     """
-    scored = [(history, history.start) for history in histories if history.start is not None]
-    if not scored:
-        return None
-    head = ["layer", f"AUROC ≥ {MASK} from step", "best channel", f"AUROC at step {scored[0][1][0]}", *_COLUMNS]
-    return [head, *(history.row(start) for history, start in scored)]
+    names = list(dict.fromkeys(name for each in histories for name in each.detections if name != "mask_auroc"))
+    rows = []
+    for name in names:
+        known = [
+            (each, found) for each in histories if (found := each.detections.get(name)) and found.channel is not None
+        ]
+        sound = [(each, found) for each, found in known if enough(each.cells.counts, each.cells.images, name)]
+        if not known:
+            continue
+        best, now = max(sound or known, key=lambda pair: pair[1].separation)
+        detected = [(found.first, each.name) for each, found in sound if found.first is not None]
+        first, layer = min(detected, key=lambda pair: pair[0]) if detected else (None, "-")
+        steps = [_step(first, now), layer, _since(now)] if sound else ["too few cells", "-", "-"]
+        rows.append([name.removesuffix(score_of("")), *steps, best.name, _channel(best, now), _number(now.auroc)])
+    head = ["label", "first detected", "by layer", "held since", "best layer", "best channel", "its AUROC"]
+    return [head, *rows] if rows else None
+
+
+def _steps(found: Detection) -> list[str]:
+    return [_step(found.first, found), _since(found)]
+
+
+def _step(first: int | None, found: Detection) -> str:
+    begin = found.start[0] if found.start else 0
+    if first is None:  # of a training that goes on, this process does not know the earlier steps
+        return f"not since {begin}" if begin > 0 else "never"
+    return f"{first} or before" if first == begin > 0 else str(first)
+
+
+def _since(found: Detection) -> str:
+    begin = found.start[0] if found.start else 0
+    if found.since is None:
+        return "-" if found.first is None else "not now"
+    return f"{found.since} or before" if found.since == begin > 0 else str(found.since)
+
+
+def _channel(history: LayerHistory, found: Detection) -> str:
+    if found.channel is None:
+        return "-"
+    return f"{history.channels[found.channel]}{' dark' if found.side == 'dark' else ''}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or np.isnan(value) else f"{value:.3f}"
 
 
 def aligned(rows: list[list[str]]) -> str:

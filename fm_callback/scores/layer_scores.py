@@ -1,11 +1,16 @@
 """What a layer as a whole does at a step: one function a measure, each from what is known of the layer."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from fm_callback.scores.activations import Activations, cka
+from fm_callback.scores.concepts import Cells, score_of
+from fm_callback.scores.detection import separation
+from fm_callback.scores.readout import Readout, readout
 from fm_callback.scores.status import Status, is_dormant, status
 
 
@@ -18,12 +23,95 @@ class LayerStep:
         now: Its activations at this step.
         previous: Those of the step before; None at the first of a training, also of one that goes on.
         first: Those of step 0; None there, and in a training that goes on.
+        scores: float32 (channels,) of each measure of its channels.
+        maps: uint8 (N, channels, *sizes).
+        cells: The concepts at these sizes.
     """
 
     numbers: np.ndarray
     now: Activations
     previous: Activations | None = None
     first: Activations | None = None
+    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+    maps: np.ndarray | None = None
+    cells: Cells = field(default_factory=Cells)
+
+    @cached_property
+    def readout(self) -> Readout:
+        """The linear readout of the object."""
+        return Readout(math.nan, math.nan) if self.maps is None else readout(self.maps, self.cells)
+
+
+def excess(auroc: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """What a channel's AUROC has more than its control, on the side on which the channel shows the object."""
+    return np.where(auroc >= 0.5, auroc - control, control - auroc)
+
+
+def mask_separation_best(layer: LayerStep) -> float:
+    """The separation of the channel that tells the object best, bright or dark: max(AUROC, 1 - AUROC) of `mask_auroc`.
+
+    0 to 1, in truth from .5; the best of many is above chance by chance, and the untrained network says by how much. The sign of a
+    channel before its activation means little: late channels often show the object as their dark side. Ties count half. NaN
+    where no channel has a mask AUROC. 8 bits: the bound of `mask_auroc`. Source: the area under the curve of a classifier
+    that may be turned round, as Bradley, "The use of the area under the ROC curve in the evaluation of machine learning
+    algorithms", Pattern Recognition 30, 1997, has it.
+    """
+    return _highest(separation(layer.scores["mask_auroc"]))
+
+
+def mask_separation_median(layer: LayerStep) -> float:
+    """The separation of the median channel, of those that have one; as `mask_separation_best` in all else.
+
+    0 to 1, in truth from .5; chance is a little more than that, as deviations to both sides count alike.
+    NaN where no channel has a mask AUROC. 8 bits: the bound of `mask_auroc`. Source: that of `mask_separation_best`.
+    """
+    known = separation(layer.scores["mask_auroc"])
+    known = known[~np.isnan(known)]
+    return float(np.median(known)) if len(known) else math.nan
+
+
+def mask_excess_best(layer: LayerStep) -> float:
+    """The largest excess of a channel: what it tells of the object in this very picture, and not of its usual place.
+
+    `mask_auroc` less `mask_control`, on the side, bright or dark, on which the channel shows the object. -1 to 1, in truth
+    up to .5 or so; the best of many is a little above 0, its chance, by chance.
+    NaN where no channel has both, as with one image. 8 bits: the bound of `mask_auroc`, twice. Source: `mask_control`.
+    """
+    return _highest(excess(layer.scores["mask_auroc"], layer.scores["mask_control"]))
+
+
+def readout_score(layer: LayerStep) -> float:
+    """What the layer as a whole knows of the object: the AUROC of a linear readout on images that it was not fitted on.
+
+    0 to 1, chance .5; NaN with fewer than four images, or without cells of both kinds. Of the first 64 logged channels, on
+    8,192 cells at most. Ties count half. 8 bits: within .01 of the values' own. Formula and folds: `readout.readout`.
+    Source: Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2016; the balanced ridge
+    is ours.
+    """
+    return layer.readout.score
+
+
+def readout_control(layer: LayerStep) -> float:
+    """The same readout of the masks of OTHER images: what the layer as a whole knows of where objects usually are.
+
+    0 to 1, chance .5; NaN as of `readout_score`. A network that knows position alone has both alike. 8 bits: as
+    `readout_score`. Source: Hewitt & Liang, "Designing and Interpreting Probes with Control Tasks", EMNLP 2019.
+    """
+    return layer.readout.control
+
+
+def concept_separation_best(layer: LayerStep, name: str) -> float:
+    """The separation of the channel that tells one label, or a named concept, best; as `mask_separation_best` in all.
+
+    0.5 to 1, chance 0.5 for one channel; NaN where no channel has a score. 8 bits: the bound of `mask_auroc`. Source:
+    that of `mask_separation_best`.
+    """
+    return _highest(separation(layer.scores[score_of(name)]))
+
+
+def _highest(scores: np.ndarray) -> float:
+    known = scores[~np.isnan(scores)]
+    return float(known.max()) if len(known) else math.nan
 
 
 def effective_rank(layer: LayerStep) -> float:
@@ -69,7 +157,7 @@ def dead_or_flat(layer: LayerStep) -> float:
     0 to 1, no chance level, never NaN: a channel that is not finite is neither. Exact, whatever the 8 bits: from the
     numbers. The definition is ours, see `status.status`.
     """
-    signal = status(layer.numbers)
+    signal = status(layer.numbers, None if layer.maps is None else layer.maps[:, 0].size)
     return float(np.mean((signal == Status.DEAD) | (signal == Status.FLAT)))
 
 

@@ -29,15 +29,16 @@ in `write.event_copies` and in `history`.
 Needs numpy, and no Keras: whoever serves a log may import it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from fm_callback.scores import channel_scores, layer_scores
 from fm_callback.scores.channel_scores import Levels
-from fm_callback.scores.concepts import Cells
+from fm_callback.scores.concepts import Cells, score_of
 from fm_callback.scores.layer_scores import LayerStep
 from fm_callback.scores.status import Status, status
 
@@ -87,9 +88,11 @@ class LayerMeasure(Measure):
     """One number of a layer.
 
     Attributes:
+        needs: The measures of channels without which it does not exist.
         function: Computes it; NaN where it is not defined.
     """
 
+    needs: tuple[str, ...] = ()
     function: Callable[[LayerStep], float]
 
 
@@ -148,6 +151,18 @@ MEASURES: tuple[Measure, ...] = (
         function=channel_scores.mask_iou,
     ),
     ChannelMeasure(
+        name="mask_control",
+        label="mask control",
+        short="control",
+        kind="score",
+        says="how well the map tells the objects of OTHER images: what of its mask AUROC is position alone",
+        chance=0.5,
+        concept="others",
+        flat=0.5,
+        function=channel_scores.mask_control,
+        parts=(),
+    ),
+    ChannelMeasure(
         name="edge_auroc",
         label="edge AUROC",
         short="edge",
@@ -168,6 +183,55 @@ MEASURES: tuple[Measure, ...] = (
         concept="outline",
         flat=0.5,
         function=channel_scores.outline_auroc,
+    ),
+    LayerMeasure(
+        name="mask_separation_best",
+        label="best mask separation",
+        short="separation",
+        kind="score",
+        says="how well the layer's best channel tells the object, bright or dark; 0.5 to 1, and the best of many is above "
+        "chance by chance",
+        needs=("mask_auroc",),
+        function=layer_scores.mask_separation_best,
+    ),
+    LayerMeasure(
+        name="mask_separation_median",
+        label="median mask separation",
+        short="med. sep.",
+        kind="score",
+        says="how well the layer's median channel tells the object, bright or dark; 0.5 to 1, and a little more than 0.5 by "
+        "chance",
+        needs=("mask_auroc",),
+        function=layer_scores.mask_separation_median,
+    ),
+    LayerMeasure(
+        name="mask_excess_best",
+        label="best mask excess",
+        short="excess",
+        says="what the layer's best channel tells of the object in these very pictures, and not of where objects usually are; "
+        "a little more than 0 by chance",
+        needs=("mask_auroc", "mask_control"),
+        function=layer_scores.mask_excess_best,
+    ),
+    LayerMeasure(
+        name="readout",
+        label="readout",
+        short="readout",
+        kind="score",
+        says="how well all channels together tell the object, by a linear readout, on images that it was not fitted on",
+        chance=0.5,
+        needs=("mask_control",),
+        function=layer_scores.readout_score,
+    ),
+    LayerMeasure(
+        name="readout_control",
+        label="readout control",
+        short="control",
+        kind="score",
+        says="the same readout of the objects of OTHER images: what of it is position alone",
+        chance=0.5,
+        needs=("mask_control",),
+        function=layer_scores.readout_control,
     ),
     LayerMeasure(
         name="effective_rank",
@@ -220,29 +284,34 @@ _PARTS = {
 
 def fields(cells: Cells) -> tuple[str, ...]:
     """Names of the channel measures that exist with these concepts, in the order in which they are stored."""
-    return tuple(each.name for each in _of_channels() if each.concept is None or each.concept in cells.present)
+    return tuple(each.name for each in _of_channels(cells.named) if each.concept is None or cells.exists(each.concept))
 
 
 def summaries(fields: Iterable[str]) -> tuple[str, ...]:
     """Names of all that is known of a layer as a whole: the same at each step, in the order in which it is listed.
 
     Args:
-        fields: Names of the layer's channel measures; others are passed over.
+        fields: Names of the layer's channel measures, and numbers.
     """
-    scored = [each for each in _of_channels() if each.name in set(fields)]
-    channels = [f"{each.name}_{part}" for each in scored for part in each.parts]
-    return (*channels, *(each.name for each in _of_layers()))
+    existing = [*fields]
+    channels = [
+        f"{each.name}_{part}" for each in _of_channels(existing) if each.name in existing for part in each.parts
+    ]
+    return (*channels, *(each.name for each in _of_layers(existing)))
 
 
-def described() -> dict[str, dict[str, Any]]:
+def described(fields: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
     """What people are told of each measure and summary, by name, in the table's order; content for JSON.
+
+    Args:
+        fields: Names of channel measures, among which may be such as are not in the table: of labels and named concepts.
 
     Returns:
         For each name `label`, `short`, `kind`, `chance` (a number or None) and `says`, as in `Measure`, but with its
         chance said; and, None but for a summary of a layer, `of`, the channel measure, and `part`, which summary it is.
     """
     result: dict[str, dict[str, Any]] = {}
-    for each in MEASURES:
+    for each in (*MEASURES, *_of_names(fields)):
         result[each.name] = _words(each.label, each.short, each.kind, each.chance, each.says)
         for part in each.parts if isinstance(each, ChannelMeasure) else ():
             says = _PARTS[part].format(says=each.says)
@@ -270,11 +339,11 @@ def measure(maps: np.ndarray, numbers: np.ndarray, cells: Cells) -> dict[str, np
     Raises:
         ValueError: if the concepts are of another size, or number of images.
     """
-    levels, signal = Levels(maps, cells), status(numbers)
+    levels, signal = Levels(maps, cells), status(numbers, maps[:, 0].size)
     flat, unknown = signal != Status.LIVE, signal == Status.NONFINITE
     scores: dict[str, np.ndarray] = {}
     existing = fields(cells)
-    for each in _of_channels():
+    for each in _of_channels(cells.named):
         if each.name in existing:
             values = each.function(levels)
             values = np.where(flat & ~np.isnan(values), each.flat, values)
@@ -311,27 +380,67 @@ def summary(scores: np.ndarray) -> Summary:
     return Summary(known[-1], known[0], median, int(np.argmax(scores == known[-1])))
 
 
-def measure_layer(layer: LayerStep, scored: Mapping[str, Summary]) -> dict[str, float]:
+def measure_layer(layer: LayerStep) -> dict[str, float]:
     """What is known of a layer as a whole at a step.
 
     Args:
         layer: The layer at this step.
-        scored: The summary of each of its channel measures.
 
     Returns:
         The value of each name of `summaries`, in their order; NaN where it is not defined.
     """
-    channels = [each for each in _of_channels() if each.name in scored]
-    values = {f"{each.name}_{part}": getattr(scored[each.name], part) for each in channels for part in each.parts}
-    return values | {each.name: each.function(layer) for each in _of_layers()}
+    channels = [each for each in _of_channels(layer.scores) if each.name in layer.scores]
+    parts = {each.name: summary(layer.scores[each.name]) for each in channels}
+    values = {f"{each.name}_{part}": getattr(parts[each.name], part) for each in channels for part in each.parts}
+    return values | {each.name: each.function(layer) for each in _of_layers(layer.scores)}
 
 
-def _of_channels() -> list[ChannelMeasure]:
-    return [each for each in MEASURES if isinstance(each, ChannelMeasure)]
+def _of_channels(names: Iterable[str]) -> list[ChannelMeasure]:
+    """The table's, and those of labels and named concepts that are among the names."""
+    fixed = [each for each in MEASURES if isinstance(each, ChannelMeasure)]
+    return fixed + [each for each in _of_names(names) if isinstance(each, ChannelMeasure)]
 
 
-def _of_layers() -> list[LayerMeasure]:
-    return [each for each in MEASURES if isinstance(each, LayerMeasure)]
+def _of_layers(fields: Iterable[str]) -> list[LayerMeasure]:
+    """Those that exist with these measures of channels."""
+    known = [*fields]
+    every = [each for each in (*MEASURES, *_of_names(known)) if isinstance(each, LayerMeasure)]
+    return [each for each in every if all(name in known for name in each.needs)]
+
+
+def _of_names(fields: Iterable[str]) -> list[Measure]:
+    """The measures of labels and named concepts: the score of channels, and how well the best of a layer's tells it."""
+    fixed = {each.name for each in MEASURES}
+    measures: list[Measure] = []
+    for field in fields:
+        name = field.removesuffix(score_of(""))
+        if field in fixed or field != score_of(name):
+            continue
+        measures += [
+            ChannelMeasure(
+                name=field,
+                label=f"{name} AUROC",
+                short=name,
+                kind="score",
+                says=f"how well the map tells {name} from all else",
+                chance=0.5,
+                concept=field,
+                flat=0.5,
+                function=partial(channel_scores.concept_auroc, concept=field),
+                parts=(),
+            ),
+            LayerMeasure(
+                name=f"{name}_separation_best",
+                label=f"best {name} separation",
+                short=f"{name} sep.",
+                kind="score",
+                says=f"how well the layer's best channel tells {name} from all else, bright or dark; 0.5 to 1, and the best "
+                "of many is above chance by chance",
+                needs=(field,),
+                function=partial(layer_scores.concept_separation_best, name=name),
+            ),
+        ]
+    return measures
 
 
 def _words(label: str, short: str, kind: str, chance: float | None, says: str) -> dict[str, Any]:

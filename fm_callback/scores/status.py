@@ -24,15 +24,17 @@ class Status(IntEnum):
     NONFINITE = 3  # no finite value, or finite ones that say nothing
 
 
-def status(numbers: np.ndarray) -> np.ndarray:
+def status(numbers: np.ndarray, cells: int | None = None) -> np.ndarray:
     """The status of each channel, over all probe images.
 
     With eps = 1e-9 of the largest |A| of the layer's logged channels: dead is max |A_k| <= eps; flat is a standard
     deviation <= eps, or low = high, while the channel is not dead. A channel with NaN or Inf is neither: if its finite
-    values would make it dead or flat, or it has none, it is `NONFINITE`, else `LIVE`.
+    values would make it dead or flat, or it has none, it is `NONFINITE`, else `LIVE`. One cell alone is not flat: there is
+    none beside it that it could differ from.
 
     Args:
         numbers: float32 (channels, at least 7) in the order of `format.NUMBERS`.
+        cells: How many cells of all images stand behind them, where that is known.
 
     Returns:
         Array of `Status` values, (channels,).
@@ -42,7 +44,8 @@ def status(numbers: np.ndarray) -> np.ndarray:
     finite = np.isfinite(magnitude)
     epsilon = EPSILON * np.max(magnitude, initial=0.0, where=finite)
     result = np.full(len(numbers), Status.LIVE)
-    result[(std <= epsilon) | (low == high)] = Status.FLAT
+    if cells != 1:
+        result[(std <= epsilon) | (low == high)] = Status.FLAT
     result[magnitude <= epsilon] = Status.DEAD
     result[~finite | (numbers[:, _NONFINITE] > 0) & (result != Status.LIVE)] = Status.NONFINITE
     return result

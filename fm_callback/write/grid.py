@@ -77,9 +77,12 @@ def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], ro
     """
     sheet = _sheet(*tile_size(*maps.shape[1:]), rows, columns)
     low, high = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
+    single = maps[0].size == 1  # one cell has no contrast of its own: it is shown beside those of other images
+    if single:
+        low, high = np.zeros_like(low), np.full_like(high, 255)
     tiles = _tiles(maps, low, high, sheet)
     signal = status(numbers)
-    live = (signal == Status.LIVE) & (low < high)
+    live = (signal == Status.LIVE) & (low < high) | (signal == Status.FLAT) & single
     for at in np.flatnonzero(~live):
         tiles[at] = _hatched(sheet.tile_height, sheet.tile_width)
         _write(tiles[at], *_mark(Status(signal[at]), numbers[at]), sheet)

@@ -13,7 +13,7 @@ from fm_callback.scores.measures import fields, measure, summaries
 from fm_callback.write import event_copies, grid, png
 from fm_callback.write.event_copies import Value
 
-_NO_CONCEPTS = Cells(None, None, None, None)
+_NO_CONCEPTS = Cells()
 
 
 class LayerRecord:
@@ -25,7 +25,15 @@ class LayerRecord:
     """
 
     def __init__(
-        self, plan: Plan, name: str, tag: str, concepts: Concepts, section: Section, images: bool, stored: int
+        self,
+        plan: Plan,
+        name: str,
+        tag: str,
+        concepts: Concepts,
+        section: Section,
+        images: bool,
+        stored: int,
+        labels: tuple[str, ...] = (),
     ) -> None:
         """Prepares all that stays the same.
 
@@ -37,6 +45,7 @@ class LayerRecord:
             section: Which plane of them is stored.
             images: Whether to make the picture for TensorBoard's Images tab.
             stored: Of how many samples, from the first, maps are stored.
+            labels: Names of the labels that have a score of their own.
 
         Raises:
             ValueError: if a picture of the layer would be larger than a reader takes.
@@ -47,7 +56,7 @@ class LayerRecord:
         _refuse_large(self.facts)
         self._description = _description(plan, self.facts)
         number = "" if plan.info.number is None else f"#{plan.info.number} "
-        self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells.counts.get("foreground", 0))
+        self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells, labels)
 
     def step(self, step: int, maps: np.ndarray, numbers: np.ndarray) -> LayerStep:
         """What is stored of the layer at a step.
@@ -126,6 +135,7 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -
         slices=slices if section.at else (),
         prefix=plan.grid.prefix if plan.grid else 0,
         cells=cells.counts,
+        images=cells.images,
     )
 
 

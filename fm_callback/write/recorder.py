@@ -11,7 +11,7 @@ from fm_callback.capture.capture import Capture, Captured
 from fm_callback.capture.probe import Probe
 from fm_callback.capture.warn import warn
 from fm_callback.format import RunFacts, unique
-from fm_callback.scores.history import markdown, table
+from fm_callback.scores.history import label_table, markdown, table
 from fm_callback.scores.measures import described
 from fm_callback.write import event_copies, png
 from fm_callback.write.background import Background
@@ -37,7 +37,7 @@ class Recorder:
 
     Attributes:
         directory: Where the records go; None before the first.
-        rows: When each layer became a mask, by the steps on disk; None without masks.
+        tables: When layers became masks, and detected which label, by the steps on disk; none without masks.
         cost: What steps have cost.
         size: Bytes of the first step on disk.
     """
@@ -73,7 +73,7 @@ class Recorder:
         facts, *pictures = probe.described()
         paths = [plan.info.path for plan in capture.plans]
         self._layers = [
-            LayerRecord(plan, name, tag, probe.concepts, probe.section, images, facts.stored)
+            LayerRecord(plan, name, tag, probe.concepts, probe.section, images, facts.stored, probe.scored)
             for plan, name, tag in zip(capture.plans, unique(paths), event_copies.tags(paths), strict=True)
         ]
         self._prediction = PredictionRecord(capture.prediction, probe) if capture.prediction else None
@@ -84,7 +84,7 @@ class Recorder:
             step_unit=step_unit,
             probe=facts,
             labels=probe.labels,
-            measures=described(),
+            measures=described(dict.fromkeys(field for layer in self._layers for field in layer.facts.fields)),
             model=model or {},
             images=images,
             prediction=self._prediction.facts if self._prediction else None,
@@ -94,7 +94,7 @@ class Recorder:
         self._last = -1
         self._error: Exception | None = None
         self._detach: Callable[[], Any] = lambda: None
-        self.rows: list[list[str]] | None = None
+        self.tables: list[list[list[str]]] = []
         self.cost = Cost(images=images)
         self.size = 0
 
@@ -210,15 +210,17 @@ class Recorder:
         if self._prediction is not None and captured.prediction is not None:
             prediction = self._prediction.step(moment.step, captured.prediction)
             copies += self._prediction.curves(prediction)
-        if (rows := table([layer.history for layer in self._layers])) is not None:
-            copies.append(event_copies.table_value(markdown(rows)))
+        histories = [layer.history for layer in self._layers]
+        tables = [each for each in (table(histories), label_table(histories)) if each]
+        if tables:
+            copies.append(event_copies.table_value("\n\n".join(map(markdown, tables))))
         record, head = format.step_record(moment.step, time.time(), stored, prediction), b""
         if self._files is None:
             facts = self._facts.starting_at(moment.step)
             self._files = open_run(self._log_dir, facts, self._before)
             head = format.run_record(facts, *self._pictures)
         size = self._files.write(moment.step, record, copies, head)
-        self.rows = rows
+        self.tables = tables
         return size - len(head)
 
     def _close_files(self) -> None:
