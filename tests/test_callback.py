@@ -85,8 +85,7 @@ def test_curves_are_written_without_the_pictures(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
     records = [event.summary.value for event in events(tmp_path / "feature_maps") if event.step == 1]
     curves, *others = ([value.tag for value in each] for each in records if each)
-    assert len(curves) == 3 * len(CURVES) + 2, "of each layer, and of each label that is predicted"
-    assert all(tag.count("/") == 2 for tag in curves)
+    assert len(curves) == 3 * len(CURVES) + 2 and all(tag.count("/") == 2 for tag in curves), "2 of the prediction"
     assert [len(each) for each in others] == [1] * 4, "three layers' pictures and the table"
     best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_separation_best"]
     value = values_at(tmp_path / "feature_maps", 1)["feature_maps/mask_separation_best/up"]

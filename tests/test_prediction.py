@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from reading import values_at
+from reading import numbers, values_at
 from support.decoding import predicted, run_facts
 from zoo import BACKEND, CANNOT, data
 
@@ -412,7 +412,8 @@ def test_what_is_taken_for_logits_is_told(tmp_path: Path, capsys: pytest.Capture
 def test_masks_that_do_not_fit_cost_the_iou_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = said(capsys, of(head(2, "softmax")), tmp_path, **ALL)
     assert told == (
-        "; no IoU of the prediction: the masks hold the label 2, and the output has 2 channels, for the labels from 0 to 1"
+        "; no IoU of the prediction: the masks have the label 2, and the 2 channels of the output stand for the labels "
+        "from 0 to 1"
     )
     run, scores = open_log(tmp_path)[0], predicted(tmp_path / "feature_maps")[2][1]
     assert run.facts.prediction.truth == (-1, -1, -1, -1) and np.isnan(scores[..., [0, 2]]).all()
@@ -543,7 +544,7 @@ def test_the_mean_iou_of_each_label_is_a_curve(tmp_path: Path) -> None:
     table = run.scores
     for step in run.steps:
         values = values_at(tmp_path / "feature_maps", step)
-        curves = {tag: value.simple_value for tag, value in values.items() if "prediction_iou" in tag}
+        curves = {tag: float(numbers(value)) for tag, value in values.items() if "prediction_iou" in tag}
         assert len(curves) == 3
         for label, (tag, value) in zip(run.facts.prediction.labels, curves.items(), strict=True):
             assert tag == f"feature_maps/prediction_iou/{label.name}"

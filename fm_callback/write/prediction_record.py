@@ -44,8 +44,8 @@ class PredictionRecord:
             if unknown:
                 truth = (-1,) * len(truth)
                 self.told = (
-                    f"; no IoU of the prediction: the masks hold the label {unknown[0]}, and the output has "
-                    f"{prediction.channels} channels, for the labels from 0 to {prediction.channels - 1}"
+                    f"; no IoU of the prediction: the masks have the label {unknown[0]}, and the {prediction.channels} "
+                    f"channels of the output stand for the labels from 0 to {prediction.channels - 1}"
                 )
             else:
                 self._masks = probe.masks.pixels
