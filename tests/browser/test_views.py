@@ -8,7 +8,7 @@ from PIL import Image
 from tab import until
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
-VIEWS = ("evolution", "layer", "channel", "compare", "depth")
+VIEWS = ("evolution", "layer", "channel", "compare", "depth", "prediction", "labels")
 
 
 def test_evolution_shows_layers_by_epochs(tab):

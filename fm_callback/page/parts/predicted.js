@@ -31,6 +31,7 @@ export function Predicted({ run, step, image, label = "" }) {
       canvas.current.height = drawn.height;
       canvas.current.getContext("2d").putImageData(drawn, 0, 0);
       canvas.current.dataset.step = step;
+      canvas.current.dataset.shows = errors ? "errors" : "labels";
       canvas.current.classList.remove("waiting");
     });
     return () => {

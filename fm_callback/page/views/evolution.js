@@ -78,7 +78,7 @@ function Predictions({ columns, plan }) {
       <${Predicted} run=${run.value} step=${when} image=${shown} />
     </button>
     <p class="caption">${known && html`IoU <span class="value">${format(iou(when), SCORE)}</span>`}</p>`;
-  return html`<section class="row" data-whole aria-label="prediction">
+  return html`<section class="predictions" data-whole aria-label="prediction">
     <div class="names">
       <h2>prediction</h2>
       <p class="facts">
