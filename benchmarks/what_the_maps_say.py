@@ -75,7 +75,7 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
 
         def measure(self, logs: dict[str, float]) -> None:
             _ = self.model  # on JAX this brings the weights back into the model
-            maps, numbers = capture(probe)()
+            maps, numbers, _ = capture(probe)()
             layers = []
             for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
                 scores = measure(layer_maps, layer_numbers, concepts.at(*plan.axes))

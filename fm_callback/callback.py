@@ -14,6 +14,7 @@ from fm_callback.capture.backends import backend
 from fm_callback.capture.capture import Capture
 from fm_callback.capture.labels import read_concepts, read_masks
 from fm_callback.capture.plan import read_channels
+from fm_callback.capture.prediction import Asked, read_prediction
 from fm_callback.capture.probe import Probe, read_bands, read_stored
 from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.samples import as_fit_has_them
@@ -83,14 +84,19 @@ class FeatureMapCallback(keras.callbacks.Callback):
         images: Whether to write the grids for TensorBoard's own Images and Time Series tabs, too.
         stored: Of how many samples, from the first, maps are stored. Numbers are over all of them; more than 16 go
             through the model in chunks of 8, twice.
+        prediction: What the model predicts, which is stored with each step, with its IoU where there are masks. None: read
+            of the model's output by itself, of several the one that has the size of the masks. A label for each cell of
+            an output with a channel for each label (the highest), or with one channel (over .5, or over 0 if no sigmoid
+            made it); a class and its probability of an output of one row of numbers a sample. Or the name of an output,
+            or a function of what the model returns that gives one such tensor. False: none.
         submodel: The model inside the trained one that is watched: the name of an attribute or a layer, such as
             "generator", or a function of the model. None: the whole model. `samples` are what it takes: latents for a
             generator.
 
     Raises:
         ValueError: at construction for malformed arguments; when training begins, if the model has no `call` or
-            no such submodel, the samples do not fit it, the masks do not fit the samples, or a layer or channel is
-            unknown.
+            no such submodel, the samples do not fit it, the masks do not fit the samples, a layer, channel or output is
+            unknown, or `prediction` can't be read.
     """
 
     def __init__(
@@ -114,6 +120,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         every: int | Callable[[int], bool] = 1,
         images: bool = True,
         stored: int = 4,
+        prediction: Asked = None,
         submodel: Submodel = None,
     ) -> None:
         super().__init__()
@@ -145,6 +152,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.every = every
         self.images = images
         self.stored = read_stored(stored)
+        self.prediction = read_prediction(prediction)
         self.submodel = read_submodel(submodel)
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
@@ -198,6 +206,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
                 stored=self.stored,
                 named=self.concepts,
             )
+            self._capture.predict(self.prediction, probe.section.axes, probe.labels)
         self._recorder = Recorder(
             self._capture,
             probe,
@@ -236,8 +245,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._has_logged = True
         planned = self._planned(epoch)
         size = f", {foretold(recorder.size, *planned, self.images)}" if planned else ""
-        told = self._capture.told if self._capture else ""
-        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{told}")
+        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{recorder.told}")
 
     def _planned(self, first_epoch: int) -> tuple[int, int] | None:
         """How many steps are planned, and epochs; None where that is not known: by a predicate, or for batches without a count."""

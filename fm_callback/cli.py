@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from fm_callback.format import printable
+
 if TYPE_CHECKING:
     import keras
 
@@ -78,7 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ls.set_defaults(run=_ls)
 
     check = commands.add_parser(
-        "check", help="verify every checksum of a log; returns 0 if all is sound, 1 if something is damaged"
+        "check",
+        help="verify every checksum of a log; returns 0 if all is sound, 1 if something is damaged, 2 if something "
+        "can't be read",
     )
     check.add_argument("log_dir", help="a log directory")
     check.set_defaults(run=_check)
@@ -118,7 +122,7 @@ def _render(options: argparse.Namespace) -> None:
     batch = _image(options.image, model, low, high, size)
     try:
         capture = Capture(model, batch, choice, channels)
-        maps, numbers = capture(keras.ops.convert_to_tensor(batch))()
+        maps, numbers, _ = capture(keras.ops.convert_to_tensor(batch))()
     except Exception as error:
         if not is_of_the_pass(error):
             raise
@@ -132,7 +136,8 @@ def _render(options: argparse.Namespace) -> None:
         number = "" if plan.info.number is None else f"{plan.info.number:03d}_"
         path = directory / (number + re.sub(r"[^\w.#~-]+", "_", plan.info.path) + ".png")
         path.write_bytes(png.encode(picture, grid.PALETTE))
-        print(f"{path}  {len(plan.channels)} of {plan.total} channels, {'×'.join(map(str, plane.shape[1:]))}")
+        channels = f"{len(plan.channels)} of {plan.total} channel{'' if plan.total == 1 else 's'}"
+        print(f"{path}  {channels}, {'×'.join(map(str, plane.shape[1:]))}")
 
 
 def _ls(options: argparse.Namespace) -> None:
@@ -147,12 +152,12 @@ def _ls(options: argparse.Namespace) -> None:
         steps, size = run.steps, run.snapshot.size
         written = datetime.fromtimestamp(run.wall_time()).isoformat(" ", "seconds")
         spread = f"{len(steps)} ({steps[0]} to {steps[-1]})" if len(steps) > 1 else f"1 ({steps[0]})"
-        rows.append((_shown(run.display_name), spread, str(len(run.layers)), f"{size / 1e6:,.1f} MB", written))
+        rows.append((printable(run.display_name), spread, str(len(run.layers)), f"{size / 1e6:,.1f} MB", written))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in (rows[0], tuple("-" * width for width in widths), *rows[1:]):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for problem in (*log.problems, *(f"{run.display_name}: {each}" for run in log.values() for each in run.problems)):
-        print(_shown(problem))
+        print(printable(problem))
 
 
 def _listed(run: "Run") -> dict[str, Any]:
@@ -172,33 +177,36 @@ def _check(options: argparse.Namespace) -> int:
     from fm_callback.read.log_file import LogFile
     from fm_callback.read.walk import Walk
 
+    unread: list[str] = []
     if Path(options.log_dir).is_file():
         files = [LogFile(options.log_dir)]
     elif Path(options.log_dir).is_dir():
-        found = sorted(Walk(options.log_dir)().items())
+        found = sorted((walk := Walk(options.log_dir))().items())
         files = [LogFile(os.path.join(directory, name)) for directory, names in found for name in sorted(names)]
+        unread += [f"{path}: can't be read: {reason}" for path, reason in walk.refused]
     else:
         raise ValueError(f"no such log directory or file: {options.log_dir}")
-    if not files:
+    if not (files or unread):
         raise ValueError(f"{options.log_dir} holds no log of feature maps")
     steps = damaged = 0
     for file in files:
-        for damage in file.check():
-            damaged += 1
-            print(_shown(f"{file.path}: byte {damage.offset:,}: {damage.what}"))
+        try:
+            for damage in file.check():
+                damaged += 1
+                print(printable(f"{file.path}: byte {damage.offset:,}: {damage.what}"))
+        except OSError as error:
+            unread.append(f"{file.path}: can't be read: {error.strerror or error}")
         steps += len(file.steps)
         if file.rest and not file.tail:
-            print(_shown(f"{file.path}: {file.rest:,} bytes at the end are not a whole record: passed over"))
+            print(printable(f"{file.path}: {file.rest:,} bytes at the end are not a whole record: passed over"))
     counted = ", ".join(
         f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((len(files), "file"), (steps, "record"))
     )
-    print(f"{counted}: " + (f"damaged places: {damaged}" if damaged else "all sound"))
-    return 1 if damaged else 0
-
-
-def _shown(text: str) -> str:
-    """A text from a log, fit for a terminal."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    for each in unread:
+        print(printable(each))
+    sound = "all sound" if not unread else "nothing damaged in what could be read"
+    print(f"{counted}: " + (f"damaged places: {damaged}" if damaged else sound))
+    return 1 if damaged else 2 if unread else 0
 
 
 def _load(options: argparse.Namespace) -> "keras.Model":

@@ -24,6 +24,7 @@ files, which hold copies for its Images, Scalars and Text tabs; nothing of ours 
 | `layers` | `LayerFacts` of each logged layer, in the order of their numbers |
 | `probe` | `images`: how many samples all numbers are over; `stored`: of how many the maps are stored; `digest`: tells this probe from others; `scaling`: how values became pixels; `axes`, `slice_axis`, `slices`: of volumes, which slice; `pictures`, `labels`: references to PNGs of the stored samples and of their labels |
 | `labels` | `Label`s; a pixel of a label picture is the position of its label here |
+| `prediction` | `PredictionFacts`, if what the model predicts is stored with each step; else null |
 | `measures` | `{field or summary: {"label", "short", "kind", "chance", "says"}}`: what people call them |
 | `model` | `name`, `class`, `parameters`, `backend`, `versions` |
 | `images` | whether pictures are copied for TensorBoard's Images tab |
@@ -36,6 +37,17 @@ files, which hold copies for its Images, Scalars and Text tabs; nothing of ours 
 | `numbers` | float32 (channels, fields), little-endian, over all samples; the fields are the layer's `fields` |
 | `summaries` | float32 (summaries,): the layer's scalars, by the layer's `summaries`; NaN where one is not defined |
 
+Where the run has a `prediction`, also `prediction`, a reference to JSON:
+
+| key | what |
+|---|---|
+| `maps` | of labels a reference for each stored sample: an 8-bit PNG, gray or indexed, of the prediction's `size`; a pixel is a position in the prediction's `labels`, or `NO_LABEL` where the output is not a number. Of a class none |
+| `scores` | float32 over all samples, little-endian. Of labels (images, labels, 3): `SCORES` of each label in each image. Of a class (images, 2): its position in the prediction's `labels`, -1 where the output is not a number, and its probability |
+
+`iou` is that of the predicted pixels of a label and its true ones, `share` and `true_share` are the parts of the image that they take up,
+all in pixels of the masks, to which a prediction of another size is brought by the nearest cell. Pixels whose true label is ignored do not
+count. NaN is what is not defined: IoU where a label is neither predicted nor true, and what is true where nothing of it is known.
+
 **Pixel and value.** With `low` and `high` of a channel at a step, over all samples: value = low + pixel / 255 * (high - low)
 (`to_values`), and pixel = floor((value - low) / (high - low) * 255 + 1/2) (`to_pixels`). A cell that is not finite has pixel 0; a
 channel without any finite value has low and high NaN.
@@ -47,8 +59,10 @@ without a default must be there. Records of an unknown kind are passed over. A n
 Nothing here needs Keras, a backend or TensorBoard.
 """
 
+import contextlib
 import dataclasses
 import json
+import math
 import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,12 +86,21 @@ TABLE_TAG = "mask_table"
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
 
 #: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture
-#: of more pixels, no blob of more bytes. Steps are below the first whole number that JavaScript can't tell from the next.
+#: of more pixels, no blob of more bytes (what is written has neither: what does not get smaller by packing fits, too). Steps
+#: are below the first whole number that JavaScript can't tell from the next.
 MOST_HEAD, MOST_OBJECTS, MOST_LAYERS, MOST_CHANNELS = 2**24, 2**20, 10_000, 2**20
-MOST_PIXELS, MOST_BLOB, MOST_STEP = 2**28, 48 * 2**20, 2**53
+MOST_PIXELS = MOST_BLOB = 48 * 2**20
+MOST_STEP = 2**53
 
 #: Of no more samples maps are stored.
 MOST_STORED = 10_000
+
+#: In a predicted label map, where the model's output is not a number; so that labels have the positions before it. Of a
+#: class no more are told apart.
+NO_LABEL, MOST_CLASSES = 255, 1024
+
+#: What is known of a label in an image, by its prediction.
+SCORES = ("iou", "share", "true_share")
 
 _PREFIX = struct.Struct("<4sI4s")
 PREFIX = _PREFIX.size
@@ -245,6 +268,14 @@ class ProbeFacts:
     pictures: tuple[Reference, ...] = ()
     labels: tuple[Reference, ...] = ()
 
+    @property
+    def plane(self) -> tuple[int, int] | None:
+        """Height and width of its pictures; None where the axes do not tell."""
+        cut = self.slice_axis if len(self.axes) == 3 else None
+        kept = [size for axis, size in enumerate(self.axes) if axis != cut]
+        height, width = [1, *kept][-2:] if kept else (0, 0)
+        return (height, width) if 0 < len(kept) < 3 else None
+
     @classmethod
     def parse(cls, stored: Any) -> "ProbeFacts":
         """Reads the probe of a run record."""
@@ -257,6 +288,60 @@ class ProbeFacts:
         if not (sound and 0 < probe.images < 2**31 and 0 <= probe.stored <= MOST_STORED):
             raise DamagedError("what is stored of the probe is not what it must be")
         return probe
+
+
+@dataclass(frozen=True)
+class PredictionFacts:
+    """What does not change from step to step about what the model predicts.
+
+    Attributes:
+        kind: "labels", one for each cell, or "class", one for each sample.
+        labels: What a pixel, or a class, stands for, by position.
+        output: Name of the model's output, where it has several.
+        truth: For each label of the masks its position in `labels`; -1 where it is ignored, or nothing of it is known.
+        size: Height and width of a stored prediction; empty for a class.
+    """
+
+    kind: str
+    labels: tuple[Label, ...]
+    output: str | None = None
+    truth: tuple[int, ...] = ()
+    size: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, stored: Any, images: int, masks: int) -> "PredictionFacts":
+        """Reads the prediction of a run record.
+
+        Args:
+            stored: What the record holds of it.
+            images: How many samples there are.
+            masks: How many labels the masks have.
+
+        Raises:
+            DamagedError: if it can't be used.
+        """
+        given = {key: _tuple(value) for key, value in _known(cls, stored, "the prediction").items()}
+        most = {"labels": NO_LABEL, "class": MOST_CLASSES}.get(str(given["kind"]), 0)
+        if not isinstance(given["labels"], tuple) or not 0 < len(given["labels"]) <= most:
+            raise DamagedError("the labels of the prediction are not what they must be")
+        facts = cls(**given | {"labels": tuple(map(Label.parse, given["labels"]))})
+        if not (
+            _all(tuple, facts.truth, facts.size)
+            and _all(int, *facts.truth, *facts.size)
+            and _all(str, *_given(facts.output))
+            and len(facts.truth) == masks
+            and all(-1 <= position < len(facts.labels) for position in facts.truth)
+            and len(facts.size) == (2 if facts.kind == "labels" else 0)
+            and all(0 < side <= MOST_PIXELS for side in facts.size)
+            and math.prod(facts.size) <= MOST_PIXELS
+            and 4 * math.prod(facts.scores(images)) <= MOST_BLOB
+        ):
+            raise DamagedError("the facts of the prediction contradict each other")
+        return facts
+
+    def scores(self, images: int) -> tuple[int, ...]:
+        """The shape of the scores of so many samples at a step."""
+        return (images, len(self.labels), len(SCORES)) if self.kind == "labels" else (images, 2)
 
 
 @dataclass(frozen=True)
@@ -285,6 +370,7 @@ class RunFacts:
     model: Mapping[str, Any] = field(default_factory=dict)
     images: bool = True
     format: int = VERSION
+    prediction: PredictionFacts | None = None
 
     def head(self) -> dict[str, Any]:
         """The head of the run record."""
@@ -292,7 +378,7 @@ class RunFacts:
 
     @classmethod
     def parse(cls, head: Mapping[str, Any]) -> "RunFacts":
-        """Reads the head of a run record; a layer, label or probe that can't be used does not take the others with it.
+        """Reads the head of a run record; a layer, label, probe or prediction that can't be used does not take the others with it.
 
         Raises:
             DamagedError: if the run can't be read at all.
@@ -333,6 +419,10 @@ class RunFacts:
             probe = ProbeFacts.parse(stored.get("probe", {}))
         except DamagedError:
             probe = ProbeFacts()
+        prediction = None
+        if stored.get("prediction") is not None:
+            with contextlib.suppress(DamagedError):
+                prediction = PredictionFacts.parse(stored["prediction"], probe.images, len(read))
         return cls(
             stored["first_step"],
             tuple(layers),
@@ -343,6 +433,7 @@ class RunFacts:
             model if isinstance(model := stored.get("model"), dict) else {},
             bool(stored.get("images", True)),
             stored.get("format", VERSION),
+            prediction,
         )
 
     def starting_at(self, step: int) -> "RunFacts":
@@ -354,7 +445,7 @@ class RunFacts:
 
         def telling(facts: RunFacts) -> tuple[Any, ...]:
             probe = dataclasses.replace(facts.probe, pictures=(), labels=())
-            return facts.format, facts.layers, facts.step_unit, probe, facts.labels, facts.images
+            return facts.format, facts.layers, facts.step_unit, probe, facts.labels, facts.images, facts.prediction
 
         return telling(self) == telling(other)
 
@@ -365,6 +456,13 @@ class LayerStep(NamedTuple):
     maps: Sequence[bytes]
     numbers: np.ndarray
     summaries: np.ndarray
+
+
+class PredictionStep(NamedTuple):
+    """What is stored of a prediction at a step: PNGs of the stored images, of labels; and float32 scores of all images."""
+
+    maps: Sequence[bytes]
+    scores: np.ndarray
 
 
 class Blobs:
@@ -405,13 +503,16 @@ def run_record(facts: RunFacts, pictures: Iterable[bytes] = (), labels: Iterable
     return pack_record(dataclasses.replace(facts, probe=probe).head(), blobs)
 
 
-def step_record(step: int, wall_time: float, layers: Sequence[LayerStep]) -> bytes:
+def step_record(
+    step: int, wall_time: float, layers: Sequence[LayerStep], prediction: PredictionStep | None = None
+) -> bytes:
     """The framed record of a step.
 
     Args:
         step: The step.
         wall_time: Seconds since the epoch.
         layers: What is stored of each layer, in the run's order.
+        prediction: What is stored of the prediction, if the run has one.
     """
     blobs = Blobs()  # numbers lie together: histories are read of many steps
     entries: list[dict[str, Any]] = [{"numbers": blobs.add(_float32(layer.numbers))} for layer in layers]
@@ -420,6 +521,9 @@ def step_record(step: int, wall_time: float, layers: Sequence[LayerStep]) -> byt
     for entry, layer in zip(entries, layers, strict=True):
         entry["maps"] = blobs.add_all(layer.maps)
     head = {"kind": "step", "step": step, "wall_time": wall_time, "layers": blobs.add(to_json(entries))}
+    if prediction is not None:
+        stored = {"scores": blobs.add(_float32(prediction.scores)), "maps": blobs.add_all(prediction.maps)}
+        head["prediction"] = blobs.add(to_json(stored))
     return pack_record(head, blobs)
 
 
@@ -539,6 +643,7 @@ def to_pixels(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
     Returns:
         uint8 of the shape of `values`.
     """
+    low, high = low.astype(np.float64), high.astype(np.float64)  # in float32 the span of the largest is infinite
     span = np.where(high > low, high - low, 1.0)
     levels = np.where(np.isfinite(values), (values - low) / span * 255.0 + 0.5, 0.0)
     return np.nan_to_num(levels).astype(np.uint8)
@@ -571,6 +676,11 @@ def display_name(run: str) -> str:
 def well_formed(text: str) -> str:
     """The text without halves of characters, which can't be sent anywhere: JSON and names of files can hold them."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def printable(text: str) -> str:
+    """A text from a log, fit for a terminal: what that would obey is spelled out."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def unique(names: Iterable[str]) -> list[str]:

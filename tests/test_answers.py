@@ -1,8 +1,10 @@
 """What the page asks, answered over real logs: as the contract says, bounded, and whatever a log holds."""
 
+import contextlib
 import io
 import json
 import math
+import os
 import random
 import re
 import resource
@@ -15,7 +17,7 @@ from PIL import Image
 from support.logs import BEGAN, HOSTILE, LABELS, RunLog
 
 from fm_callback import format, tfrecord
-from fm_callback.format import Blobs, LayerStep
+from fm_callback.format import Blobs, Label, LayerStep
 from fm_callback.read import answers
 from fm_callback.read.answers import Answers, BadQuestionError, NothingThereError
 from fm_callback.read.log import Log
@@ -73,8 +75,18 @@ def test_runs_say_all_that_is_the_same_at_every_step(found):
         "steps": [{"steps": [0, 1, 2]}],
         "wall": BEGAN + 20,
         "pace": 10,
-        "probe": {"images": 2, "stored": 2, "scaling": "[0, 255]", "pictures": 2, "labels": 2},
+        "probe": {
+            "images": 2,
+            "stored": 2,
+            "scaling": "[0, 255]",
+            "plane": None,
+            "slice_axis": None,
+            "slices": [],
+            "pictures": 2,
+            "labels": 2,
+        },
         "labels": [vars(label) for label in LABELS],
+        "prediction": None,
         "model": {"name": "pets", "class": "Functional", "parameters": 1234, "backend": "tensorflow", "versions": {}},
         "problems": [],
     }
@@ -198,6 +210,26 @@ def test_what_does_not_fit_an_answer_is_asked_for_again(tmp_path, monkeypatch):
     assert [head.get("later") for head in heads] == [None, True, True] and rest == pictures[0]
 
 
+def test_a_writers_clock_that_is_ahead_is_not_believed(tmp_path):
+    written = RunLog(tmp_path, SMALL)
+    written.write(0, wall_time=BEGAN + 10**6)
+    os.utime(written.path, (BEGAN + 50, BEGAN + 50))
+    (run,) = strictly(asked(tmp_path).runs()[0])["runs"]
+    assert run["wall"] == BEGAN + 50
+
+
+def test_numbers_that_are_few_count_as_many(tmp_path, monkeypatch):
+    """However little a layer holds, a step of it takes time and room: an answer about many of them is bounded, too."""
+    RunLog(tmp_path, {"a": (2, 2, 1), "b": (2, 2, 1)}, steps=range(30), fields=(), summaries=())
+    found = asked(tmp_path)
+    monkeypatch.setattr(answers, "MOST", 2 * answers._LEAST * 10)
+    heads, rest = frames(found.numbers("feature_maps", ["a", "b"]))
+    assert [(head["steps"], head["more"]) for head in heads] == [(list(range(10)), True)] * 2
+    assert len(rest) == 2 * 10 * 7 * 4 < answers.MOST / 10
+    heads, _ = frames(found.numbers("feature_maps", ["a", "b"], 19))
+    assert [(head["steps"], head["more"]) for head in heads] == [(list(range(20, 30)), False)] * 2
+
+
 def test_summaries_are_those_of_all_layers(written, found):
     heads, rest = frames(found.summaries(RUN))
     assert heads["steps"] == [0, 1, 2] and not heads["more"]
@@ -218,6 +250,59 @@ def test_maps_and_the_probe_are_pictures(written, found):
             np.testing.assert_array_equal(
                 np.asarray(Image.open(io.BytesIO(found.probe(RUN, kind, image)[0]))), pixels[image]
             )
+
+
+def test_what_is_predicted_is_told_shown_and_scored(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0, 1, 2], prediction="labels")
+    found = asked(tmp_path)
+    (run,) = strictly(found.runs()[0])["runs"]
+    assert run["prediction"] == {
+        "kind": "labels",
+        "labels": [vars(label) for label in (*LABELS, Label("label 3", 3, "#0000ff"))],
+        "output": "head",
+        "truth": [0, 1, -1],
+        "size": [16, 8],
+    }
+    version = run["steps"][0]["v"]
+    content, lasting = found.prediction("feature_maps", 1, 1, version)
+    assert lasting and not found.prediction("feature_maps", 1, 1, "k")[1]
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), written.predicted(1)[1])
+    heads, rest = frames(found.scores("feature_maps"))
+    assert heads == {"steps": [0, 1, 2], "shape": [2, 4, 3], "more": False}
+    expected = np.stack([written.scores(step) for step in range(3)])
+    np.testing.assert_array_equal(np.frombuffer(rest, "<f4"), expected.ravel())
+    heads, rest = frames(found.scores("feature_maps", after=1))
+    assert heads["steps"] == [2] and len(rest) == 4 * 2 * 4 * 3
+
+
+def test_predicted_classes_have_scores_and_no_pictures(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0, 1], prediction="class")
+    found = asked(tmp_path)
+    heads, rest = frames(found.scores("feature_maps"))
+    assert heads == {"steps": [0, 1], "shape": [2, 2], "more": False}
+    np.testing.assert_array_equal(
+        np.frombuffer(rest, "<f4"), np.stack([written.scores(step) for step in (0, 1)]).ravel()
+    )
+    with pytest.raises(NothingThereError, match="step 1 has no predicted labels"):
+        found.prediction("feature_maps", 1, 0)
+
+
+def test_a_run_without_a_prediction_has_no_scores(found):
+    assert frames(found.scores(RUN)) == ({"steps": [], "shape": [0], "more": False}, b"")
+
+
+def test_scores_that_do_not_fit_an_answer_are_asked_for_again(tmp_path, monkeypatch):
+    RunLog(tmp_path, SMALL, steps=range(10), prediction="labels")
+    found = asked(tmp_path)
+    whole = frames(found.scores("feature_maps"))
+    monkeypatch.setattr(answers, "MOST", 300)
+    monkeypatch.setattr(answers, "_LEAST", 1)
+    steps, content, after, more = [], b"", -1, True
+    while more:
+        heads, rest = frames(found.scores("feature_maps", after))
+        assert 0 < len(rest) <= 300
+        steps, content, after, more = steps + heads["steps"], content + rest, heads["steps"][-1], heads["more"]
+    assert steps == list(range(10)) and content == whole[1]
 
 
 def test_a_bundle_holds_what_single_answers_give(found):
@@ -246,6 +331,9 @@ def test_a_bundle_holds_what_single_answers_give(found):
         (lambda found: found.summaries("x"), NothingThereError, "no run 'x'"),
         (lambda found: found.bundle("x", ["stem"], [0], 0), NothingThereError, "no run 'x'"),
         (lambda found: found.bundle(RUN, ["stem"] * 20, [0] * 20, 0), BadQuestionError, "at most 256 pictures"),
+        (lambda found: found.prediction(RUN, 0, 0), NothingThereError, "step 0 has no predicted labels"),
+        (lambda found: found.prediction(RUN, 7, 0), NothingThereError, "no step 7"),
+        (lambda found: found.scores("x"), NothingThereError, "no run 'x'"),
         (lambda found: found.probe(RUN, "picture", 2), NothingThereError, "2 pictures, and none for image 2"),
         (lambda found: found.probe(RUN, "mask", 0), BadQuestionError, "'picture' or 'label'"),
     ],
@@ -259,8 +347,10 @@ def test_what_was_deleted_meanwhile_is_not_there(written, found):
     written.path.unlink()
     for ask in (
         lambda: found.maps(RUN, "stem", 0, 0),
+        lambda: found.prediction(RUN, 0, 0),
         lambda: found.numbers(RUN, ["stem"]),
         lambda: found.summaries(RUN),
+        lambda: found.scores(RUN),
     ):
         with pytest.raises(NothingThereError, match="no longer what it was"):
             ask()
@@ -387,7 +477,7 @@ def hostile_log(rng, content, starts, written):
         ]
         head = {
             key: rng.choice(anything)
-            for key in ("step", "wall_time", "layers", "first_step", "format", "probe", "labels")
+            for key in ("step", "wall_time", "layers", "first_step", "format", "probe", "labels", "prediction")
         }
         layers = [{key: rng.choice(anything) for key in ("maps", "numbers", "summaries")} for _ in SMALL]
         head["kind"] = rng.choice(["run", "step", "step", "step", 5, None])
@@ -396,6 +486,7 @@ def hostile_log(rng, content, starts, written):
                 "step": rng.randrange(20),
                 "wall_time": rng.random() * 1e9,
                 "layers": blobs.add(format.to_json(layers)),
+                "prediction": blobs.add(format.to_json({"maps": rng.choice(anything), "scores": rng.choice(anything)})),
             }
         record = format.pack_record(head, blobs)
         at = rng.choice([*starts, len(data)])
@@ -405,9 +496,22 @@ def hostile_log(rng, content, starts, written):
             rng.sample(["rows", "map", "fields", "channels", "name", "cells", "shape"], 2),
             rng.choice(anything_in_json(rng)),
         )
-        record = RunLog(written.directory.parent.parent / "crafted", SMALL, layer=facts).run_record(rng.randrange(3))
+        crafted = RunLog(
+            written.directory.parent.parent / "crafted",
+            SMALL,
+            prediction="labels",
+            layer=facts,
+            facts={"prediction": hostile_prediction(rng)} if rng.random() < 0.5 else {},
+        )
+        record = crafted.run_record(rng.randrange(3))
         data[: starts[0]] = record
     return bytes(data)
+
+
+def hostile_prediction(rng):
+    """Facts of a prediction of which one or two are anything."""
+    facts = {"kind": "labels", "labels": [{"name": "a"}] * 4, "output": None, "truth": [0, 1, -1], "size": [16, 8]}
+    return facts | dict.fromkeys(rng.sample([*facts], rng.choice([1, 2])), rng.choice(anything_in_json(rng)))
 
 
 def anything_in_json(rng):
@@ -418,12 +522,12 @@ def anything_in_json(rng):
 @pytest.mark.timeout(1800)
 def test_no_log_breaks_it(tmp_path, count):
     rng = random.Random(count)
-    written = RunLog(tmp_path / "source" / "x", SMALL, steps=[0, 1, 2, 3])
+    written = RunLog(tmp_path / "source" / "x", SMALL, steps=[0, 1, 2, 3], prediction="labels")
     content = written.path.read_bytes()
     starts = [len(written.run_record(0))]
     for step in range(4):
         starts.append(starts[-1] + len(written.step_record(step)))
-    RunLog(tmp_path / "logs" / "good", SMALL, steps=[0, 1, 2, 3])
+    RunLog(tmp_path / "logs" / "good", SMALL, steps=[0, 1, 2, 3], prediction="labels")
     path = tmp_path / "logs" / "hostile" / "feature_maps" / written.path.name
     path.parent.mkdir(parents=True)
     good = "good/feature_maps"
@@ -432,6 +536,8 @@ def test_no_log_breaks_it(tmp_path, count):
         alone.numbers(good, ["a", "b"]),
         alone.summaries(good),
         alone.bundle(good, ["a", "b"], [0, 1, 2, 3], 0)[0],
+        alone.scores(good),
+        alone.prediction(good, 2, 1)[0],
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     shown = 0
@@ -448,9 +554,13 @@ def test_no_log_breaks_it(tmp_path, count):
         assert good in [run["run"] for run in answer["runs"]]
         assert (found.numbers(good, ["a", "b"]), found.summaries(good)) == expected[:2]
         assert found.bundle(good, ["a", "b"], [0, 1, 2, 3], 0)[0] == expected[2]
+        assert (found.scores(good), found.prediction(good, 2, 1)[0]) == expected[3:]
         for run in log.values():
             run.table("channel")
             run.table("layer")
+            run.scores  # noqa: B018
+            with contextlib.suppress(KeyError, format.DamagedError):
+                run.prediction()
     assert shown > count, "most of them can still be shown"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000, "kilobytes"
 
@@ -464,6 +574,8 @@ def ask_everything(found, run, layers):
     if names:
         questions.append(lambda: found.numbers(run["run"], names))
         questions.append(lambda: found.bundle(run["run"], names, steps[:100], 0))
+    questions.append(lambda: found.scores(run["run"]))
+    questions += [lambda step=step: found.prediction(run["run"], step, 1) for step in steps[:100]]
     questions += [lambda kind=kind: found.probe(run["run"], kind, 0) for kind in ("picture", "label")]
     for question in questions:
         try:

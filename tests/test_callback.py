@@ -72,6 +72,7 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     layers = ["down", "up", "head"]
     tags = {f"feature_maps/{layer}" for layer in layers}
     tags |= {f"feature_maps/{measure}/{layer}" for measure in CURVES for layer in layers} | {"mask_table"}
+    tags |= {f"feature_maps/prediction_iou/{label}" for label in ("background", "foreground")}
     expected = {(step, tag) for step in range(3) for tag in tags}
     found = with_tensorboards_own_loader(tmp_path / "feature_maps")
     assert sorted(found) == sorted(expected), "each once"
@@ -84,7 +85,7 @@ def test_curves_are_written_without_the_pictures(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, masks=MASKS[:1]), epochs=1)
     records = [event.summary.value for event in events(tmp_path / "feature_maps") if event.step == 1]
     curves, *others = ([value.tag for value in each] for each in records if each)
-    assert len(curves) == 3 * len(CURVES) and all(tag.count("/") == 2 for tag in curves)
+    assert len(curves) == 3 * len(CURVES) + 2 and all(tag.count("/") == 2 for tag in curves), "2 of the prediction"
     assert [len(each) for each in others] == [1] * 4, "three layers' pictures and the table"
     best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_separation_best"]
     value = values_at(tmp_path / "feature_maps", 1)["feature_maps/mask_separation_best/up"]

@@ -1,6 +1,8 @@
 """The command line on a saved model and a real image file."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -226,12 +228,29 @@ def test_check_says_what_is_damaged_and_where(logs, capsys):
     assert main(["check", str(logs)]) == 0, "as a training leaves it that was killed"
     assert "bytes at the end are not a whole record: passed over" in capsys.readouterr().out
     changed = bytearray(content)
-    start = len(RunLog(logs.parent / "same", {"stem": (8, 8, 4), "head": (4, 4, 2)}).run_record(0))
-    changed[start + 400] ^= 1
+    map_of = RunLog(logs.parent / "same", {"stem": (8, 8, 4), "head": (4, 4, 2)}).layer_steps(0)[0].maps[1]
+    start = content.index(map_of)
+    changed[start + 40] ^= 1
     path.write_bytes(changed)
     assert main(["check", str(logs)]) == 1
     out = capsys.readouterr().out
-    assert out.startswith(f"{path}: byte {start:,}: step 0: ") and "2 files, 4 records: damaged places: 1" in out
+    what = "step 0: the maps of layer 'stem', image 2 of 2, are damaged: the checksum is wrong"
+    assert out == f"{path}: byte {start:,}: {what}\n2 files, 4 records: damaged places: 1\n"
+
+
+def test_check_names_what_it_may_not_read_and_looks_at_the_rest(logs, capsys, monkeypatch):
+    (path,) = (logs / "seed1" / "feature_maps").iterdir()
+    real = os.open
+
+    def refuse(name, *arguments, **named):
+        if name == str(path):
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        return real(name, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert main(["check", str(logs)]) == 2
+    told = f"{path}: can't be read: Permission denied\n2 files, 1 record: nothing damaged in what could be read\n"
+    assert capsys.readouterr().out == told
 
 
 def test_logs_are_looked_at_without_keras(logs):

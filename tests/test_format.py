@@ -30,6 +30,7 @@ def run(**changes):
         first_step=3, layers=(conv(),), step_unit="batch", probe=fmt.ProbeFacts(9, 4, "digest", "[0, 1]"),
         labels=(fmt.Label("background", 0), fmt.Label("pet", 1, "#00ff00", foreground=True)),
         measures={"low": {"label": "lowest"}}, model={"name": "m"}, images=False,
+        prediction=fmt.PredictionFacts("labels", (fmt.Label("no", 0), fmt.Label("yes", 1)), "head", (1, -1), (20, 30)),
     )  # fmt: skip
     return fmt.RunFacts(**values | changes)
 
@@ -115,6 +116,17 @@ def test_the_layout_is_the_one_that_the_table_describes():
     )
 
 
+def test_the_layout_of_a_prediction_is_the_one_that_the_table_describes():
+    scores = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    data = data_of(fmt.step_record(7, 1.5, [], fmt.PredictionStep([b"png0", b"png1"], scores)))
+    length = int.from_bytes(data[4:8], "little")
+    head, blobs = json.loads(data[12 : 12 + length]), data[12 + length :]
+    blob = lambda reference: blobs[reference[0] : reference[0] + reference[1]]  # noqa: E731
+    entry = json.loads(blob(head["prediction"]))
+    assert [blob(each) for each in entry["maps"]] == [b"png0", b"png1"] and blob(entry["scores"]) == scores.tobytes()
+    assert "prediction" not in head_of(fmt.step_record(7, 1.5, []))
+
+
 def test_a_run_survives_its_record():
     record = fmt.run_record(run(), [b"picture"], [b"label", b"label2"])
     read = fmt.RunFacts.parse(head_of(record))
@@ -127,6 +139,7 @@ def test_a_run_survives_its_record():
         "images": True,
         "labels": (),
         "probe": fmt.ProbeFacts(9, 4, "other"),
+        "prediction": None,
     }
     assert not any(read.same_run(run(**{key: value})) for key, value in others.items())
 
@@ -157,14 +170,20 @@ def layer(**changes):
 
 def test_what_is_new_is_ignored_and_what_is_missing_has_a_default():
     newer = stored(
-        format=3, novelty={"of": "later"}, layers=[layer(dreams=1)], labels=[{"name": "pet", "sound": "meow"}]
+        format=3,
+        novelty={"of": "later"},
+        layers=[layer(dreams=1)],
+        labels=[{"name": "pet", "sound": "meow"}],
+        prediction=stored()["prediction"] | {"truth": [0], "mood": 7},
     )
     read = fmt.RunFacts.parse(newer)
     assert read.format == 3 and read.layers == (conv(),) and read.labels == (fmt.Label("pet"),)
+    assert read.prediction == dataclasses.replace(run().prediction, truth=(0,))
     needed = ("name", "path", "shape", "map", "channels", "rows", "columns", "fields")
     least = fmt.RunFacts.parse({"first_step": 0, "layers": [{key: layer()[key] for key in needed}]})
     assert least.layers == (fmt.LayerFacts(**{key: getattr(conv(), key) for key in needed}),)
     assert (least.step_unit, least.probe, least.labels, least.images) == ("epoch", fmt.ProbeFacts(), (), True)
+    assert least.prediction is None
 
 
 @pytest.mark.parametrize(
@@ -232,6 +251,13 @@ def test_values_come_back_within_half_a_level(values):
     pixels = np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1)
     spread = low + np.maximum(high - low, 1 + np.abs(low))  # wide enough for 256 values in float32
     np.testing.assert_array_equal(fmt.to_pixels(fmt.to_values(pixels, low, spread), low, spread)[::51], pixels[::51])
+
+
+def test_the_largest_values_have_pixels():
+    values = np.array([[-3.4e38], [0], [1.7e38], [3.4e38]], np.float32)
+    pixels = fmt.to_pixels(values, values.min(0), values.max(0))
+    assert pixels[:, 0].tolist() == [0, 128, 191, 255]
+    np.testing.assert_allclose(fmt.to_values(pixels, values.min(0), values.max(0)), values, atol=3e36)
 
 
 def test_what_is_not_finite_has_pixel_0_and_a_channel_without_a_finite_value_is_nan():

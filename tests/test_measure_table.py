@@ -164,7 +164,9 @@ def test_everything_that_is_stored_of_a_layer_is_described():
     told = described()
     assert json.loads(json.dumps(told)) == told and list(json.loads(json.dumps(told))) == list(told)
     assert {*NUMBERS, *fields(cells()), *summaries(fields(cells()))} == told.keys()
-    assert all(list(words) == ["label", "short", "kind", "chance", "says", "of", "part"] for words in told.values())
+    assert all(
+        list(words) == ["label", "short", "kind", "chance", "says", "of", "part", "sided"] for words in told.values()
+    )
     assert told["mask_auroc"] == {
         "label": "mask AUROC",
         "short": "mask",
@@ -173,6 +175,7 @@ def test_everything_that_is_stored_of_a_layer_is_described():
         "says": "how well the map tells the object from the background; chance is 0.5",
         "of": None,
         "part": None,
+        "sided": True,
     }
     median, best = told["mask_auroc_median"], told["mask_auroc_best"]
     assert (median["label"], median["chance"], median["of"], median["part"]) == (

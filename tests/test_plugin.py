@@ -98,7 +98,8 @@ def test_the_first_answer_gives_every_run_and_every_step(board):
     layers = answer["layouts"][runs[RUN]["layout"]]
     assert [layer["number"] for layer in layers] == [1, 2, 3]
     assert [layer["path"] for layer in layers] == list(LAYERS), "the true paths, in model order"
-    assert runs[RUN]["probe"] == {"images": 2, "stored": 2, "scaling": "[0, 255]", "pictures": 2, "labels": 2}
+    known = {"images": 2, "stored": 2, "scaling": "[0, 255]", "pictures": 2, "labels": 2}
+    assert runs[RUN]["probe"] == {**known, "plane": None, "slice_axis": None, "slices": []}
     assert "link is a link that leads out of the log directory" in answer["problems"][0]
     assert "problem" not in answer["layouts"][runs["newer/feature_maps"]["layout"]][0]
     assert "newer format" in answer["layouts"][runs["changed/feature_maps"]["layout"]][0]["problem"]

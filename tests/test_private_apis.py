@@ -13,6 +13,7 @@ from keras import layers, ops
 from zoo import BACKEND, data
 
 from fm_callback.capture import backends
+from fm_callback.capture.trace import squashing
 
 only_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's")
 only_jax = pytest.mark.skipif(BACKEND != "jax", reason="JAX's")
@@ -81,6 +82,18 @@ def test_convolutions_of_keras_ops_are_looked_up_in_the_backend(monkeypatch: pyt
     assert set(seen) == {"conv", "depthwise_conv", "separable_conv", "conv_transpose"}, (
         "`keras.ops` no longer looks its convolutions up in `keras.src.backend.nn`: capture/trace.py watches them there"
     )
+
+
+def test_sigmoid_and_softmax_are_looked_up_in_the_backend_and_hand_on_what_it_makes() -> None:
+    inputs = keras.Input((4, 4, 2))
+    for activation in ("sigmoid", "hard_sigmoid", "softmax"):
+        model = keras.Sequential([inputs, layers.Conv2D(2, 1, activation=activation)])
+        with squashing() as squashed:
+            output = model(data(1, 4, 4, 2))
+        assert id(output) in squashed, (
+            f"what {activation} makes is no longer that of `keras.src.backend.nn`, or not handed on as it is: "
+            "capture/find.py knows by it whether an output holds probabilities"
+        )
 
 
 def test_all_layers_of_a_model_are_listed_before_it_runs() -> None:

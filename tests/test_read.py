@@ -1,7 +1,10 @@
 """Logs read back: what is written is what is read, also behind damage, while it grows, and when it is hostile."""
 
+import errno
+import io
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -10,6 +13,7 @@ import threading
 import time
 import tracemalloc
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,7 @@ from fm_callback import format, tfrecord
 from fm_callback.format import Blobs, DamagedError, LayerStep, to_values
 from fm_callback.read.log import Log, open_log
 from fm_callback.read.log_file import LogFile
+from fm_callback.read.table import Table
 from fm_callback.read.walk import Walk
 from fm_callback.write import png
 
@@ -43,6 +48,14 @@ def everything(run):
                     try:
                         entry.append(reader.maps(at, layer.position, image))
                     except (DamagedError, KeyError):
+                        entry.append(None)
+            if run.facts.prediction:
+                scores = reader.scores(at)
+                entry.append(None if scores is None else scores.tobytes())
+                for image in range(run.probe.stored):
+                    try:
+                        entry.append(reader.prediction(at, image))
+                    except DamagedError:
                         entry.append(None)
     return found
 
@@ -112,6 +125,19 @@ def test_tables_have_a_row_for_each_layer_and_channel(tmp_path):
         run.table("step")
 
 
+def test_a_table_can_be_read(tmp_path):
+    RunLog(tmp_path, {"stem": (2, 2, 1), "a\x1b[31m\nb": (2, 2, 1)}, steps=range(30))
+    run = open_log(tmp_path)[0]
+    lines = str(run.table("layer")).splitlines()
+    assert lines[0].split() == ["step", "layer", "mask_auroc_best", "effective_rank"]
+    assert lines[1].split() == ["0", "stem", "0", "nan"] and lines[2].split()[1] == "a\\x1b[31m\\nb"
+    assert lines[11].split() == ["..."] * 4 and lines[-2].split() == ["29", "a\\x1b[31m\\nb", "29.1", "30.1"]
+    assert lines[-1] == "60 rows, 4 columns" and len(lines) == 23
+    assert len({line.index("0.1") for line in lines[:3] if "0.1" in line}) == 1
+    wide = str(Table({f"column {at}": np.zeros(1, np.float32) for at in range(40)}))
+    assert max(map(len, wide.splitlines()[:2])) <= 120 and "and the columns column 1" in wide and "1 row, 40" in wide
+
+
 def test_a_column_that_a_layer_lacks_is_nan(tmp_path):
     written = RunLog(tmp_path, SMALL)
     facts = [json.loads(format.to_json(vars(each))) for each in written.layer_facts()]
@@ -124,6 +150,56 @@ def test_a_column_that_a_layer_lacks_is_nan(tmp_path):
     assert run.problems == ()
     assert np.isnan(run.table("layer")["mask_auroc_best"]).tolist() == [False, True]
     assert np.isnan(run.table("channel")["std"]).tolist() == [False] * 2 + [True] * 4
+
+
+def test_predicted_labels_and_their_scores_are_read(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0, 7], prediction="labels")
+    run = open_log(tmp_path)[0]
+    assert run.facts.prediction == written.prediction_facts() and run.problems == ()
+    values = np.array([0, 1, 2, 3])
+    for step in (0, 7):
+        positions, labels = written.predicted(step), run.prediction(step)
+        assert labels.shape == (2, 16, 8) and (labels[:, 0, 0] == -1).all(), "no label where the output is not a number"
+        np.testing.assert_array_equal(labels[positions != 255], values[positions[positions != 255]])
+    np.testing.assert_array_equal(run.prediction(), run.prediction(7))
+    scores = run.scores
+    assert list(scores) == ["step", "image", "label", "iou", "share", "true_share"]
+    assert scores["step"].tolist() == [0] * 8 + [7] * 8 and scores["image"].tolist() == ([0] * 4 + [1] * 4) * 2
+    assert scores["label"].tolist() == ["background", "pet", "border", "label 3"] * 4
+    expected = np.concatenate([written.scores(step).reshape(8, 3) for step in (0, 7)])
+    for column, name in enumerate(format.SCORES):
+        np.testing.assert_array_equal(scores[name], expected[:, column])
+    assert scores.to_pandas().shape == (16, 6)
+
+
+def test_predicted_classes_are_read(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0, 7], prediction="class", images=3)
+    run = open_log(tmp_path)[0]
+    assert run.prediction(0).tolist() == [0, 1, -1] and run.prediction().tolist() == [3, 0, -1]
+    scores = run.scores
+    assert list(scores) == ["step", "image", "label", "probability"]
+    assert scores["label"].tolist() == ["background", "pet", None, "label 3", "background", None]
+    np.testing.assert_array_equal(
+        scores["probability"], np.concatenate([written.scores(step)[:, 1] for step in (0, 7)])
+    )
+    with run.reader(run.snapshot) as reader, pytest.raises(KeyError, match="step 0 has no predicted labels"):
+        reader.prediction(0, 0)
+
+
+def test_a_run_or_a_step_without_a_prediction(tmp_path):
+    written = RunLog(tmp_path, SMALL, steps=[0], prediction="labels")
+    written.append(format.step_record(1, BEGAN + 1, written.layer_steps(1)))
+    written.write(2)
+    RunLog(tmp_path / "none", SMALL, steps=[0])
+    run, other = open_log(tmp_path).values()
+    assert set(run.scores["step"].tolist()) == {0, 2}
+    with pytest.raises(KeyError, match="step 1 has no predicted labels"):
+        run.prediction(1)
+    assert run.prediction(2).shape == (2, 16, 8) and run.problems == () and check(written.directory) == []
+    with pytest.raises(KeyError, match="run 'none/feature_maps' has no prediction"):
+        other.prediction()
+    assert list(other.scores) == ["step", "image", "label", "iou", "share", "true_share"]
+    assert all(len(column) == 0 for column in other.scores.values())
 
 
 def test_a_table_becomes_pandas_or_says_what_is_missing(tmp_path, monkeypatch):
@@ -153,6 +229,9 @@ def test_a_log_of_this_format_stays_readable():
         np.testing.assert_allclose(layer.numbers("mean")[-1], truth[layer.name].mean((0, 1, 2)), rtol=1e-5)
         assert np.isnan(layer.summaries("cka_previous")[[0, 2]]).all(), "each training's first step"
         assert layer.numbers("mask_auroc").shape == (5, len(layer.channels))
+    assert run.facts.prediction is None and len(run.scores["step"]) == 0, "there was none in the format's first days"
+    with pytest.raises(KeyError, match="no prediction"):
+        run.prediction()
 
 
 @pytest.mark.parametrize("below", ["", "feature_maps"])
@@ -192,7 +271,7 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path):
         (lambda: log[1], "the log has no run 1"),
         (lambda: run["dek2"], "no layer 'dek2'; did you mean 'dec2'? It has 3: dec1, dec2, top/same"),
         (lambda: run[4], "has no layer 4"),
-        (lambda: run[0], "has no layer 0"),
+        (lambda: run[0], "has no layer 0: layers are counted from 1"),
         (lambda: run["dec1"].maps(3), "has no step 3. It has 0, 5"),
         (lambda: run["dec1"].maps(-1), "has no step -1"),
         (lambda: run["dec1"].pixels("last"), "has no step 'last'"),
@@ -268,6 +347,103 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path):
     written.path.write_bytes(content[: len(content) // 3])
     log.refresh()
     assert log.get("feature_maps") is None or log["feature_maps"].steps == (0,)
+
+
+def test_a_file_that_is_written_over_with_the_same_beginning_is_read_anew(tmp_path):
+    """As by a training with the same facts, or a copy that was put in the place of a damaged file."""
+    written = RunLog(tmp_path, SMALL, steps=[0, 1, 2])
+    log = open_log(tmp_path)
+    before, content = everything(log[0]), written.path.read_bytes()
+    record = written.run_record(0)
+    for steps in ([3, 4, 5, 6], [7, 8, 9], [0, 1, 2]):  # more, as many, and the first ones again
+        written.path.write_bytes(record)
+        for step in steps:
+            written.write(step)
+        os.utime(written.path, (BEGAN + steps[0], BEGAN + steps[0]))
+        log.refresh()
+        fresh = open_log(tmp_path)
+        assert log[0].steps == tuple(steps) and everything(log[0]) == everything(fresh[0]) and log[0].problems == ()
+    assert everything(log[0]) == before
+    # The same steps, one map of which was repaired: what was known of its place does not hold.
+    changed = bytearray(content)
+    changed[-200] ^= 1
+    written.path.write_bytes(changed)
+    os.utime(written.path, (BEGAN + 100, BEGAN + 100))
+    log.refresh()
+    assert everything(log[0]) != before
+    written.path.write_bytes(content)
+    os.utime(written.path, (BEGAN + 200, BEGAN + 200))
+    log.refresh()
+    assert everything(log[0]) == before and log[0].problems == ()
+
+
+def _failing(monkeypatch, path, error):
+    """The system refuses to open a file."""
+    real = os.open
+
+    def refuse(name, *arguments, **named):
+        if os.fspath(name) == os.fspath(path):
+            raise OSError(error, os.strerror(error), name)
+        return real(name, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+
+def test_a_network_that_has_hiccups_costs_nothing_that_is_known(tmp_path, monkeypatch):
+    written = RunLog(tmp_path, SMALL, steps=[0, 1])
+    log = open_log(tmp_path)
+    before = everything(log[0])
+    written.write(2)
+    with monkeypatch.context() as broken:
+        _failing(broken, written.path, errno.EIO)
+        log.refresh()
+        assert log[0].steps == (0, 1)
+        assert log[0].problems == (f"{written.path} can't be read: Input/output error",)
+    log.refresh()
+    found = everything(log[0])
+    assert log[0].problems == () and {step: found[step] for step in (0, 1)} == before and 2 in found
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    written = RunLog(tmp_path, SMALL, steps=[0, 1])
+    _failing(monkeypatch, written.path, errno.EACCES)
+    told = f"{written.path} can't be read: Permission denied"
+    with pytest.raises(OSError, match=re.escape(f"no log of feature maps with a whole step; feature_maps: {told}.")):
+        open_log(tmp_path)
+    RunLog(tmp_path, SMALL, steps=[1])
+    run = open_log(tmp_path)[0]
+    assert run.steps == (1,) and run.problems == (told,)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs a user that may become another")
+def test_what_belongs_to_another_user_is_named(tmp_path):
+    """With the rights that a system has in earnest."""
+    RunLog(tmp_path / "mine", SMALL, steps=[0])
+    file = RunLog(tmp_path / "file", SMALL, steps=[0]).path
+    folder = RunLog(tmp_path / "folder", SMALL, steps=[0]).directory
+    os.chmod(file, 0)
+    os.chmod(folder, 0)
+    log = Log(tmp_path)
+    ways = (tmp_path.parent.parent, tmp_path.parent, tmp_path)
+    modes = [path.stat().st_mode for path in ways]
+    reads, writes = os.pipe()
+    try:
+        for path in ways:
+            os.chmod(path, 0o755)
+        if not (child := os.fork()):
+            os.setuid(65534)
+            log.refresh()
+            os.write(writes, "\n".join([*log, *log.problems]).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+    finally:
+        for path, mode in zip(ways, modes, strict=True):
+            os.chmod(path, mode)
+    assert os.read(reads, 10**5).decode().splitlines() == [
+        "mine/feature_maps",
+        f"file/feature_maps: {file} can't be read: Permission denied",
+        f"{folder} can't be read: Permission denied",
+    ]
 
 
 def test_a_training_that_goes_on_takes_the_place_of_later_steps(tmp_path):
@@ -389,6 +565,9 @@ def test_facts_of_a_layer_that_are_not_understood_cost_that_layer(tmp_path, chan
         {"model": "pets"},
         {"step_unit": 5},
         {"images": "maybe"},
+        {"prediction": 5},
+        {"prediction": {}},
+        {"prediction": {"kind": [], "labels": []}},
     ],
     ids=str,
 )
@@ -396,6 +575,49 @@ def test_other_facts_that_are_not_understood_cost_no_step(tmp_path, changed):
     RunLog(tmp_path, SMALL, steps=[0, 1], facts=changed)
     run = open_log(tmp_path)[0]
     assert run.steps == (0, 1) and run["a"].numbers("std").shape == (2, 2)
+
+
+PREDICTION = {"kind": "labels", "labels": [{"name": "a"}, {"name": "b"}], "truth": [0, 1, -1], "size": [16, 8]}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kind": "dream"},
+        {"kind": "class"},
+        {"kind": []},
+        {"labels": []},
+        {"labels": {"a": 1}},
+        {"labels": [{"name": "a"}] * 256},
+        {"labels": [{"name": 1}]},
+        {"labels": [{"name": "a", "colour": "red;}"}, {"name": "b"}]},
+        {"truth": [0, 1]},
+        {"truth": [0, 2, -1]},
+        {"truth": [0, -2, 1]},
+        {"truth": [0, True, 1]},
+        {"truth": "01"},
+        {"size": [16]},
+        {"size": [16, 0]},
+        {"size": [2**20, 2**20]},
+        {"size": [10**400, 1]},
+        {"size": ["16", "8"]},
+        {"output": 7},
+    ],
+    ids=str,
+)
+def test_a_prediction_that_is_not_understood_costs_itself_alone(tmp_path, changed):
+    RunLog(tmp_path, SMALL, steps=[0, 1], facts={"prediction": PREDICTION | changed})
+    run = open_log(tmp_path)[0]
+    assert run.facts.prediction is None and run.problems == ()
+    assert run.steps == (0, 1) and run["a"].numbers("std").shape == (2, 2) and run["a"].maps().shape == (2, 2, 2, 2)
+    RunLog(tmp_path / "sound", SMALL, steps=[0], facts={"prediction": PREDICTION})
+    assert open_log(tmp_path / "sound")[0].facts.prediction.size == (16, 8)
+
+
+def test_scores_of_more_images_than_a_blob_holds_are_not_read(tmp_path):
+    probe = {"images": 2**31 - 1, "stored": 2}
+    RunLog(tmp_path, SMALL, steps=[0], facts={"prediction": PREDICTION, "probe": probe})
+    assert open_log(tmp_path)[0].facts.prediction is None
 
 
 @pytest.mark.parametrize(
@@ -414,7 +636,7 @@ def test_facts_without_which_nothing_can_be_read_are_told(tmp_path, changed):
 def sound(tmp_path_factory):
     """A small run of four steps, where its records begin, and all that is read of it."""
     path = tmp_path_factory.mktemp("sound")
-    written = RunLog(path, SMALL, steps=[0, 1, 2, 3])
+    written = RunLog(path, SMALL, steps=[0, 1, 2, 3], prediction="labels")
     content = written.path.read_bytes()
     starts = [len(written.run_record(0))]
     for step in range(4):
@@ -441,7 +663,7 @@ def test_a_flipped_bit_anywhere_in_a_step_costs_that_step_at_most_and_is_told(so
         if found.get(2) != all_of_it[2]:
             assert any(text in run.problems[0] for text in ("step 2", "between step 1 and step 3")), (at, run.problems)
         damages = check(path.parent)
-        assert len(damages) >= 1 and {damage.offset for damage in damages} <= {starts[2]}, (at, damages)
+        assert len(damages) >= 1 and all(starts[2] <= damage.offset <= at for damage in damages), (at, damages)
         assert any(text in damages[0].what for text in ("step 2", "between step 1 and step 3")), damages
 
 
@@ -541,6 +763,54 @@ def test_a_damaged_last_step_is_told_also_with_a_beginning_behind_it(sound, tmp_
         assert 4 in found and (3 not in found or None in found[3])
 
 
+def test_a_flipped_bit_in_a_run_records_head_is_told_with_what_is_lost(sound, tmp_path):
+    """Also where another file of the run says the same."""
+    written, content, _, all_of_it = sound
+    path = tmp_path / "feature_maps" / written.path.name
+    path.parent.mkdir()
+    changed = bytearray(content)
+    changed[60] ^= 1
+    path.write_bytes(changed)
+    lost = "the file can't be read: the head of a record is damaged; 4 steps, 0 to 3, are lost with its run record"
+    with pytest.raises(FileNotFoundError, match=f"{lost}.* put a copy of the file in its place.*{path.name}"):
+        open_log(tmp_path)
+    (tmp_path / "feature_maps" / "1999999999.host.1.0.fmlog").write_bytes(content)
+    run = open_log(tmp_path)[0]
+    assert everything(run) == all_of_it
+    assert len(run.problems) == 1 and lost in run.problems[0] and path.name in run.problems[0]
+    assert [(each.offset, each.what[: len(lost)]) for each in check(path.parent)] == [(0, lost)]
+
+
+def test_what_is_verified_is_told_before_anybody_meets_it(sound, tmp_path):
+    written, content, _, _ = sound
+    path = tmp_path / "feature_maps" / written.path.name
+    path.parent.mkdir()
+    changed = bytearray(content)
+    changed[content.index(written.layer_steps(2)[1].maps[1]) + 20] ^= 1
+    changed[content.index(b"IDAT") + 10] ^= 1  # in the first picture of the probe
+    path.write_bytes(changed)
+    log = open_log(tmp_path)
+    assert log[0].problems == ()
+    read = []
+    while piece := log.verify(1):
+        read.append(piece)
+    assert len(read) == 5 and sum(read) == len(content), "a record at a time: of the run, and of four steps"
+    run = log[0]
+    assert run.problems == (
+        "the run record: the pictures of the probe, image 1 of 2, are damaged: the checksum is wrong",
+        "step 2: the maps of layer 'b', image 2 of 2, are damaged: the checksum is wrong",
+    )
+    everything(run)
+    with pytest.raises(DamagedError):
+        run.probe.images  # noqa: B018
+    assert len(run.problems) == 2, "what is met then is known"
+    before = log[0].problems
+    with open(path, "ab") as file:
+        file.write(written.step_record(4))
+    log.refresh()
+    assert log.verify(2**20) == len(written.step_record(4)) and log[0].problems == before
+
+
 def test_zeros_at_the_end_are_told(sound, tmp_path):
     written, content, _, all_of_it = sound
     path = tmp_path / "feature_maps" / written.path.name
@@ -557,8 +827,14 @@ def test_damage_that_is_met_costs_that_picture(tmp_path):
     stored[0] = LayerStep([b"no picture", *stored[0].maps[1:]], stored[0].numbers, stored[0].summaries)
     written.write(1, layers=stored)
     run = open_log(tmp_path)[0]
-    with pytest.raises(DamagedError, match="step 1: a map of layer 'a' is damaged"):
-        run["a"].maps(1)
+    what = "step 1: the maps of layer 'a', image 1 of 2, are damaged: a stored picture is no 8-bit PNG"
+    with pytest.warns(UserWarning) as told:
+        maps = run["a"].maps(1)
+    assert [str(each.message) for each in told] == [f"run 'feature_maps', {what}; its values are NaN"]
+    assert told[0].filename == __file__, "at the line of who asked"
+    assert np.isnan(maps[0]).all() and np.isfinite(maps[1]).all()
+    with pytest.raises(DamagedError, match=what):
+        run["a"].pixels(1)
     assert run["a"].maps(0).shape == (2, 2, 2, 2) and run["b"].maps(1).shape == (2, 1, 3, 4)
     assert run["a"].numbers("std").shape == (2, 2)
     assert len(run.problems) == 1
@@ -646,6 +922,41 @@ def test_a_step_with_impossible_references_is_damaged(tmp_path, layers):
     assert run.problems and check(written.directory)
 
 
+@pytest.mark.parametrize(
+    "prediction",
+    [
+        [2**60, 2**60, 0],
+        [0, 2**24 + 1, 0],
+        5,
+        b"5",
+        b"{}",
+        b"[" * 2000,
+        b"nonsense",
+        b'{"maps":5,"scores":[0,96,0]}',
+        b'{"maps":[[0,10,0],null,5],"scores":[0,95,0]}',
+        b'{"maps":[[0,4611686018427387904,1]],"scores":[0,1e999,0]}',
+    ],
+    ids=range(10),
+)
+def test_a_damaged_prediction_costs_the_prediction_alone(tmp_path, prediction):
+    written = RunLog(tmp_path, SMALL, steps=[0], prediction="labels")
+    (data,) = tfrecord.records(io.BytesIO(written.step_record(1)))
+    head = format.read_head(data)
+    blobs = Blobs()
+    blobs.add(data[format.PREFIX + format.head_length(data) :])
+    head["prediction"] = blobs.add(prediction) if isinstance(prediction, bytes) else prediction
+    written.append(format.pack_record(head, blobs))
+    written.write(2)
+    run = open_log(tmp_path)[0]
+    with pytest.raises(DamagedError, match="step 1: the predicted labels are damaged"):
+        run.prediction(1)
+    assert set(run.scores["step"].tolist()) == {0, 2} and run.prediction(2).shape == (2, 16, 8)
+    np.testing.assert_array_equal(run["a"].pixels(1), np.moveaxis(written.maps(1, "a"), 1, -1))
+    assert not np.isnan(run["a"].numbers("std")).all(axis=1).any()
+    assert any("step 1" in problem for problem in run.problems)
+    assert [damage for damage in check(written.directory) if "prediction" in damage.what]
+
+
 def bomb(width, height, depth=8, kind=0, data=None):
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -679,6 +990,33 @@ def test_a_picture_that_is_not_of_its_layer_is_never_decoded(tmp_path, picture):
         layer.pixels()
 
 
+@pytest.mark.parametrize(
+    "picture",
+    [b"", bomb(60_000, 60_000), bomb(16, 8), bomb(8, 16, kind=2), bomb(8, 16, depth=16), bomb(8, 16, data=b"nothing")],
+    ids=range(6),
+)
+def test_a_predicted_picture_that_is_none_is_not_decoded(tmp_path, picture):
+    written = RunLog(tmp_path, SMALL, prediction="labels")
+    written.append(
+        format.step_record(0, BEGAN, written.layer_steps(0), format.PredictionStep([picture], written.scores(0)))
+    )
+    run = open_log(tmp_path)[0]
+    with pytest.raises(DamagedError, match="a stored p"):
+        run.prediction()
+    assert len(run.scores["step"]) == 8
+
+
+@pytest.mark.parametrize("kind", ["labels", "class"])
+def test_what_is_predicted_outside_of_all_labels_is_none(tmp_path, kind):
+    written = RunLog(tmp_path, SMALL, prediction=kind)
+    wild = np.array([[7, np.nan], [-np.inf, 0.5]], np.float32) if kind == "class" else written.scores(0)
+    maps = [png.encode(np.full((16, 8), 200, np.uint8))] if kind == "labels" else []
+    written.append(format.step_record(0, BEGAN, written.layer_steps(0), format.PredictionStep(maps, wild)))
+    run = open_log(tmp_path)[0]
+    assert (run.prediction() == -1).all()
+    assert len(run.scores["label"]) == (2 if kind == "class" else 8)
+
+
 def test_a_picture_that_holds_more_than_it_says_is_decoded_to_its_size(tmp_path):
     written = RunLog(tmp_path, {"a": (2, 2, 1)})
     (stored,) = written.layer_steps(0)
@@ -707,6 +1045,29 @@ def test_a_probe_that_is_a_bomb_is_not_decoded(tmp_path):
         with run.reader(run.snapshot) as reader, pytest.raises(DamagedError):
             reader.probe(kind, image)
     assert len(run.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("axes", "slice_axis", "plane"),
+    [((40,), None, (1, 40)), ((6, 8), None, (6, 8)), ((6, 8, 3), 2, (6, 8)), ((6, 8, 3), 0, (8, 3)), ((), None, None)],
+)
+def test_a_picture_of_the_probe_has_the_size_of_its_samples(tmp_path, axes, slice_axis, plane):
+    written = RunLog(tmp_path, SMALL)
+    blobs = Blobs()
+    sizes = [plane or (5, 5), (7, 9)]
+    references = blobs.add_all(png.encode(np.zeros(size, np.uint8)) for size in sizes)
+    head = {"kind": "run", **vars(format.RunFacts(0, tuple(written.layer_facts())))}
+    head["layers"] = [vars(each) for each in head["layers"]]
+    head["probe"] = {"axes": axes, "slice_axis": slice_axis, "labels": references, "pictures": references}
+    written.path.write_bytes(format.pack_record(head, blobs))
+    written.write(0)
+    run = open_log(tmp_path)[0]
+    assert run.probe.facts.plane == plane
+    with run.reader(run.snapshot) as reader:
+        for kind in ("picture", "label"):
+            assert reader.probe(kind, 0)
+            with pytest.raises(DamagedError, match="has not the size of the samples") if plane else nullcontext():
+                reader.probe(kind, 1)
 
 
 def test_a_file_made_to_be_searched_for_ever_is_given_up(tmp_path):

@@ -1,24 +1,25 @@
-"""One forward pass, built once: samples in, the maps of all chosen layers out.
+"""One forward pass, built once: samples in, the maps of all chosen layers out, and what the model predicts.
 
-Two parts. The pass runs the model in evaluation mode and captures the chosen channels. The summary makes of them what
+Two parts. The pass runs the model in evaluation mode and captures the chosen channels and the prediction. The summary makes of them what
 is stored, 8-bit maps and their numbers, in one buffer each; it reads no weights, so it may run later, on another
 thread, while training goes on. On JAX both are one compiled function over a copy of the weights, and run later;
 elsewhere the training thread waits for the pass. A probe of many images goes through in chunks: `chunks.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
 
 from fm_callback.capture.backends import Function, Work, backend, same_objects
-from fm_callback.capture.chunks import AT_ONCE, CHUNK, first_of_chunks, in_two_passes
+from fm_callback.capture.chunks import AT_ONCE, CHUNK, Chunk, first_of_chunks, in_two_passes
 from fm_callback.capture.find import find, obstacle, shown, specs_of
 from fm_callback.capture.layers import are_channels_first, every_layer
 from fm_callback.capture.plan import Channels, plan_layers
+from fm_callback.capture.prediction import Asked, NoPredictionError, Prediction, choose
 from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.samples import dtype_of
 from fm_callback.capture.select import Choice, select
@@ -27,10 +28,22 @@ from fm_callback.capture.summary import summarise, summarise_chunk
 from fm_callback.capture.tokens import Grids, lay_out
 from fm_callback.capture.trace import Call, on_one_line, recording
 from fm_callback.capture.warn import warn
+from fm_callback.format import MOST_BLOB, SCORES, Label
 
-#: What is stored of a pass, two lists with an entry for each layer: maps, uint8 (N, channels, *sizes), each
-#: channel scaled to its own low and high over all images; and numbers, float32 (channels, numbers), as `NUMBERS` says.
-Arrays: TypeAlias = tuple[list[np.ndarray], list[np.ndarray]]
+
+class Arrays(NamedTuple):
+    """What is stored of a pass.
+
+    Attributes:
+        maps: For each layer uint8 (N, channels, *sizes), each channel scaled to its own low and high over all images.
+        numbers: For each layer float32 (channels, numbers), as `NUMBERS` says.
+        prediction: What the model predicts, as of `Prediction.take`; None if that is not read.
+    """
+
+    maps: list[np.ndarray]
+    numbers: list[np.ndarray]
+    prediction: np.ndarray | None
+
 
 #: What is left to do of a pass, for any thread: it reads no weights.
 Captured: TypeAlias = Callable[[], Arrays]
@@ -42,6 +55,7 @@ class Capture:
     Attributes:
         plans: What is captured, in the order of the maps.
         channels_first: Whether the model has the channel axis second.
+        prediction: What is read of the model's output; None: nothing.
     """
 
     def __init__(
@@ -73,7 +87,7 @@ class Capture:
         with unbuilt_again_on_error(model):
             if not model.built:  # from a batch of any size: otherwise the model would remember this one's
                 find(model, specs_of(batch), batch)
-            found, untraceable = find(model, specs, batch)
+            found, untraceable, self._outputs = find(model, specs, batch)
             self.channels_first = are_channels_first(entry.layer for entry in found)
             chosen = select(found, layers)
             grids = lay_out(chosen, found, _planes(samples, self.channels_first), grid)
@@ -82,16 +96,56 @@ class Capture:
         self._arguments, self._parts = _arguments(samples, layers, channels, grid), _parts(model, self._trained)
         self._summarise = backend.compile_pure(partial(summarise))  # its own: TensorFlow warns of many traces of one
         self._eager = untraceable is not None or backend.runs_eagerly
+        self.prediction: Prediction | None = None
+        self._unpredicted = ""
+        self._compile()
+        if untraceable is not None:
+            self._warn(untraceable)
+
+    def _compile(self) -> None:
+        """Makes the functions; each is traced when it is first called."""
+        model = self._model
         self._fast, self._slow = backend.compile(model, self._forward), backend.eager(model, self._forward)
         self._fast_chunk, self._slow_chunk = backend.compile(model, self._chunk), backend.eager(model, self._chunk)
         at_once = self._whole if self._images <= AT_ONCE else self._chunk
         self._deferred = backend.defer(model, at_once) if backend.defers else None
-        if untraceable is not None:
-            self._warn(untraceable)
+
+    def predict(self, asked: Asked, axes: tuple[int, ...] = (), labels: Sequence[Label] = ()) -> None:
+        """Decides what is read of the model's output as its prediction, before the first pass.
+
+        Args:
+            asked: As for `FeatureMapCallback`.
+            axes: Sizes of the axes of the masks, or of the picture; empty where there is none.
+            labels: The labels of the masks; empty without them.
+
+        Raises:
+            ValueError: if what is asked for is not there, or can't be read.
+        """
+        chosen, self._unpredicted = None, ""
+        try:
+            chosen = choose(
+                self._outputs,
+                asked,
+                axes=axes,
+                labels=labels,
+                channels_first=self.channels_first,
+                loss=getattr(self._trained, "loss", None),
+                whole=self._model is self._trained,
+            )
+            if chosen and 4 * self._images * chosen.channels * len(SCORES) > MOST_BLOB:
+                raise NoPredictionError(f"scores of {chosen.channels} labels in {self._images:,} images are too many")
+        except NoPredictionError as error:
+            self._unpredicted = f"; no prediction: {error}"
+        if chosen != self.prediction:
+            self.prediction = chosen
+            self._compile()
 
     @property
     def told(self) -> str:
-        """What of the layers' outputs is left out, in words; empty if nothing is."""
+        """What of the model's outputs is left out, or read otherwise than goes without saying; empty if nothing is."""
+        return self._told_of_tokens() + (self.prediction.told if self.prediction else self._unpredicted)
+
+    def _told_of_tokens(self) -> str:
         prefixed = [plan for plan in self.plans if plan.grid and plan.grid.prefix]
         if not prefixed:
             return ""
@@ -133,20 +187,26 @@ class Capture:
         Returns:
             Float32 tensors (N, ..., channels) on the device, one for each of `plans`.
         """
+        maps: list[Any] = self._passed(samples)[0]
+        return maps
+
+    def _passed(self, samples: Any) -> tuple[list[Any], list[Any]]:
         with explaining(self._model, samples):
-            return self._run(self._fast, self._slow, samples)
+            maps, predicted = self._run(self._fast, self._slow, samples)
+        return maps, predicted
 
     def _in_one_pass(self, samples: Any) -> Captured:
         summarised = self._later(samples, lambda run: run(samples))
         if summarised is None:
-            summarised = partial(self._summarise, self.outputs(samples))
-        return partial(self._of_one_pass, summarised)
+            maps, predicted = self._passed(samples)
+            return lambda: self._of_one_pass((*self._summarise(maps), *predicted))
+        return lambda: self._of_one_pass(summarised())
 
-    def _of_one_pass(self, summarised: Callable[[], tuple[Any, Any]]) -> Arrays:
-        pixels, numbers = backend.to_host(summarised())
+    def _of_one_pass(self, summarised: tuple[Any, ...]) -> Arrays:
+        pixels, numbers, *predicted = backend.to_host(summarised)
         maps = self._empty_maps()
         self._put(maps, slice(None), slice(None), pixels)
-        return maps, self._by_layer(numbers)
+        return Arrays(maps, self._by_layer(numbers), predicted[0] if predicted else None)
 
     def _in_chunks(self, samples: Any) -> Captured:
         work = partial(self._of_chunks, samples)
@@ -157,15 +217,19 @@ class Capture:
             return lambda: result
         return captured
 
-    def _of_chunks(self, samples: Any, run: Callable[[Any], tuple[Any, Any]]) -> Arrays:
+    def _of_chunks(self, samples: Any, run: Callable[[Any], tuple[Any, ...]]) -> Arrays:
         maps = self._empty_maps()
-        numbers = in_two_passes(
-            lambda inputs: backend.to_host(run(inputs)),
-            samples,
-            self._channels,
-            lambda chunk, pixels: self._put(maps, chunk.fresh, chunk.new, pixels),
-        )
-        return maps, self._by_layer(numbers)
+        prediction: np.ndarray | None = None
+
+        def put(chunk: Chunk, pixels: np.ndarray, predicted: Sequence[np.ndarray]) -> None:
+            nonlocal prediction
+            self._put(maps, chunk.fresh, chunk.new, pixels)
+            for part in predicted:
+                prediction = np.empty((self._images, *part.shape[1:]), part.dtype) if prediction is None else prediction
+                prediction[chunk.fresh] = part[chunk.new]
+
+        numbers = in_two_passes(lambda inputs: backend.to_host(run(inputs)), samples, self._channels, put)
+        return Arrays(maps, self._by_layer(numbers), prediction)
 
     def _later(self, inputs: Any, work: Work) -> Callable[[], Any] | None:
         """`work` with the deferred pass, put off; None where there is none."""
@@ -210,17 +274,19 @@ class Capture:
         """Whether the model's Python must run each time; a compiled pass would go on as at its trace."""
         return self._eager or getattr(self._trained, "run_eagerly", False)
 
-    def _whole(self, inputs: Any) -> tuple[Any, Any]:
+    def _whole(self, inputs: Any) -> tuple[Any, ...]:
         """The pass and its summary in one function."""
-        return self._summarise(self._forward(inputs))
+        maps, predicted = self._forward(inputs)
+        return (*self._summarise(maps), *predicted)
 
-    def _chunk(self, chunk: Any) -> tuple[Any, Any]:
+    def _chunk(self, chunk: Any) -> tuple[Any, ...]:
         """The pass over some of the images, and its summary by the scale of all."""
         inputs, scale = chunk
-        return summarise_chunk(self._forward(inputs), scale)
+        maps, predicted = self._forward(inputs)
+        return (*summarise_chunk(maps, scale), *predicted)
 
-    def _forward(self, inputs: Any) -> list[Any]:
-        """The pass."""
+    def _forward(self, inputs: Any) -> tuple[list[Any], list[Any]]:
+        """The pass: the chosen channels, and in a list of its own the prediction, if that is read."""
         wanted = {plan.info.path: plan for plan in self.plans}
         like = keras.tree.flatten(inputs)[0]
         outputs: dict[str, Any] = {}
@@ -230,7 +296,7 @@ class Capture:
                 outputs[call.path] = wanted[call.path].take(output)
 
         with recording(self._model, visit):
-            self._model(inputs, training=False)
+            returned = self._model(inputs, training=False)
         absent = [path for path in wanted if path not in outputs]
         if absent and not self._runs_eagerly:
             raise RuntimeError(f"{absent} could not be captured, though a first trace of the model had found them")
@@ -239,7 +305,7 @@ class Capture:
         for path in absent:  # data decided otherwise than when the layers were found: nothing to show is not zero
             shape = (like.shape[0], *wanted[path].shape[:-1], len(wanted[path].channels))
             outputs[path] = keras.ops.full(shape, float("nan"), "float32")
-        return [outputs[path] for path in wanted]
+        return [outputs[path] for path in wanted], [self.prediction.take(returned)] if self.prediction else []
 
     def _warn(self, reason: str) -> None:
         warn(

@@ -50,16 +50,16 @@ def in_two_passes(
     run: Callable[[Any], Sequence[np.ndarray]],
     samples: Any,
     channels: int,
-    put: Callable[[Chunk, np.ndarray], None],
+    put: Callable[[Chunk, np.ndarray, Sequence[np.ndarray]], None],
 ) -> np.ndarray:
     """Takes the numbers of all channels over all images, and hands over the pixels chunk by chunk.
 
     Args:
         run: From a pair of a chunk of samples and its channels' scale, float32 (channels, 3) of low, high and mean, to
-            pixels and parts on the host, as `summary.summarise_chunk` has them.
+            pixels and parts on the host, as `summary.summarise_chunk` has them, and what else there is of the chunk.
         samples: The whole probe, a structure of arrays.
         channels: How many channels there are, of all layers together.
-        put: Takes a chunk and its pixels.
+        put: Takes a chunk, its pixels, and what else there is.
 
     Returns:
         The numbers, float32 (channels, numbers) in the order of `NUMBERS`.
@@ -67,17 +67,17 @@ def in_two_passes(
     count = _count(samples)
     parts = np.empty((count, channels, len(PARTS)), np.float32)
 
-    def passed(scale: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
+    def passed(scale: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray, Sequence[np.ndarray]]]:
         for chunk in chunks(count):
-            pixels, of_images = run(_inputs(samples, chunk, scale))
+            pixels, of_images, *others = run(_inputs(samples, chunk, scale))
             parts[chunk.fresh] = of_images[chunk.new]
-            yield chunk, pixels
+            yield chunk, pixels, others
 
     for _ in passed(_no_scale(channels)):
         pass
     scale = np.stack([_numbers(parts)[:, NUMBERS.index(name)] for name in ("low", "high", "mean")], axis=1)
-    for chunk, pixels in passed(scale):
-        put(chunk, pixels)
+    for whole in passed(scale):
+        put(*whole)
     return _numbers(parts)
 
 

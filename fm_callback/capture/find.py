@@ -1,6 +1,7 @@
 """Finding the layers of a model: one trace of it without data shows every call of every layer."""
 
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import keras
@@ -19,7 +20,7 @@ from fm_callback.capture.layers import (
 from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.samples import as_batch, dtype_of
 from fm_callback.capture.submodel import Submodel, explaining, watched
-from fm_callback.capture.trace import Call, known_shape, on_one_line, recording
+from fm_callback.capture.trace import Call, known_shape, on_one_line, recording, squashing
 
 
 class Found(NamedTuple):
@@ -42,11 +43,39 @@ class Found(NamedTuple):
     plane: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True)
+class Output:
+    """One of the tensors that a model puts out.
+
+    Attributes:
+        key: Its place in what the model returns: keys and positions, joined by "/"; empty where it returns it alone.
+        layer: Path of the layer that put it out, None where none did.
+        spec: Its shape and dtype; None with an obstacle.
+        data_format: Where the layer that put it out says that its channels are, if it does.
+        squashed: "sigmoid" or "softmax" if one of these made it what it is.
+        obstacle: Why it can't be captured; None if it can.
+    """
+
+    key: str
+    layer: str | None
+    spec: keras.KerasTensor | None
+    data_format: str | None
+    squashed: str | None
+    obstacle: str | None
+
+
 class Findings(NamedTuple):
-    """The calls of a model's layers; and why the model could not be traced and had to run, None if it could."""
+    """What a trace of a model finds.
+
+    Attributes:
+        found: The calls of its layers.
+        untraceable: Why it could not be traced and had to run, None if it could.
+        outputs: What it returns, a structure of `Output`.
+    """
 
     found: list[Found]
     untraceable: str | None
+    outputs: Any
 
 
 def conv_layers(model: keras.Model, samples: Any = None, submodel: Submodel = None) -> ConvLayers:
@@ -148,7 +177,20 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
         plane = _plane(call.layer, size, first) if why is None else None
         found.append(Found(info, call.layer, why, order, call.source, plane))
     found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
-    return Findings(found, untraceable)
+    specs_of_outputs = {at: _spec(next(traced)) for at, each in enumerate(tracer.outputs) if each.obstacle is None}
+    returned = [replace(each, spec=specs_of_outputs.get(at)) for at, each in enumerate(tracer.outputs)]
+    return Findings(found, untraceable, keras.tree.pack_sequence_as(tracer.structure, returned))
+
+
+class _Maker(NamedTuple):
+    """Who put a tensor out: the path of the outermost of the layers that return it, and the innermost of them.
+
+    And the tensor, lest its id come again.
+    """
+
+    path: str
+    layer: keras.Layer
+    tensor: Any
 
 
 class _Tracer(keras.Operation):
@@ -182,29 +224,41 @@ class _Tracer(keras.Operation):
         like = keras.tree.flatten(inputs)[0]
         self.calls: list[tuple[Call, tuple[int | None, ...], str | None]] = []
         outputs: list[Any] = []
-        makers: dict[
-            int, tuple[str, Any]
-        ] = {}  # the path of the call that put a tensor out, and the tensor: its id is not to come again
+        makers: dict[int, _Maker] = {}
 
         def visit(call: Call) -> None:
             call = call._replace(output=shown(call))
             if keras.ops.is_tensor(call.output) or is_conv(call.layer):
                 why = obstacle(call.output, like)
-                maker, _ = makers.get(id(call.source), (None, None))
-                self.calls.append((call._replace(output=None, source=maker), known_shape(call.output), why))
+                maker = makers.get(id(call.source))
+                source = maker.path if maker else None
+                self.calls.append((call._replace(output=None, source=source), known_shape(call.output), why))
                 if why is None:
                     outputs.append(call.output)
-                known, _ = makers.get(id(call.output), (call.path, None))
-                if known.startswith(call.path):  # the outermost of the layers that return it; not one that hands it on
-                    makers[id(call.output)] = call.path, call.output
+                known = makers.get(id(call.output), _Maker(call.path, call.layer, None))
+                if known.path.startswith(call.path):  # the outermost of them; not one that hands it on
+                    makers[id(call.output)] = _Maker(call.path, known.layer, call.output)
+                given = keras.tree.flatten(call.source)
+                if _keeps_values(call.layer) and given and all(id(each) in squashed for each in given):
+                    squashed[id(call.output)] = squashed[id(given[0])][0], call.output
 
         try:
-            with recording(self.model, visit):
-                self.model(inputs, training=False)
+            with squashing() as squashed, recording(self.model, visit):
+                returned = self.model(inputs, training=False)
         except Exception as error:
             self.error = error
             raise
         self.variables_grew = len(self.model.variables) > before
+        self.structure = keras.tree.map_structure(lambda _: 0, returned)
+        self.outputs = []
+        for path, tensor in keras.tree.flatten_with_path(returned):
+            why, maker = obstacle(tensor, like), makers.get(id(tensor))
+            data_format = getattr(inner(maker.layer), "data_format", None) if maker else None
+            by, _ = squashed.get(id(tensor), (None, None))
+            key, layer = "/".join(map(str, path)), maker.path if maker else None
+            self.outputs.append(Output(key, layer, None, data_format, by, why))
+            if why is None:
+                outputs.append(tensor)
         return [] if self.builds else outputs
 
 
@@ -216,6 +270,36 @@ def shown(call: Call) -> Any:
     """
     first = call.output[0] if isinstance(call.output, (tuple, list)) and call.output else None
     return first if keras.ops.is_tensor(first) and not is_conv(call.layer) else call.output
+
+
+def _spec(tensor: Any) -> keras.KerasTensor:
+    return keras.KerasTensor(known_shape(tensor), keras.backend.standardize_dtype(tensor.dtype))
+
+
+#: Layers whose output holds the values of what they are given, or means of them: probabilities stay probabilities.
+_KEEP_VALUES = (
+    keras.layers.Identity,
+    keras.layers.Reshape,
+    keras.layers.Permute,
+    keras.layers.Flatten,
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.Cropping3D,
+    keras.layers.ZeroPadding1D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.ZeroPadding3D,
+    keras.layers.UpSampling1D,
+    keras.layers.UpSampling2D,
+    keras.layers.UpSampling3D,
+    keras.layers.Resizing,
+    keras.layers.CenterCrop,
+    keras.layers.Average,
+)
+
+
+def _keeps_values(layer: keras.Layer) -> bool:
+    cast = isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
+    return cast or isinstance(layer, _KEEP_VALUES)
 
 
 def _plane(layer: keras.Layer, shape: tuple[int | None, ...], channels_first: bool) -> tuple[int, int] | None:

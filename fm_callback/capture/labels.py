@@ -1,7 +1,7 @@
 """The labels that a user gives for the probe: checked, named and coloured."""
 
 import colorsys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +16,9 @@ MOST_LABELS = 256
 #: For the first labels colours that people with any kind of colour vision tell apart.
 #: Source: Okabe & Ito, "Color Universal Design", 2008; black, which is left out there, is no colour beside a picture.
 _COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00")
+
+#: For the largest of those that are not the object.
+_GROUND = "#3b3f46"
 
 
 def read_masks(
@@ -57,17 +60,18 @@ def read_masks(
     if len(known) > MOST_LABELS:
         raise ValueError(f"`masks` hold {len(known)} labels, and at most {MOST_LABELS} can be logged")
     positions = np.searchsorted(known, occurring).astype(np.uint8)
-    return Masks(positions[pixels], labelled(known, names, inside, outside))
+    counts = dict(zip(there, np.bincount(pixels.ravel()).tolist(), strict=True))
+    ground = max((each for each in there if each not in {*inside, *outside}), key=lambda each: counts[each])
+    return Masks(positions[pixels], _labelled(known, names, inside, outside, ground))
 
 
-def labelled(
-    values: Iterable[int], names: Mapping[int, str], foreground: Iterable[int], ignored: Iterable[int] = ()
+def _labelled(
+    values: Sequence[int], names: Mapping[int, str], inside: Sequence[int], outside: Sequence[int], ground: int
 ) -> tuple[Label, ...]:
-    """Labels with names and colours: two alone are object and background, and need no colour."""
-    values = list(values)
-    inside, outside = set(foreground), set(ignored)
+    """Labels with names and colours: two alone are object and background, and need no colour; `ground` has a quiet one."""
     counted = [value for value in values if value not in outside]
-    two = len(counted) <= 2 and len(inside.intersection(counted)) == 1
+    coloured = [value for value in counted if value != ground]
+    two = len(counted) <= 2 and len(set(inside) & set(counted)) == 1
     usual = {value: "foreground" if value in inside else "background" for value in counted} if two else {}
     if len(outside) == 1:
         usual |= dict.fromkeys(outside, "ignored")
@@ -75,7 +79,7 @@ def labelled(
         Label(
             name=names.get(value) or usual.get(value) or f"label {value}",
             value=value,
-            colour=None if value in outside or two else colour(counted.index(value)),
+            colour=None if value in outside or two else _GROUND if value == ground else colour(coloured.index(value)),
             foreground=value in inside,
             ignored=value in outside,
         )

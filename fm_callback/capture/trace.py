@@ -51,6 +51,8 @@ class Call(NamedTuple):
 
 #: Where `keras.ops` looks its convolutions up, their second argument being the kernel.
 _OPERATIONS = ("conv", "depthwise_conv", "separable_conv", "conv_transpose")
+#: And what makes probabilities, of one channel or of several.
+_SQUASHING = {"sigmoid": "sigmoid", "hard_sigmoid": "sigmoid", "softmax": "softmax"}
 
 _IN_LAYER = "in layer "
 
@@ -134,6 +136,36 @@ def recording(model: keras.Model, visit: Callable[[Call], None]) -> Iterator[Non
             if rewords:
                 keras.config.enable_traceback_filtering()
             keras.Layer.__call__, keras.Layer.rematerialized_call = original_call, original_remat
+            for name, operation in operations.items():
+                setattr(keras_backend.nn, name, operation)
+
+
+@contextmanager
+def squashing() -> Iterator[dict[int, tuple[str, Any]]]:
+    """Notes what a sigmoid or a softmax of `keras.ops` puts out on this thread, while the context lasts.
+
+    Yields:
+        By the tensor's id which of the two it was, and the tensor, lest its id come again.
+    """
+    thread = threading.get_ident()
+    found: dict[int, tuple[str, Any]] = {}
+
+    def noted(name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def squash(*args: Any, **kwargs: Any) -> Any:
+            output = operation(*args, **kwargs)
+            if threading.get_ident() == thread:
+                found[id(output)] = name, output
+            return output
+
+        return squash
+
+    with _one_at_a_time:
+        operations = {name: getattr(keras_backend.nn, name) for name in _SQUASHING}
+        for name, operation in operations.items():
+            setattr(keras_backend.nn, name, noted(_SQUASHING[name], operation))
+        try:
+            yield found
+        finally:
             for name, operation in operations.items():
                 setattr(keras_backend.nn, name, operation)
 

@@ -7,6 +7,8 @@
 | `summaries` | frames: for each layer float32 (steps, names) |
 | `maps` | PNG: the stored maps of a layer at a step |
 | `bundle` | frames: the same of several layers at several steps |
+| `prediction` | PNG: the predicted labels of a sample at a step; a pixel is a position in the labels that `runs` tells |
+| `scores` | frames: of the prediction float32 (steps, images, labels, 3), `format.SCORES`; of a class (steps, images, 2) |
 | `probe` | PNG: a sample, or its labels |
 
 Frames: a 32-bit little-endian length, JSON of that length that says what follows, then the bytes. No answer is larger
@@ -15,6 +17,7 @@ than `MOST`; whoever got less than was asked for is told so, and asks for the re
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from fm_callback import format
-from fm_callback.format import DamagedError, LayerFacts, Problem, RunFacts
+from fm_callback.format import DamagedError, LayerFacts, PredictionFacts, Problem, RunFacts
 from fm_callback.read.log import Log
 from fm_callback.read.reader import Reader
 from fm_callback.read.run import Run
@@ -38,7 +41,7 @@ MOST = 48 * 2**20
 MOST_LAYERS = MOST_PICTURES = 256
 
 #: What is said of a measure; all else that a log says of one is left out.
-_WORDS = {"label": str, "short": str, "kind": str, "says": str, "of": str, "part": str, "chance": float}
+_WORDS = {"label": str, "short": str, "kind": str, "says": str, "of": str, "part": str, "chance": float, "sided": bool}
 _MOST_TEXT, _MOST_MODEL, _MOST_MEASURES, _MOST_PROBLEMS = 1000, 2**16, 500, 50
 #: As so many bytes at least a layer's numbers at a step count.
 _LEAST = 512
@@ -174,6 +177,28 @@ class Answers:
                     blobs.append(png)
         return _frames(heads, blobs), lasting
 
+    def prediction(self, run: str, step: int, image: int, version: str | None = None) -> tuple[bytes, bool]:
+        """The PNG of what is predicted of a sample at a step, and whether what is there has this version."""
+        with self._reading(run) as (now, _, reader):
+            at = _step(now, step)
+            return reader.prediction(at, image), version == now.versions[now.steps["file"][at]]
+
+    def scores(self, run: str, after: int = -1) -> bytes:
+        """The scores of the prediction at all steps after one, as many as fit; steps without any are left out."""
+        with self._reading(run) as (now, facts, reader):
+            shape = facts.prediction.scores(facts.probe.images) if facts.prediction else (0,)
+            size = max(_LEAST, 4 * math.prod(shape))
+            steps: list[int] = []
+            tables: list[np.ndarray] = []
+            more = False
+            for at in range(int(np.searchsorted(now.steps["step"], after, "right")), len(now.steps)):
+                if more := bool(steps) and (len(steps) + 1) * size > MOST:
+                    break
+                if (table := reader.scores(at)) is not None:
+                    steps.append(int(now.steps["step"][at]))
+                    tables.append(table)
+        return _frames({"steps": steps, "shape": shape, "more": more}, tables)
+
     def probe(self, run: str, kind: str, image: int, version: str | None = None) -> tuple[bytes, bool]:
         """The PNG of a sample or of its labels, and whether what is there has this version."""
         if kind not in ("picture", "label"):
@@ -264,27 +289,27 @@ def _run_facts(now: Snapshot, facts: RunFacts) -> dict[str, Any]:
         "step_unit": facts.step_unit,
         "format": facts.format,
         "steps": [{"v": v, "steps": part.tolist()} for v, part in zip(versions, parts, strict=True)],
-        "wall": float(wall[-1]),
+        # The earlier of what its writer says and what its file does: neither a clock that is ahead nor a copy is news.
+        "wall": min(float(wall[-1]), now.files[files[-1]].changed),
         "pace": float(np.median(between)) if len(between) else None,
         "probe": {
             "images": probe.images,
             "stored": probe.stored,
             "scaling": probe.scaling,
+            "plane": probe.plane,
+            "slice_axis": probe.slice_axis,
+            "slices": probe.slices,
             "pictures": len(probe.pictures),
             "labels": len(probe.labels),
         },
-        "labels": [
-            {
-                "name": each.name,
-                "value": each.value,
-                "colour": each.colour,
-                "foreground": each.foreground,
-                "ignored": each.ignored,
-            }
-            for each in facts.labels
-        ],
+        "labels": [vars(each) for each in facts.labels],
+        "prediction": facts.prediction and _prediction_facts(facts.prediction),
         "model": model if len(_json(model := _plain(facts.model))) <= _MOST_MODEL else {},
     }
+
+
+def _prediction_facts(prediction: PredictionFacts) -> dict[str, Any]:
+    return {**vars(prediction), "labels": [vars(each) for each in prediction.labels]}
 
 
 def _layer_facts(layer: LayerFacts | Problem) -> dict[str, Any]:
@@ -301,7 +326,9 @@ def _said(stored: Mapping[str, Any]) -> dict[str, Any]:
         value = stored.get(key)
         if kind is str and isinstance(value, str):
             said[key] = value[:_MOST_TEXT]
-        elif kind is float and isinstance(value, int | float) and abs(value) < 1e9:
+        elif (kind is bool and isinstance(value, bool)) or (
+            kind is float and isinstance(value, int | float) and abs(value) < 1e9
+        ):
             said[key] = value
     return said
 

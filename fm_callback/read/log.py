@@ -99,7 +99,8 @@ class Log(Mapping[str, Run]):
                     if len(run.steps):
                         runs.append((name, run))
                     else:  # it is not listed, so that what is wrong with it is told here
-                        problems += [f"{name}: {damage}" for damage in run.snapshot.damages]
+                        problems += [f"{name}: {each}" for each in run.problems]
+                problems += [f"{path} can't be read: {reason}" for path, reason in walk.refused]
                 problems += _of_links(walk.outside)
                 if not os.path.isdir(walk.top):
                     problems.append(
@@ -112,6 +113,21 @@ class Log(Mapping[str, Run]):
             changed |= list(found.items()) != list(self._runs.items()) or tuple(problems) != self.problems
             self._all, self._runs, self.problems = every, found, tuple(problems)
             return changed
+
+    def verify(self, most: int) -> int:
+        """Looks at checksums that were not looked at yet, so that damage is told before somebody meets it.
+
+        Args:
+            most: Of how many bytes, about.
+
+        Returns:
+            How many bytes were read; 0 if there is nothing that was not looked at.
+        """
+        read = 0
+        for run in self._runs.values():
+            if read < most:
+                read += run.verify(most - read)
+        return read
 
     @property
     def runs(self) -> Mapping[str, Run]:

@@ -4,6 +4,7 @@ Opening a file reads the framing and the head of each record, and the data of th
 new is read by `refresh`; a record that is being written does not count before it is whole.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
@@ -49,8 +50,8 @@ class StoredStep(NamedTuple):
     Attributes:
         start: Where they begin in the file.
         references: int64 (blobs, 3), offset, length and checksum: of each layer its numbers, its summaries and its
-            maps; -1 for what is not there, or can't be.
-        first: int64 (layers + 1,), the position of each layer's first reference.
+            maps, then of the prediction its scores and its maps; -1 for what is not there, or can't be.
+        first: int64 (layers + 1,), the position of each layer's first reference, and of the prediction's.
     """
 
     start: int
@@ -69,6 +70,11 @@ class StoredStep(NamedTuple):
         """The references of a layer's maps, one a stored sample."""
         return self.references[self.first[layer] + 2 : self.first[layer + 1]]
 
+    @property
+    def prediction(self) -> np.ndarray:
+        """The references of the prediction: of its scores, then of its maps, one a stored sample; none without one."""
+        return self.references[self.first[-1] :]
+
 
 class LogFile:
     """One file that may still grow.
@@ -78,6 +84,7 @@ class LogFile:
         facts: What its run record says; None while that is not there, and where it can't be used.
         steps: The whole steps, `STEPS`, rising.
         damages: The damaged places, at most 100.
+        headless: Why the file can't be read at all, and what is lost with it; None where it can.
         tail: What is damaged at the end of the file, None where it just ends, or is being written.
         size: How many bytes of it are known.
         rest: How many of them, at the end, are a record that is not whole.
@@ -88,12 +95,15 @@ class LogFile:
         self.facts: RunFacts | None = None
         self.steps = np.empty(0, STEPS)
         self.damages: list[Damage] = []
+        self.headless: Damage | None = None
         self.tail: Damage | None = None
         self.size = 0
         self._first: Record | None = None
         self._scan = Scan(0)
         self._seen: tuple[int, ...] = ()
         self._beginning = b""
+        self._reason = ""
+        self._mark = 0, b""  # where the last whole record ends, and its checksum
 
     @property
     def name(self) -> str:
@@ -115,6 +125,11 @@ class LogFile:
         return self._beginning
 
     @property
+    def changed(self) -> float:
+        """When it was changed, in seconds since the epoch, as its file system says."""
+        return self._seen[1] / 1e9 if self._seen else 0.0
+
+    @property
     def rest(self) -> int:
         """How many bytes at the end are not a whole record."""
         return self.size - self._scan.end
@@ -123,7 +138,8 @@ class LogFile:
         """Looks for what is new; returns whether there is anything.
 
         Raises:
-            ReplacedError: if another file has its path now, or it was cut: nothing that is known of it holds.
+            ReplacedError: if another file has its path now, or it was cut or written over: nothing that is known of it
+                holds.
             OSError: if the file can't be read.
         """
         if _signature(os.stat(self.path, follow_symlinks=False)) == self._seen:
@@ -131,10 +147,14 @@ class LogFile:
         with open_file(self.path) as file:
             seen = _signature(os.fstat(file.fileno()))
             size, beginning = seen[0], read_at(file, 0, _BEGINNING)
-            if size < self.size or not beginning.startswith(self._beginning):
+            # A file is appended to: one that was changed and is no longer than before was written over.
+            still = bool(self._seen) and size == self.size and seen[1] != self._seen[1]
+            if size < self.size or still or not self._is_the_same(file):
                 raise ReplacedError(f"{self.name} was replaced")
             self._seen, self.size, self._beginning = seen, size, beginning
-            return self._look(file)
+            found = self._look(file)
+            self._mark = self._scan.end, read_at(file, max(0, self._scan.end - AFTER), AFTER)
+            return found
 
     def open(self) -> BinaryIO:
         """Opens it to read blobs.
@@ -143,10 +163,18 @@ class LogFile:
             OSError: if it is no longer there, or another one has its path.
         """
         file = open_file(self.path)
-        if read_at(file, 0, _BEGINNING) != self._beginning:
+        if not self._is_the_same(file):
             file.close()
             raise ReplacedError(f"{self.name} was replaced")
         return file
+
+    def _is_the_same(self, file: BinaryIO) -> bool:
+        """Whether it begins as it did, and the last record that is known ends as it did."""
+        end, checksum = self._mark
+        return (
+            read_at(file, 0, len(self._beginning)) == self._beginning
+            and read_at(file, max(0, end - AFTER), AFTER)[: len(checksum)] == checksum
+        )
 
     def stored_step(self, file: BinaryIO, step: int, start: int) -> StoredStep:
         """What is stored of a step whose record begins here.
@@ -176,45 +204,71 @@ class LogFile:
             OSError: if the file can't be read.
         """
         self.refresh()
+        if self.headless:
+            yield self.headless
         yield from self.damages
         with self.open() as file:
             for record in scan(file, self.size).found:
-                if isinstance(record, Record) and record.head is not None:
-                    found = [Damage(self.name, record.start, what) for what in self._wrong(file, record, record.head)]
-                    if not found and not is_sound(file, record):
-                        found = [Damage(self.name, record.start, f"{_what(record.head)}: its checksum is wrong")]
-                    yield from found
+                if isinstance(record, Record):
+                    yield from self._wrong(file, record)
         if self.tail:
             yield self.tail
 
-    def _wrong(self, file: BinaryIO, record: Record, head: dict[str, Any]) -> Iterator[str]:
-        """The damaged blobs of a record."""
+    def check_record(self, file: BinaryIO, start: int) -> tuple[list[Damage], int]:
+        """What is damaged of a record that begins here, all checksums looked at; and how many bytes it has.
+
+        Of one that can't be found there was told when the file was read.
+        """
+        record = record_at(file, start, self.size)
+        return (list(self._wrong(file, record)), record.end - start) if record else ([], 0)
+
+    def _wrong(self, file: BinaryIO, record: Record) -> Iterator[Damage]:
+        """What is damaged of a record, at the offset of that part."""
+        if record.head is None:
+            return
+        found = False
+        for offset, what in self._wrong_parts(file, record, record.head):
+            found = True
+            yield Damage(self.name, offset, f"{_what(record.head)}: {what}")
+        if not found and not is_sound(file, record):
+            yield Damage(self.name, record.start, f"{_what(record.head)}: its checksum is wrong")
+
+    def _wrong_parts(self, file: BinaryIO, record: Record, head: dict[str, Any]) -> Iterator[tuple[int, str]]:
+        """The damaged blobs of a record: where each begins, and what is damaged in words."""
         if self.facts is None:
             return
         blobs: list[tuple[str, Any]] = []
         if head.get("kind") == "run":
             for name, references in (
-                ("picture", self.facts.probe.pictures),
-                ("label picture", self.facts.probe.labels),
+                ("pictures", self.facts.probe.pictures),
+                ("labels", self.facts.probe.labels),
             ):
-                named = (f"{name} {at} of the probe" for at in range(len(references)))
+                named = (of_image(f"the {name} of the probe", at, len(references)) for at in range(len(references)))
                 blobs += zip(named, (_reference(each, record.room) for each in references), strict=True)
         elif head.get("kind") == "step":
             try:
                 stored = _stored_step(file, record, self.facts)
             except DamagedError as error:
-                yield f"{_what(head)}: {error}"
+                offset, *_ = _reference(head.get("layers"), record.room, MOST_HEAD)
+                yield record.start if offset < 0 else record.blobs + offset, str(error)
                 return
             for at, layer in enumerate(self.facts.layers):
                 if isinstance(layer, LayerFacts):
+                    maps = stored.maps(at)
                     blobs += [(f"the numbers of layer {layer.name!r}", stored.numbers(at))]
                     blobs += [(f"the summaries of layer {layer.name!r}", stored.summaries(at))]
-                    blobs += [(f"a map of layer {layer.name!r}", each) for each in stored.maps(at)]
+                    blobs += [
+                        (of_image(f"the maps of layer {layer.name!r}", image, len(maps)), each)
+                        for image, each in enumerate(maps)
+                    ]
+            blobs += [("the scores of the prediction", each) for each in stored.prediction[:1]]
+            blobs += [("a map of the prediction", each) for each in stored.prediction[1:]]
         for name, reference in blobs:
             try:
                 read_blob(file, record.blobs, reference)
-            except DamagedError:
-                yield f"{_what(head)}: {name} is damaged"
+            except DamagedError as error:
+                offset = int(reference[0])
+                yield record.start if offset < 0 else record.blobs + offset, f"{name} are damaged: {error}"
 
     def _look(self, file: BinaryIO) -> bool:
         """Takes in what lies behind what is known; returns whether that is anything."""
@@ -226,6 +280,8 @@ class LogFile:
         lost: list[tuple[int, str]] = []
         step = int(self.steps["step"][-1]) if len(self.steps) else None
         for each in now.found:
+            if self.headless and each.start == 0:
+                continue  # it is told what is lost with it
             if isinstance(each, Stretch):
                 lost.append((each.start, f"{each.end - each.start:,} bytes {{}}are damaged"))
             elif each.head is None or (before.doubtful and each.start == before.end and not is_sound(file, each)):
@@ -240,8 +296,11 @@ class LogFile:
         self._tell(lost, step, None)
         if rows:
             self.steps = _rising(np.concatenate([self.steps, np.array(rows, STEPS)]))
-        tail, self.tail = self.tail, self._damaged_tail(file, "" if step is None else f"after step {step} ")
-        return bool(now.found) or tail != self.tail
+        before_it = self.tail, self.headless
+        self.tail = self._damaged_tail(file, "" if step is None else f"after step {step} ")
+        if self.headless:
+            self.headless = self.headless._replace(what=self._lost())
+        return bool(now.found) or before_it != (self.tail, self.headless)
 
     def _read_facts(self, file: BinaryIO, first: Record | Stretch) -> None:
         """Reads the run record; its head has its own checksum, and is trusted also where the framing is damaged."""
@@ -253,7 +312,19 @@ class LogFile:
                 raise DamagedError("the file does not begin with a run record")
             self.facts, self._first = RunFacts.parse(first.head), first
         except DamagedError as error:
-            self.damages.append(Damage(self.name, 0, f"the file can't be read: {error}"))
+            self._reason = str(error)
+            self.headless = Damage(self.name, 0, "")
+
+    def _lost(self) -> str:
+        """Why nothing of the file can be read, what is lost, and what to do."""
+        steps = self.steps["step"]
+        if not len(steps):
+            return f"the file can't be read: {self._reason}"
+        lost = f"step {steps[0]} is" if len(steps) == 1 else f"{len(steps)} steps, {steps[0]} to {steps[-1]}, are"
+        return (
+            f"the file can't be read: {self._reason}; {lost} lost with its run record, which says how they are stored: "
+            "put a copy of the file in its place if there is one"
+        )
 
     def _damaged_tail(self, file: BinaryIO, place: str) -> Damage | None:
         """What is wrong at the end of the file, apart from a record that is not written to its end."""
@@ -278,6 +349,11 @@ class LogFile:
         lost.clear()
 
 
+def of_image(what: str, image: int, images: int) -> str:
+    """What is stored for each image, of one of them; they are counted from 1, as the page does."""
+    return f"{what}, image {image + 1} of {images},"
+
+
 def read_blob(file: BinaryIO, start: int, reference: Any) -> bytes:
     """A blob, by the beginning of the record's blobs and a reference that is not outside of them.
 
@@ -286,10 +362,10 @@ def read_blob(file: BinaryIO, start: int, reference: Any) -> bytes:
     """
     offset, length, crc = map(int, reference)
     if offset < 0:
-        raise DamagedError("it is not there")
+        raise DamagedError("not there")
     blob = read_at(file, start + offset, length)
     if len(blob) < length or google_crc32c.value(blob) != crc:
-        raise DamagedError("its checksum is wrong")
+        raise DamagedError("the checksum is wrong")
     return blob
 
 
@@ -316,7 +392,24 @@ def _stored_step(file: BinaryIO, record: Record, facts: RunFacts) -> StoredStep:
         if isinstance(maps, list):
             references += [_reference(each, record.room) for each in maps[: facts.probe.stored]]
         first.append(len(references))
+    references += _of_prediction(file, record, facts)
     return StoredStep(record.blobs, np.array(references, np.int64).reshape(-1, 3), np.array(first))
+
+
+def _of_prediction(file: BinaryIO, record: Record, facts: RunFacts) -> list[tuple[int, int, int]]:
+    """The references of a step's prediction, if it has one; what is wrong with it costs nothing else."""
+    stored = (record.head or {}).get("prediction")
+    if facts.prediction is None or stored is None:
+        return []
+    try:
+        entry = from_json(read_blob(file, record.blobs, _reference(stored, record.room, MOST_HEAD)))
+    except DamagedError:
+        return [_NOWHERE]
+    entry = entry if isinstance(entry, dict) else {}
+    scores, maps = _reference(entry.get("scores"), record.room), entry.get("maps")
+    fits = scores[1] == 4 * math.prod(facts.prediction.scores(facts.probe.images))
+    pictures = maps[: facts.probe.stored] if isinstance(maps, list) else []
+    return [scores if fits else _NOWHERE, *(_reference(each, record.room) for each in pictures)]
 
 
 def _reference(stored: Any, room: int, most: int = MOST_BLOB) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from fm_callback.format import DamagedError
 
 _IHDR = struct.Struct(">8sI4sIIBBBBB")
 _START = b"\x89PNG\r\n\x1a\n", 13, b"IHDR"
-_GRAY, _RGB, _RGBA = 0, 2, 6
+_GRAY, _RGB, _PALETTE, _RGBA = 0, 2, 3, 6
 #: No picture of a probe has more pixels.
 _MOST_PROBE_PIXELS = 2**26
 
@@ -26,8 +26,18 @@ def check_map(png: bytes, height: int, width: int) -> None:
         raise DamagedError("a stored map is no 8-bit gray PNG of its layer's size")
 
 
-def check_probe(png: bytes, gray: bool) -> None:
-    """Sees to it that a picture of the probe is an 8-bit picture of bounded size.
+def check_prediction(png: bytes, height: int, width: int) -> None:
+    """Sees to it that a predicted label map is an 8-bit gray or indexed picture of the size that the run says.
+
+    Raises:
+        DamagedError: if it is not.
+    """
+    if _header(png) not in ((height, width, _GRAY), (height, width, _PALETTE)):
+        raise DamagedError("a stored prediction is no 8-bit gray or indexed PNG of its size")
+
+
+def check_probe(png: bytes, size: tuple[int, int] | None, gray: bool) -> None:
+    """Sees to it that a picture of the probe is an 8-bit picture of this size; of a bounded one where it is not known.
 
     Raises:
         DamagedError: if it is not.
@@ -35,13 +45,15 @@ def check_probe(png: bytes, gray: bool) -> None:
     height, width, kind = _header(png)
     if kind not in ((_GRAY,) if gray else (_GRAY, _RGB, _RGBA)) or not 0 < height * width <= _MOST_PROBE_PIXELS:
         raise DamagedError("a picture of the probe is no 8-bit PNG")
+    if size not in (None, (height, width)):
+        raise DamagedError("a picture of the probe has not the size of the samples")
 
 
 def decode(png: bytes) -> np.ndarray:
     """The pixels of a picture that was looked at.
 
     Returns:
-        uint8 (height, width) or (height, width, 3 or 4).
+        uint8 (height, width) or (height, width, 3 or 4); of an indexed picture the indices.
 
     Raises:
         DamagedError: if they can't be read.

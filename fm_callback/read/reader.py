@@ -3,14 +3,14 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO
 
 import numpy as np
 
-from fm_callback.format import DamagedError, LayerFacts, Problem
+from fm_callback.format import DamagedError, LayerFacts, Problem, RunFacts
 from fm_callback.read import pictures
-from fm_callback.read.log_file import StoredStep, read_blob
+from fm_callback.read.log_file import LogFile, StoredStep, of_image, read_blob
 from fm_callback.read.snapshot import Snapshot
 from fm_callback.read.unknown import UnknownError
 
@@ -54,7 +54,7 @@ class Reader:
             values = np.frombuffer(read_blob(self._file(at), stored.start, reference), "<f4")
         except DamagedError as error:
             what = "summaries" if summaries else "numbers"
-            self._meet(f"{self._name(at)}: the {what} of layer {facts.name!r} are damaged: {error}")
+            self._meet(f"{self.name(at)}: the {what} of layer {facts.name!r} are damaged: {error}")
             return None
         return values if summaries else values.reshape(len(facts.channels), len(facts.fields))
 
@@ -82,12 +82,62 @@ class Reader:
         maps = stored.maps(layer)
         if not 0 <= image < len(maps):
             raise UnknownError(
-                f"{self._name(at)} has maps of layer {facts.name!r} for {len(maps)} images, and none for {image}"
+                f"{self.name(at)} has maps of layer {facts.name!r} for {len(maps)} images, and none for {image}"
             )
-        with self._telling(f"{self._name(at)}: a map of layer {facts.name!r} is damaged"):
+        with self._telling_of(at, layer, image):
             png = read_blob(self._file(at), stored.start, maps[image])
             pictures.check_map(png, *facts.grid)
         return png
+
+    def scores(self, at: int) -> np.ndarray | None:
+        """The scores of the prediction at a step.
+
+        Returns:
+            float32 of the shape that the run's prediction says; None where there are none, or they are damaged.
+        """
+        facts, stored = self._run_facts, self._step(at)
+        if facts.prediction is None or stored is None or not len(stored.prediction):
+            return None
+        try:
+            values = np.frombuffer(read_blob(self._file(at), stored.start, stored.prediction[0]), "<f4")
+        except DamagedError as error:
+            self._meet(f"{self.name(at)}: the scores of the prediction are damaged: {error}")
+            return None
+        return values.reshape(facts.prediction.scores(facts.probe.images))
+
+    def predictions(self, at: int) -> int:
+        """Of how many images predicted labels are stored at a step.
+
+        Raises:
+            DamagedError: if the step is damaged.
+        """
+        return len(self._whole_step(at).prediction[1:])
+
+    def prediction(self, at: int, image: int) -> bytes:
+        """The PNG of the predicted labels of a sample at a step.
+
+        Raises:
+            UnknownError: if there is none.
+            DamagedError: if it is damaged.
+        """
+        facts, stored = self._run_facts.prediction, self._whole_step(at)
+        if facts is None or facts.kind != "labels" or not len(stored.prediction):
+            raise UnknownError(f"{self.name(at)} has no predicted labels")
+        maps = stored.prediction[1:]
+        with self._telling(f"{self.name(at)}: the predicted labels are damaged"):
+            if not len(maps):
+                raise DamagedError("they are not there")
+            if not 0 <= image < len(maps):
+                raise UnknownError(f"{self.name(at)} has predicted labels for {len(maps)} images, and none for {image}")
+            png = read_blob(self._file(at), stored.start, maps[image])
+            pictures.check_prediction(png, *facts.size)
+        return png
+
+    def decoded(self, at: int, layer: int, image: int) -> np.ndarray:
+        """The pixels of a layer's maps, uint8, as a grid; raises as `maps`."""
+        png = self.maps(at, layer, image)
+        with self._telling_of(at, layer, image):
+            return pictures.decode(png)
 
     def probe(self, kind: str, image: int) -> bytes:
         """The PNG of a sample, "picture", or of its labels, "label".
@@ -96,14 +146,14 @@ class Reader:
             UnknownError: if there is none.
             DamagedError: if it is damaged.
         """
-        assert self._now.facts is not None
-        references = getattr(self._now.facts.probe, f"{kind}s")
+        references = getattr(self._run_facts.probe, f"{kind}s")
         if not 0 <= image < len(references):
             raise UnknownError(f"the probe has {len(references)} {kind}s, and none for image {image}")
         newest = len(self._now.files) - 1
-        with self._telling(f"the {kind} of image {image} of the probe is damaged"):
+        what = of_image(f"the {kind}s of the probe", image, len(references))
+        with self._telling(f"the run record: {what} are damaged"):
             png = self._now.files[newest].probe(self._opened(newest), references[image])
-            pictures.check_probe(png, gray=kind == "label")
+            pictures.check_probe(png, self._run_facts.probe.plane, gray=kind == "label")
         return png
 
     def _step(self, at: int) -> StoredStep | None:
@@ -112,25 +162,30 @@ class Reader:
             return None
         row = self._now.steps[at]
         file = self._now.files[row["file"]]
-        key = file.path, file.beginning, int(row["start"])
+        key = file, int(row["start"])
         if stored := self._cache.get(key):
             return stored
         try:
             stored = file.stored_step(self._file(at), int(row["step"]), int(row["start"]))
         except DamagedError as error:
             self._damaged.add(at)
-            self._meet(f"{self._name(at)} is damaged: {error}")
+            self._meet(f"{self.name(at)}: {error}")
             return None
         self._cache.put(key, stored)
         return stored
 
     def _whole_step(self, at: int) -> StoredStep:
         if (stored := self._step(at)) is None:
-            raise DamagedError(f"{self._name(at)} is damaged")
+            raise DamagedError(f"{self.name(at)} is damaged")
         return stored
 
-    def _name(self, at: int) -> str:
+    def name(self, at: int) -> str:
+        """What people call a step."""
         return f"step {self._now.steps['step'][at]}"
+
+    def _telling_of(self, at: int, layer: int, image: int) -> AbstractContextManager[None]:
+        what = of_image(f"the maps of layer {self._facts(layer).name!r}", image, self.images(at, layer))
+        return self._telling(f"{self.name(at)}: {what} are damaged")
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:
@@ -148,29 +203,36 @@ class Reader:
             self._open[position] = self._now.files[position].open()
         return self._open[position]
 
-    def _facts(self, layer: int) -> LayerFacts:
+    @property
+    def _run_facts(self) -> RunFacts:
         assert self._now.facts is not None
-        facts = self._now.facts.layers[layer]
+        return self._now.facts
+
+    def _facts(self, layer: int) -> LayerFacts:
+        facts = self._run_facts.layers[layer]
         if isinstance(facts, Problem):
             raise UnknownError(f"layer {facts.name!r} can't be shown: {facts.reason}")
         return facts
 
 
 class Cache:
-    """Keeps where the blobs of the steps lie that were asked for last."""
+    """Keeps where the blobs of the steps lie that were asked for last, by file and the beginning of the record.
+
+    A file that was replaced is another `LogFile`, so that nothing is taken for the content of the new one.
+    """
 
     def __init__(self, most: int) -> None:
         self._most, self._size = most, 0
-        self._kept: OrderedDict[tuple[Any, ...], StoredStep] = OrderedDict()
+        self._kept: OrderedDict[tuple[LogFile, int], StoredStep] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[Any, ...]) -> StoredStep | None:
+    def get(self, key: tuple[LogFile, int]) -> StoredStep | None:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
-    def put(self, key: tuple[Any, ...], stored: StoredStep) -> None:
+    def put(self, key: tuple[LogFile, int], stored: StoredStep) -> None:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = stored

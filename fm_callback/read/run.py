@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from fm_callback.format import DamagedError, Label, LayerFacts, Problem, RunFact
 from fm_callback.read import pictures
 from fm_callback.read.label_table import label_table
 from fm_callback.read.log_file import LogFile, ReplacedError
+from fm_callback.read.predicted import labels_at, scores_of
 from fm_callback.read.reader import Cache, Reader
 from fm_callback.read.snapshot import Snapshot, join
 from fm_callback.read.table import Table
@@ -34,6 +36,8 @@ class Run:
         self._lock = threading.Lock()
         self._files: dict[str, LogFile] = {}
         self._met: dict[str, None] = {}  # damage that was met while reading, in order
+        self._unread: dict[str, str] = {}  # files that may not be read, with the reason
+        self._verified: dict[LogFile, int] = {}  # up to which record all checksums were looked at
         self._now = Snapshot()
 
     def refresh(self, names: Iterable[str] | None = None) -> bool:
@@ -43,7 +47,7 @@ class Run:
             names: The names of its files, by who has just listed them.
         """
         with self._lock:
-            files, changed = {}, False
+            files, unread, changed = {}, {}, False
             for name in logs_in(self.directory) if names is None else names:
                 path = os.path.join(self.directory, name)
                 file = self._files.get(name) or LogFile(path)
@@ -54,17 +58,48 @@ class Run:
                         file, changed = LogFile(path), True
                         self._met.clear()  # of the one before
                         file.refresh()
-                except (FileNotFoundError, NotADirectoryError, PermissionError):  # gone, or not for us to read
+                except (FileNotFoundError, NotADirectoryError):  # gone
                     continue
-                except OSError:  # a network that has hiccups is no reason to forget what is known
-                    if name not in self._files:
+                except OSError as error:  # a network that has hiccups is no reason to forget what is known
+                    unread[name] = f"{path} can't be read: {error.strerror or error}"
+                    if name not in self._files or isinstance(error, PermissionError):
                         continue
                 files[name] = file
-            changed |= files.keys() != self._files.keys()
-            self._files = files
+            changed |= files.keys() != self._files.keys() or unread != self._unread
+            self._files, self._unread = files, unread
             if changed:
                 self._now = join(sorted(files.values(), key=lambda file: file.order))
+                self._verified = {file: start for file, start in self._verified.items() if file in self._now.files}
             return changed
+
+    def verify(self, most: int) -> int:
+        """Looks at all checksums of records of which that was not done yet; damage is added to the problems.
+
+        Args:
+            most: Of how many bytes, about.
+
+        Returns:
+            How many bytes were read.
+        """
+        read = 0
+        for file in self._now.files:
+            records = np.sort(np.append(file.steps["start"], 0))
+            new = records[records > self._verified.get(file, -1)].tolist()
+            if not new or read >= most:
+                continue
+            try:
+                with file.open() as opened:
+                    for start in new:
+                        damages, size = file.check_record(opened, start)
+                        for damage in damages:
+                            self._meet(damage.what)
+                        self._verified[file] = start
+                        read += size
+                        if read >= most:
+                            break
+            except OSError:  # gone, or another: the next refresh tells
+                continue
+        return read
 
     @property
     def snapshot(self) -> Snapshot:
@@ -125,7 +160,7 @@ class Run:
         facts = self._now.facts
         layers = [each for each in facts.layers if isinstance(each, Problem)] if facts else []
         told = [f"layer {each.name!r} can't be shown: {each.reason}" for each in layers]
-        return (*self._now.damages, *self._met, *told)
+        return (*self._unread.values(), *self._now.damages, *self._met, *told)
 
     def wall_time(self, step: int | None = None) -> float:
         """When a step was written, the newest by default, in seconds since the epoch."""
@@ -173,6 +208,37 @@ class Run:
             table["channel"] = np.tile(numbers, len(now.steps))
         return Table(table | {name: column.ravel() for name, column in values.items()})
 
+    def prediction(self, step: int | None = None) -> np.ndarray:
+        """What the model predicts at a step, the newest by default.
+
+        Returns:
+            int64 (stored images, height, width), the value of each cell's label, in the size of the model's output;
+            of a model that tells classes apart (stored images,). -1 where the output is not a number.
+
+        Raises:
+            UnknownError: if the run, or the step, has no prediction.
+            DamagedError: if it is damaged.
+        """
+        now = self._now
+        at, facts = self.at(now, step), now.facts
+        if facts is None or facts.prediction is None:
+            raise UnknownError(f"run {self.name!r} has no prediction: none was read of the model's output")
+        with self.reader(now) as reader:
+            return labels_at(facts, facts.prediction, reader, at)
+
+    @property
+    def scores(self) -> Table:
+        """How well the model predicts, as columns.
+
+        Returns:
+            `step`, `image`, `label` (its name), `iou`, `share`, `true_share`: a row for each label of each probe image at
+            each step, NaN where one is not defined. Of a model that tells classes apart `step`, `image`, `label`,
+            `probability`: a row for each image. Steps without a prediction have no row.
+        """
+        now = self._now
+        with self.reader(now) as reader:
+            return scores_of(now, reader)
+
     def __getitem__(self, key: str | int) -> "Layer":
         layers = self.layers
         if isinstance(key, str):
@@ -188,6 +254,10 @@ class Run:
             found = [each for each in numbered if each.number == key] if key > 0 else numbered[key : key + 1 or None]
             if found and key:
                 return found[0]
+            if key == 0:
+                raise UnknownError(
+                    f"run {self.name!r} has no layer 0: layers are counted from 1, as in `conv_layers`; -1 is the last"
+                )
         for problem in self.facts.layers:
             if isinstance(problem, Problem) and problem.name == key:
                 raise UnknownError(f"layer {key!r} can't be shown: {problem.reason}")
@@ -277,26 +347,42 @@ class Layer:
 
         Returns:
             float32 (stored images, height, width, channels) in activation units, off by at most half of 1 / 255 of the
-            channel's range; NaN where a channel has no finite value.
+            channel's range; NaN where a channel has no finite value, and for an image whose maps are damaged, of which
+            one warning tells.
+
+        Raises:
+            DamagedError: if the step, or the layer's numbers at it, are damaged.
         """
         now = self._now()
         at = self._run.at(now, step)
         with self._run.reader(now) as reader:
-            pixels, numbers = self._pixels(reader, at), reader.numbers(at, self.position)
+            pixels, damaged = self._pixels(reader, at)
+            numbers = reader.numbers(at, self.position)
         if numbers is None:
             raise DamagedError(f"the numbers of layer {self.name!r} at step {now.steps['step'][at]} are damaged")
         low, high = (numbers[:, self._field(name)] for name in ("low", "high"))
-        return format.to_values(pixels, low, high)
+        values = format.to_values(pixels, low, high)
+        if damaged:
+            values[list(damaged)] = np.nan
+            told = "; ".join(str(error) for error in damaged.values())
+            warnings.warn(f"run {self._run.name!r}, {told}; its values are NaN", stacklevel=2)
+        return values
 
     def pixels(self, step: int | None = None) -> np.ndarray:
         """The maps at a step as they are stored, each channel from its lowest value, 0, to its highest, 255.
 
         Returns:
             uint8 (stored images, height, width, channels).
+
+        Raises:
+            DamagedError: if the maps of an image are damaged; no pixel can say so. `maps` gives the others.
         """
         now = self._now()
         with self._run.reader(now) as reader:
-            return self._pixels(reader, self._run.at(now, step))
+            pixels, damaged = self._pixels(reader, self._run.at(now, step))
+        for error in damaged.values():
+            raise error
+        return pixels
 
     def numbers(self, field: str) -> np.ndarray:
         """A field of its channels at all steps.
@@ -326,15 +412,21 @@ class Layer:
             found = [reader.numbers(at, self.position, summaries=True) for at in range(len(now.steps))]
         return np.array([np.nan if stored is None else stored[column] for stored in found], np.float32)
 
-    def _pixels(self, reader: Reader, at: int) -> np.ndarray:
+    def _pixels(self, reader: Reader, at: int) -> tuple[np.ndarray, dict[int, DamagedError]]:
+        """The pixels of all stored images, and what is wrong with those whose maps are damaged: they are 0."""
         facts = self.facts
         images = reader.images(at, self.position)
-        pixels = np.empty((images, *facts.map, len(facts.channels)), np.uint8)
+        pixels = np.zeros((images, *facts.map, len(facts.channels)), np.uint8)
+        damaged: dict[int, DamagedError] = {}
         for image in range(images):
-            grid = pictures.decode(reader.maps(at, self.position, image))
+            try:
+                grid = reader.decoded(at, self.position, image)
+            except DamagedError as error:
+                damaged[image] = error
+                continue
             tiles = format.to_tiles(grid, facts.rows, facts.columns, len(facts.channels))
             pixels[image] = np.moveaxis(tiles, 0, -1)
-        return pixels
+        return pixels, damaged
 
     def _field(self, name: str) -> int:
         if name not in self.fields:
@@ -349,7 +441,8 @@ class Layer:
 
     def __repr__(self) -> str:
         number = "" if self.number is None else f" #{self.number}"
-        return f"<Layer{number} {self.name!r}: {self.kind}, {len(self.channels)} channels of {self.facts.map}>"
+        count = len(self.channels)
+        return f"<Layer{number} {self.name!r}: {self.kind}, {count} channel{'' if count == 1 else 's'} of {self.facts.map}>"
 
 
 class Probe:

@@ -20,7 +20,7 @@ _CHUNK = 2**20
 #: So many bytes at most are searched behind damage at a time: a file may be made of holes, terabytes that are not there.
 MOST_SEARCHED = 2**30
 #: What is kept of the head of a step; of other records but the first, their kind alone.
-_KEPT = ("kind", "step", "wall_time", "layers")
+_KEPT = ("kind", "step", "wall_time", "layers", "prediction")
 #: What is read of a record at first: its framing, and nearly always its head.
 _FIRST = 512
 

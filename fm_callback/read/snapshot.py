@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fm_callback.format import RunFacts
-from fm_callback.read.log_file import STEPS, Damage, LogFile
+from fm_callback.read.log_file import STEPS, LogFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Snapshot:
 
 def join(files: Sequence[LogFile]) -> Snapshot:
     """What several files of a run, in order, say together."""
-    told = [_told(each) for file in files for each in (*file.damages, *filter(None, [file.tail]))]
+    told = [each for file in files for each in _told(file)]
     counting = [file for file in files if len(file.steps) and file.facts]
     size = sum(file.size for file in files)
     if not counting:
@@ -57,8 +57,11 @@ def join(files: Sequence[LogFile]) -> Snapshot:
     return Snapshot(facts, steps, tuple(used), tuple(map(_version, used)), tuple(told), size)
 
 
-def _told(damage: Damage) -> str:
-    return f"{damage.what}, and left out ({damage.file}, byte {damage.offset:,})"
+def _told(file: LogFile) -> Iterator[str]:
+    if file.headless:
+        yield f"{file.headless.what} ({file.name})"
+    for damage in (*file.damages, *filter(None, [file.tail])):
+        yield f"{damage.what}, and left out ({damage.file}, byte {damage.offset:,})"
 
 
 def _version(file: LogFile) -> str:

@@ -42,12 +42,14 @@ class Walk:
     Attributes:
         top: The real path of the directory.
         outside: Paths, relative to it, of links that lead out of it.
+        refused: Directories that may not be read, with the reason.
     """
 
     def __init__(self, top: str | os.PathLike[str]) -> None:
         self._given = os.fspath(top)
         self.top = os.path.realpath(top)
         self.outside: tuple[str, ...] = ()
+        self.refused: tuple[tuple[str, str], ...] = ()
         self._known: dict[str, Listing] = {}
 
     def __call__(self) -> dict[str, tuple[str, ...]]:
@@ -55,17 +57,22 @@ class Walk:
         self.top = os.path.realpath(self._given)  # it may be a link that was turned, or was not there before
         known: dict[str, Listing] = {}
         outside: list[str] = []
+        refused: list[tuple[str, str]] = []
         waiting = [self.top]
         while waiting:
             path = waiting.pop()
             try:
                 listing = known[path] = self._listing(path)
-            except OSError:  # gone, or not for us to read
+            except PermissionError as error:
+                refused.append((path, error.strerror or str(error)))
+                continue
+            except OSError:  # gone
                 continue
             waiting += [os.path.join(path, name) for name in listing.directories]
             outside += [link for name in listing.links if self._is_outside(link := os.path.join(path, name))]
         self._known = known
         self.outside = tuple(sorted(os.path.relpath(link, self.top) for link in outside))
+        self.refused = tuple(sorted(refused))
         return {path: listing.logs for path, listing in known.items() if listing.logs}
 
     def _listing(self, path: str) -> Listing:

@@ -74,12 +74,14 @@ class ChannelMeasure(Measure):
         flat: What a dead or flat channel scores, which shows nothing: exactly chance, where there is such a number.
         function: Computes it, float64 (channels,), NaN where it is not defined. What is said of dead, flat and
             non-finite channels is left to `measure`.
+        sided: Whether a channel that scores 0 shows the concept as well as one that scores 1, as its dark side.
         parts: Its summaries of a layer, attributes of `Summary`.
     """
 
     concept: str | None
     flat: float
     function: Callable[[Levels], np.ndarray]
+    sided: bool = False
     parts: tuple[str, ...] = ("best", "median")
 
 
@@ -137,6 +139,7 @@ MEASURES: tuple[Measure, ...] = (
         concept="foreground",
         flat=0.5,
         function=channel_scores.mask_auroc,
+        sided=True,
         parts=("best", "median", "lowest"),  # the lowest is that of the best detector of the background
     ),
     ChannelMeasure(
@@ -307,12 +310,13 @@ def described(fields: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
         fields: Names of channel measures, among which may be such as are not in the table: of labels and named concepts.
 
     Returns:
-        For each name `label`, `short`, `kind`, `chance` (a number or None) and `says`, as in `Measure`, but with its
-        chance said; and, None but for a summary of a layer, `of`, the channel measure, and `part`, which summary it is.
+        For each name `label`, `short`, `kind`, `chance` (a number or None), `says` and `sided`, as in `Measure`, but with
+        its chance said; and, None but for a summary of a layer, `of`, the channel measure, and `part`, which summary it is.
     """
     result: dict[str, dict[str, Any]] = {}
     for each in (*MEASURES, *_of_names(fields)):
         result[each.name] = _words(each.label, each.short, each.kind, each.chance, each.says)
+        result[each.name]["sided"] = isinstance(each, ChannelMeasure) and each.sided
         for part in each.parts if isinstance(each, ChannelMeasure) else ():
             says = _PARTS[part].format(says=each.says)
             chance = each.chance if part == "median" else None  # the best of many channels has none of its own
@@ -427,6 +431,7 @@ def _of_names(fields: Iterable[str]) -> list[Measure]:
                 concept=field,
                 flat=0.5,
                 function=partial(channel_scores.concept_auroc, concept=field),
+                sided=True,
                 parts=(),
             ),
             LayerMeasure(
@@ -445,4 +450,13 @@ def _of_names(fields: Iterable[str]) -> list[Measure]:
 
 def _words(label: str, short: str, kind: str, chance: float | None, says: str) -> dict[str, Any]:
     told = says if chance is None else f"{says}; chance is {chance:g}"
-    return {"label": label, "short": short, "kind": kind, "chance": chance, "says": told, "of": None, "part": None}
+    return {
+        "label": label,
+        "short": short,
+        "kind": kind,
+        "chance": chance,
+        "says": told,
+        "of": None,
+        "part": None,
+        "sided": False,
+    }

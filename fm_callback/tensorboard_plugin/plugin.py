@@ -50,6 +50,8 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
             "/summaries": self._summaries,
             "/maps": self._maps,
             "/bundle": self._bundle,
+            "/prediction": self._prediction,
+            "/scores": self._scores,
             "/probe": self._probe,
         }
         for path, file in _static_files(resources.files("fm_callback") / "page", "/static"):
@@ -97,6 +99,13 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
         layers, steps = (_texts(request, name, MOST_PICTURES) for name in ("layer", "step"))
         numbers = [_number("step", step) for step in steps]
         return _frames(request, *self._answers.bundle(run, layers, numbers, image, request.args.get("v")))
+
+    def _prediction(self, request: Request) -> Response:
+        run, step, image = _text(request, "run"), _integer(request, "step"), _integer(request, "image", 0)
+        return _picture(request, *self._answers.prediction(run, step, image, request.args.get("v")))
+
+    def _scores(self, request: Request) -> Response:
+        return _frames(request, self._answers.scores(_text(request, "run"), _integer(request, "after", -1)))
 
     def _probe(self, request: Request) -> Response:
         run, kind, image = _text(request, "run"), _text(request, "kind"), _integer(request, "image", 0)

@@ -3,15 +3,18 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from fm_callback.read.log import Log
 
 #: Seconds between two looks, at least; and so many times as long as a look took.
 _PAUSE, _SHARE = 1.0, 4.0
+#: So many bytes of a log are verified, so many at a time: damage is told at first sight, and no log is too large for that.
+_VERIFIED, _PIECE = 2**30, 2**24
 
 
 class Watch:
-    """Refreshes a log in a thread of its own, the first time at once."""
+    """Refreshes a log in a thread of its own, the first time at once, and verifies it while nobody asks."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -36,15 +39,22 @@ class Watch:
             self._fresh.wait_for(lambda: self._looks > looks, seconds)
 
     def _look(self) -> None:
+        left = _VERIFIED
         while self._asked.wait():
             began = time.monotonic()
-            try:
-                self._log.refresh()
-            except Exception:  # a mistake of ours must not end the looking
-                logging.getLogger(__name__).exception("the log directory could not be read")
+            self._safely(self._log.refresh)
             with self._fresh:
                 ended = time.monotonic()
                 self._next = ended + max(_PAUSE, _SHARE * (ended - began))
                 self._asked.clear()
                 self._looks += 1
                 self._fresh.notify_all()
+            while left > 0 and not self._asked.is_set() and (read := self._safely(lambda: self._log.verify(_PIECE))):
+                left -= read
+
+    def _safely(self, read: Callable[[], int]) -> int:
+        try:
+            return read()
+        except Exception:  # a mistake of ours must not end the looking
+            logging.getLogger(__name__).exception("the log directory could not be read")
+            return 0

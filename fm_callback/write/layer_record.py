@@ -151,6 +151,6 @@ def _description(plan: Plan, facts: LayerFacts) -> str:
     if facts.prefix:
         size += f" tokens, {facts.prefix} before them left out"
     return (
-        f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} channels of the first probe "
-        "image, each map at its own contrast, its channel number above it"
+        f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} "
+        f"channel{'' if total == 1 else 's'} of the first probe image, each map at its own contrast, its channel number above it"
     )

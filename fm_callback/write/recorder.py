@@ -18,6 +18,7 @@ from fm_callback.write.background import Background
 from fm_callback.write.claim import release
 from fm_callback.write.cost import Cost
 from fm_callback.write.layer_record import LayerRecord
+from fm_callback.write.prediction_record import PredictionRecord
 from fm_callback.write.run_files import RunFiles, open_run, refuse_file
 from fm_callback.write.say import say
 
@@ -75,6 +76,7 @@ class Recorder:
             LayerRecord(plan, name, tag, probe.concepts, probe.section, images, facts.stored, probe.scored)
             for plan, name, tag in zip(capture.plans, unique(paths), event_copies.tags(paths), strict=True)
         ]
+        self._prediction = PredictionRecord(capture.prediction, probe) if capture.prediction else None
         self._pictures = [[png.encode(picture) for picture in group] for group in pictures]
         self._facts = RunFacts(
             first_step=0,
@@ -85,6 +87,7 @@ class Recorder:
             measures=described(dict.fromkeys(field for layer in self._layers for field in layer.facts.fields)),
             model=model or {},
             images=images,
+            prediction=self._prediction.facts if self._prediction else None,
         )
         self._files: RunFiles | None = None
         self._background: Background[Moment] | None = None
@@ -103,6 +106,11 @@ class Recorder:
     def layers(self) -> int:
         """How many layers are recorded."""
         return len(self._layers)
+
+    @property
+    def told(self) -> str:
+        """What is left out, or read otherwise than goes without saying; empty if nothing is."""
+        return self._capture.told + (self._prediction.told if self._prediction else "")
 
     @property
     def waited(self) -> float:
@@ -193,15 +201,20 @@ class Recorder:
 
     def _write(self, moment: Moment) -> int:
         """Puts a step on disk; returns its bytes."""
+        captured = moment.captured()
         stored, copies = [], []
-        for layer, maps, numbers in zip(self._layers, *moment.captured(), strict=True):
+        for layer, maps, numbers in zip(self._layers, captured.maps, captured.numbers, strict=True):
             stored.append(layer.step(moment.step, maps, numbers))
             copies += layer.pictures(maps, numbers) + layer.curves(stored[-1])
+        prediction = None
+        if self._prediction is not None and captured.prediction is not None:
+            prediction = self._prediction.step(moment.step, captured.prediction)
+            copies += self._prediction.curves(prediction)
         histories = [layer.history for layer in self._layers]
         tables = [each for each in (table(histories), label_table(histories)) if each]
         if tables:
             copies.append(event_copies.table_value("\n\n".join(map(markdown, tables))))
-        record, head = format.step_record(moment.step, time.time(), stored), b""
+        record, head = format.step_record(moment.step, time.time(), stored, prediction), b""
         if self._files is None:
             facts = self._facts.starting_at(moment.step)
             self._files = open_run(self._log_dir, facts, self._before)

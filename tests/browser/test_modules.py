@@ -323,6 +323,114 @@ def test_colours_of_the_style_are_read(run):
     assert found == [[255, 255, 255], [29, 29, 31], [200, 50, 31]]
 
 
+def test_columns_of_a_reduced_strip_are_its_cells_sorted(run):
+    rng = np.random.default_rng(8)
+    strips = rng.integers(0, 256, (4, 1, 1000), np.uint8)
+    strips[1] = 9
+    strips[2, 0, 333] = 255
+    layer = {"rows": 4, "columns": 1, "map": [1, 1000], "channels": list(range(4))}
+    body = """const [pixels, layer, sizes] = given, picture = { pixels, width: 1000, height: 4 };
+      return sizes.map(([width, height]) => [...reduce(picture, layer, width, height).pixels]);"""
+    sizes = [(100, 10), (100, 4), (10, 7), (250, 1), (1000, 3), (2000, 2)]
+    found = run("draw/tiles.js", "reduce", body, [to_grid(strips, 4, 1).ravel().tolist(), layer, sizes])
+    for (width, height), pixels in zip(sizes, found, strict=True):
+        shown = np.array(pixels).reshape(4, height, width)
+        if width >= 1000:
+            assert np.array_equal(shown, np.broadcast_to(np.repeat(strips, width // 1000, 2), shown.shape))
+            continue
+        columns = np.sort(strips.reshape(4, width, 1000 // width))
+        parts = np.linspace(1, 0, height) if height > 1 else [0.5]
+        expected = np.quantile(columns, parts, axis=2).transpose(1, 0, 2)
+        assert np.abs(shown - expected).max() <= 0.5 + 1e-9, (width, height)
+
+
+def test_a_board_fits_the_canvas_of_every_browser_and_keeps_its_proportions(run):
+    layers = [
+        ((1, 66150), 32),
+        ((1, 1_000_000), 40),
+        ((1, 500), 10_000),
+        ((1, 7), 3),
+        ((1024, 1024), 48),
+        ((3, 5), 70),
+        ((80, 3000), 32),
+        ((1, 1), 2048),
+        ((3000, 2), 4),
+    ]
+    body = """return given.map(([map, count]) => [300, 1200, 40000].map((detail) =>
+      board({ map }, count, { aspect: 1.3, detail })));"""
+    for ((high, wide), count), boards in zip(layers, run("draw/geometry.js", "board", body, layers), strict=True):
+        for detail, each in zip((300, 1200, 40000), boards, strict=True):
+            width = each["columns"] * (each["width"] + each["gap"]) - each["gap"]
+            height = each["rows"] * (each["height"] + each["gap"]) - each["gap"]
+            assert max(width, height) <= 2**14 and width * height <= 1.2 * 2**24, (high, wide, count, detail)
+            assert each["columns"] * each["rows"] >= count and min(each["width"], each["height"]) >= 1
+            if max(high, wide) >= 64:
+                assert width <= max(1.1 * detail, 2 * each["columns"]), "no more than is seen"
+            shape = each["height"] * each["stretch"] / each["width"]
+            assert shape == pytest.approx(max(high / wide, min(1 / 16, each["columns"] / 1.3 / each["rows"])))
+
+
+def test_a_layer_stands_for_anothers_by_name_or_else_by_number_kind_and_shape(run):
+    def layer(path, number, kind="Conv2D", shape=(8, 8, 4)):
+        return {"name": path, "path": path, "number": number, "kind": kind, "shape": shape}
+
+    def asked(wanted, *drawable):
+        body = "const [layer, drawable] = given; return counterpart(layer, { drawable })?.name ?? null;"
+        return run("data/pairs.js", "counterpart", body, [wanted, drawable])
+
+    named, first, second = layer("head", 3), layer("m/conv2d", 1), layer("m/conv2d_1", 2)
+    assert asked(named, layer("conv2d_7", 3), layer("head", 5)) == "head", "somebody gave it this name"
+    assert asked(first, layer("m/conv2d", 1, shape=(4, 4, 8))) == "m/conv2d", "the same place has the same name"
+    # A process counts the layers that it makes: what is conv2d_1 in one run is another layer than in the next.
+    assert asked(second, layer("m/conv2d_1", 1), layer("m/conv2d_2", 2)) == "m/conv2d_2"
+    assert asked(second, layer("m/conv2d_1", 1)) is None
+    assert asked(named, layer("tail", 3, shape=(8, 8, 2)), layer("other", 3, kind="Conv3D")) is None
+    assert asked(named, layer("tail", 3)) == "tail"
+    transposed = layer("conv2d_transpose_4", 2, kind="Conv2DTranspose")
+    assert asked(transposed, layer("conv2d_transpose_4", 1, kind="Conv2DTranspose")) is None
+    block = layer("block_1", None, kind="Block")
+    assert asked(block, layer("block_1", None, kind="Block")) == "block_1"
+    assert asked(block, layer("block_2", None, kind="Block")) is None
+
+
+def test_an_input_is_drawn_no_larger_than_it_is_shown(run):
+    rng = np.random.default_rng(9)
+    body = f"""{BYTES}
+      const {{ paintLabels }} = await import("/draw/probe.js");
+      return given.map(([text, height, width, channels]) => {{
+        const pixels = bytes(text);
+        const shown = paintInput({{ width, height, channels, pixels }});
+        const labels = [{{ colour: "#ff0000" }}, {{ colour: "#00ff00" }}];
+        const painted = channels === 1 ? [...paintLabels({{ width, height, pixels, labels }}).data] : null;
+        return [shown.width, shown.height, [...shown.data], painted];
+      }});"""
+    pictures = [
+        rng.integers(0, 2, (6, 9), np.uint8),
+        rng.integers(0, 256, (6, 9, 3), np.uint8),
+        rng.integers(0, 256, (6, 9, 4), np.uint8),
+        rng.integers(0, 256, (2048, 1024, 3), np.uint8),
+        (np.arange(66150) % 3 == 0).astype(np.uint8)[None],
+    ]
+    given = [[sent(each.tobytes()), *each.shape, *[1][: 3 - each.ndim]] for each in pictures]
+    found = run("draw/probe.js", "paintInput", body, given)
+    for picture, (width, height, pixels, labels) in zip(pictures, found, strict=True):
+        shown = np.array(pixels).reshape(height, width, 4)
+        if picture.size < 1000:
+            colours = picture if picture.ndim == 3 else picture[..., None].repeat(3, 2)
+            assert np.array_equal(shown[..., : colours.shape[2]], colours)
+            assert colours.shape[2] == 4 or (shown[..., 3] == 255).all()
+            if labels:
+                assert np.array_equal(np.array(labels).reshape(height, width, 4)[..., 1] == 255, picture == 1)
+        elif height > width:
+            assert (height, width) == (1024, 512)
+            assert np.abs(shown[..., :3] - picture.reshape(1024, 2, 512, 2, 3).mean((1, 3))).max() <= 0.5
+        else:
+            assert (height, width) == (64, 1024)
+            assert (shown[0, :, 0] == 1).all() and (shown[-1, :, 0] == 0).all()
+            green = np.array(labels).reshape(height, width, 4)[..., 1] == 255
+            assert np.abs(green.mean(0) - 1 / 3).max() < 0.03, "a column shows the shares of its labels"
+
+
 def test_maps_are_averaged_down_and_repeated_up(run):
     rng = np.random.default_rng(8)
     maps = rng.integers(0, 256, (6, 8, 12), np.uint8)

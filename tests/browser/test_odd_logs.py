@@ -1,6 +1,7 @@
 """Logs that are not as expected: hostile names, newer formats, growing runs, nothing at all, a server that is gone."""
 
 import io
+import os
 import re
 import time
 from importlib import resources
@@ -164,6 +165,21 @@ def test_what_still_grows_is_live(page, tmp_path):
         tab.frame.locator(".live").wait_for()
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_run_is_live_whatever_its_writers_clock_says(page, tmp_path, hours):
+    run = Run(tmp_path, {"stem": (8, 8, 4)})
+    for step in range(3):
+        run.write(step, wall_time=time.time() + 3600 * hours + step)
+    long_ago = time.time() - 7200
+    os.utime(run.path, (long_ago, long_ago))
+    with tab_on(page, tmp_path) as tab:
+        tab.open()
+        assert tab.frame.locator(".live").count() == 0, "nothing has come for hours"
+        run.write(3, wall_time=time.time() + 3600 * hours + 3)
+        _grown(tab, "epoch 3")
+        tab.frame.locator(".live").wait_for()
+
+
 def test_a_run_that_begins_anew_is_shown_anew(page, tmp_path):
     run = Run(tmp_path, {"stem": (8, 8, 4)}, steps=[0, 1, 2])
     with tab_on(page, tmp_path) as tab:
@@ -249,6 +265,21 @@ def test_what_is_wrong_with_a_log_is_said(page, tmp_path):
             "before training",
             "epoch 2",
         ]
+
+
+def test_damage_is_told_before_it_is_met(page, tmp_path):
+    run = Run(tmp_path, {"stem": (8, 8, 4), "deep": (8, 8, 4)}, steps=range(5))
+    content = bytearray(run.path.read_bytes())
+    content[content.index(run.layer_steps(2)[1].maps[1]) + 60] ^= 1
+    run.path.write_bytes(content)
+    with tab_on(page, tmp_path) as tab:
+        tab.open(view="layer", layer="stem")
+        tab.frame.locator(".notice").wait_for()
+        what = "step 2: the maps of layer 'deep', image 2 of 2, are damaged: the checksum is wrong"
+        assert tab.frame.locator(".notice").all_inner_texts() == [what]
+        tab.open(view="layer", layer="deep", step=2, image=1)
+        assert tab.frame.locator(".trouble").first.inner_text() == "The log holds no picture here."
+        assert tab.frame.locator(".notice").all_inner_texts() == [what]
 
 
 def test_a_server_that_comes_back_is_heard(page, odd_board):

@@ -8,7 +8,7 @@ from PIL import Image
 from tab import until
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
-VIEWS = ("evolution", "layer", "channel", "compare", "depth")
+VIEWS = ("evolution", "layer", "channel", "compare", "depth", "prediction", "labels")
 
 
 def test_evolution_shows_layers_by_epochs(tab):
@@ -311,7 +311,7 @@ def test_depth_goes_from_input_to_mask(tab):
     assert legend.count() == 2
     style = "each => getComputedStyle(each).borderTopStyle"
     assert {marker.evaluate(style) for marker in legend.locator(".u-marker").all()} == {"dashed"}
-    assert tab.frame.locator(".heat .colour-bar").inner_text().split() == ["0.50", "1.00"]
+    assert tab.frame.locator(".heat .colour-bar").inner_text().split() == ["0.00", "chance", "0.50", "1.00"]
     tab.frame.get_by_label("of each layer").select_option("median")
     field = tab.frame.locator(".field")
     field.focus()

@@ -26,6 +26,10 @@ def board(tmp_path_factory, plugin):
     Run(path / "deep", {f"layer{number}": SIZE for number in range(10)}, steps=range(5))
     Run(path / "long", {"alpha": SIZE}, steps=range(40))
     Run(path / "large", {"alpha": (96, 96, 16)}, steps=[0])
+    # What each cell of a notebook gives that builds its model anew: names go on, and say nothing of the layers.
+    for cell, begin in (("cell1", 0), ("cell2", 2)):
+        names = [f"conv2d_{begin + number}" if begin + number else "conv2d" for number in range(3)]
+        Run(path / cell, dict.fromkeys(names, (6, 6, 8)), steps=range(2))
     Run(
         path / "later",
         {"alpha": SIZE, **dict.fromkeys(CHANGED, SIZE)},
@@ -36,7 +40,7 @@ def board(tmp_path_factory, plugin):
     with tensorboard(path, True) as board:
         board.wait_for(
             RUNS,
-            lambda found: sorted(len(steps_of(run)) for run in found["runs"]) == [1, 2, 5, 5, 5, 5, 40],
+            lambda found: sorted(len(steps_of(run)) for run in found["runs"]) == [1, 2, 2, 2, 5, 5, 5, 5, 40],
         )
         yield board
 
@@ -127,6 +131,44 @@ def test_compared_channels_are_those_of_both_sides(told, board):
     told.frame.locator(".told-of .colour-bar").nth(1).wait_for()
     bars = told.frame.locator(".told-of .colour-bar").all_inner_texts()
     assert [bar.split() for bar in bars] == [["−5", "5"]] * 2
+
+
+@pytest.mark.cross_browser
+def test_layers_of_a_model_that_was_built_anew_are_compared_by_number(told, board):
+    view = {"view": "compare", "run": "cell1/feature_maps", "withRun": "cell2/feature_maps", "withStep": 1}
+    for number, name, other in ((1, "conv2d", "conv2d_2"), (2, "conv2d_1", "conv2d_3"), (3, "conv2d_2", "conv2d_4")):
+        told.open(**view, layer=name, channel=0)
+        chosen = told.frame.get_by_label("left layer").evaluate("(box) => box.selectedOptions[0].textContent")
+        assert chosen == f"#{number} {other}"
+        said = f"#{number} {other} stands for #{number} {name}: it has the same number, kind and shape."
+        assert said in told.frame.locator("main").inner_text()
+        one, two = _map(board, "cell2", other, 1, 0), _map(board, "cell1", name, 1, 0)
+        mean = np.abs((two - one) / 255 * 4).mean()
+        assert f"mean |difference| {mean:.3g}" in told.frame.locator(".panels").inner_text()
+        runs = told.frame.locator(".runs")
+        assert "where its name differs, the layer of the same number, kind and shape" in runs.inner_text()
+        captions = runs.locator("figcaption").all_inner_texts()
+        assert captions[0].startswith("cell1 · epoch 1") and captions[1].startswith(
+            f"cell2 · #{number} {other} · epoch 1"
+        )
+        assert len(captions) == 2, "and no layer of the others is like it"
+    # The layer stays when another run is looked at, and when another is taken for the left.
+    told.frame.locator(".bar > .choice select").select_option("cell2/feature_maps")
+    told.settle()
+    assert told.frame.locator(".context select").first.input_value() == "conv2d_4"
+    told.frame.get_by_label("left layer").select_option("conv2d_3")
+    told.frame.get_by_label("left run").select_option("cell1/feature_maps")
+    told.settle()
+    assert told.frame.get_by_label("left layer").input_value() == "conv2d_1"
+    # Where there is no layer like it, none is shown in its place.
+    told.frame.get_by_label("left run").select_option("a/feature_maps")
+    told.settle()
+    trouble = told.frame.locator(".panels .trouble")
+    assert trouble.first.inner_text() == "This run has no layer like #3 conv2d_4. Choose one."
+    assert told.frame.get_by_role("button", name="swap sides").is_disabled()
+    told.frame.get_by_label("left layer").select_option("beta")
+    told.settle()
+    assert trouble.all_inner_texts() == ["No difference: the maps are 8×8 and 6×6."]
 
 
 def test_a_scale_that_only_compare_has_is_each_maps_own_elsewhere(told):
@@ -257,6 +299,37 @@ def test_what_a_later_format_changed_is_one_layers_problem(told):
         assert told.frame.locator("main canvas:not(.waiting)").count() > 0, view
     told.open(run="later/feature_maps")
     assert told.frame.locator(".row .cannot").count() == len(CHANGED)
+
+
+@pytest.mark.cross_browser
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_picture_of_layers_by_epochs_parts_at_chance(page, tmp_path, dark):
+    run = Run(tmp_path, {"up": SIZE, "down": SIZE})
+    scores = np.array([[0.5, 0.6, 0.8, 1.0], [0.5, 0.4, 0.2, np.nan]], "f4")
+    whole = run.numbers
+
+    def numbers(step, path):
+        found = whole(step, path)
+        found[:, -1] = scores[("up", "down").index(path), step]
+        return found
+
+    run.numbers = numbers
+    for step in range(4):
+        run.write(step)
+    with tab_on(page, tmp_path) as tab:
+        tab.open(view="depth", dark=dark)
+        bar = tab.frame.locator(".heat .colour-bar")
+        assert bar.inner_text().split() == ["0.00", "chance", "0.50", "1.00"]
+        pixels = tab.frame.locator(".field canvas").evaluate(
+            "(each) => [...each.getContext('2d').getImageData(0, 0, 4, 2).data]"
+        )
+        red, _, blue, _ = np.moveaxis(np.array(pixels).reshape(2, 4, 4), -1, 0)
+        warm = red - blue
+        assert np.abs(warm[:, 0]).max() < 10, "chance has no colour"
+        assert (np.diff(warm[0]) < -20).all(), "above it: bluer and bluer"
+        assert (np.diff(warm[1, :3]) > 20).all(), "below it: more and more orange"
+        paper = tab.frame.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert f"rgb({red[1, 3]}, " in paper, "what is not known has no colour"
 
 
 def test_the_picture_of_layers_by_epochs_grows_with_the_run(page, tmp_path):

@@ -84,6 +84,20 @@ def stored(directory: Path) -> dict[int, dict[str, Stored]]:
     return dict(sorted(steps.items()))
 
 
+def predicted(directory: Path) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """`{step: (positions of labels (images, height, width), scores)}` of the newest file; of a class no positions."""
+    (run, _), *steps = records(log_files(directory)[-1])
+    facts, images = run["prediction"], run["probe"]["images"]
+    shape = (images, len(facts["labels"]), 3) if facts["kind"] == "labels" else (images, 2)
+    found = {}
+    for head, blobs in steps:
+        entry = json.loads(_blob(blobs, head["prediction"]))
+        maps = np.array([pixels(_blob(blobs, each)) for each in entry["maps"]])
+        assert maps.shape[1:] == tuple(facts["size"])
+        found[head["step"]] = maps, np.frombuffer(_blob(blobs, entry["scores"]), "<f4").reshape(shape)
+    return found
+
+
 def tiles(entry: Stored) -> np.ndarray:
     """The stored maps, uint8 (images, channels, height, width)."""
     facts, images = entry.facts, []

@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 
 from fm_callback import format
-from fm_callback.format import NUMBERS, Blobs, Label, LayerFacts, LayerStep, ProbeFacts, RunFacts
+from fm_callback.format import (
+    NO_LABEL,
+    NUMBERS,
+    Blobs,
+    Label,
+    LayerFacts,
+    LayerStep,
+    PredictionFacts,
+    PredictionStep,
+    ProbeFacts,
+    RunFacts,
+)
 from fm_callback.write import grid, png
 
 #: Markup, both quotes, slashes, dots, escapes, and 300 characters.
@@ -39,6 +50,7 @@ class RunLog:
         summaries: The layers' scalars.
         masks: Whether the probe has labels.
         images: Images of the probe; of all of them maps are stored.
+        prediction: The kind of the prediction, "labels" or "class"; None for none.
         layer: Overrides facts of each layer, whatever they say; `lacking` takes some away.
         facts: Overrides facts of the run, whatever they say.
         name: Name of the run's directory.
@@ -58,6 +70,7 @@ class RunLog:
         summaries: Sequence[str] = ("mask_auroc_best", "effective_rank"),
         masks: bool = True,
         images: int = 2,
+        prediction: str | None = None,
         layer: Mapping[str, Any] | None = None,
         lacking: Sequence[str] = (),
         facts: Mapping[str, Any] | None = None,
@@ -67,7 +80,7 @@ class RunLog:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.layers = dict(layers)
         self._fields, self._summaries = (*NUMBERS, *fields), tuple(summaries)
-        self._masks, self._images = masks, images
+        self._masks, self._images, self._prediction = masks, images, prediction
         self._layer, self._lacking, self._facts = layer or {}, lacking, dict(facts or {})
         self.start(0)
         for step in steps:
@@ -140,6 +153,7 @@ class RunLog:
             labels=LABELS if self._masks else (),
             measures=MEASURES,
             model={"name": "pets", "class": "Functional", "parameters": 1234, "backend": "tensorflow", "versions": {}},
+            prediction=self.prediction_facts(),
         )
         head = dataclasses.asdict(facts) | {"kind": "run"}
         for each in head["layers"]:
@@ -153,7 +167,43 @@ class RunLog:
     ) -> bytes:
         """The framed record of a step."""
         wall = BEGAN + 10 * step if wall_time is None else wall_time
-        return format.step_record(step, wall, self.layer_steps(step) if layers is None else layers)
+        layers = self.layer_steps(step) if layers is None else layers
+        return format.step_record(step, wall, layers, self.prediction_step(step))
+
+    def prediction_facts(self) -> PredictionFacts | None:
+        """What is the same at every step of the prediction: the labels of the masks, and one that they lack."""
+        if self._prediction is None:
+            return None
+        labels = (*LABELS, Label("label 3", 3, "#0000ff"))
+        truth = (0, 1, -1) if self._masks and self._prediction == "labels" else (-1,) * 3 * self._masks
+        size = (16, 8) if self._prediction == "labels" else ()
+        return PredictionFacts(self._prediction, labels, "head", truth, size)
+
+    def prediction_step(self, step: int) -> PredictionStep | None:
+        """What is stored of the prediction at a step."""
+        if self._prediction is None:
+            return None
+        maps = self.predicted(step) if self._prediction == "labels" else []
+        palette = bytes(range(256)) * 3
+        return PredictionStep([png.encode(each, palette) for each in maps], self.scores(step))
+
+    def predicted(self, step: int) -> np.ndarray:
+        """The predicted positions of labels at a step, uint8 (images, 16, 8), nothing in a corner."""
+        labels = np.random.default_rng([step, 5]).integers(0, 4, (self._images, 16, 8)).astype(np.uint8)
+        labels[:, 0, 0] = NO_LABEL
+        return labels
+
+    def scores(self, step: int) -> np.ndarray:
+        """The scores of the prediction at a step, float32; some are not defined."""
+        facts = self.prediction_facts()
+        assert facts is not None
+        scores = np.random.default_rng([step, 6]).random(facts.scores(self._images)).astype(np.float32)
+        if facts.kind == "class":
+            scores[:, 0] = (np.arange(self._images) + step) % 4
+            scores[-1] = -1, np.nan
+        else:
+            scores[0, 2, ::2] = np.nan
+        return scores
 
     def maps(self, step: int, path: str) -> np.ndarray:
         """The pixels of a layer at a step, uint8 (images, channels, height, width); channel 1 is dead if there are three."""

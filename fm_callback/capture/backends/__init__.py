@@ -19,7 +19,7 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     where                    what                                       what for
     trace.py                 keras.Layer.__call__, found on the class   replaced while a call is watched
     trace.py                 keras.Layer.rematerialized_call            replaced likewise: it would hide what is inside
-    trace.py                 keras.src.backend.nn                       its convolutions are replaced likewise
+    trace.py                 keras.src.backend.nn                       its convolutions, sigmoids and softmax likewise
     layers.py                _flatten_layers of a model                 its convolutions, before anything is traced
     restore.py               _flatten_layers and _tracker of a layer    what building changes is put back after an error
     samples.py               _inputs_struct of a functional model       names and nesting of its inputs

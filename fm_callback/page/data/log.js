@@ -34,14 +34,15 @@ async function ask() {
   try {
     const response = await answer("runs", [], tag === null ? {} : { "If-None-Match": tag });
     const clock = Date.parse(response.headers.get("Date") ?? "");
+    const before = now.peek();
+    now.value = (Number.isNaN(clock) ? Date.now() : clock) / 1000;
     if (response.status !== 304) {
       const found = /** @type {import("./types.js").RunsAnswer} */ (await response.json());
       tag = response.headers.get("ETag");
-      log.value = { ...found, status: "ready", runs: readRuns(found), error: null };
+      log.value = { ...found, status: "ready", runs: readRuns(found, before), error: null };
     } else if (log.peek().error) {
       log.value = { ...log.peek(), status: "ready", error: null };
     }
-    now.value = (Number.isNaN(clock) ? Date.now() : clock) / 1000;
   } catch (error) {
     // What is on the screen stays there; the message says that it may be old.
     const { message } = /** @type {Error} */ (error);
@@ -54,19 +55,37 @@ async function ask() {
 let /** @type {Map<string, {text: string, run: Run}>} */ known = new Map();
 let age = 0;
 
-/** @param {import("./types.js").RunsAnswer} found */
-function readRuns({ layouts, runs }) {
+/**
+ * @param {import("./types.js").RunsAnswer} found
+ * @param {number} before when was asked before, by the server's clock
+ */
+function readRuns({ layouts, runs }, before) {
   age++;
   const texts = layouts.map((layout) => JSON.stringify(layout));
-  const before = known;
+  const old = known;
   known = new Map();
   return runs.map((entry) => {
     const text = JSON.stringify({ ...entry, layout: texts[entry.layout] });
-    const old = before.get(entry.run);
-    const run = old?.text === text ? old.run : readRun(entry, layouts[entry.layout]);
+    const same = old.get(entry.run);
+    const run = same?.text === text ? same.run : readRun(entry, layouts[entry.layout]);
+    if (run !== same?.run) run.arrived = arrival(run, entry.wall, same?.run, before);
     known.set(entry.run, { text, run });
     return run;
   });
+}
+
+/**
+ * When the newest step came: since the question before, whatever its writer's clock says.
+ *
+ * @param {Run} run
+ * @param {number} wall
+ * @param {Run | undefined} known the same run, as of the question before
+ * @param {number} before
+ */
+function arrival(run, wall, known, before) {
+  const last = /** @type {number} */ (run.steps.at(-1));
+  if (known?.versions.get(last) === run.versions.get(last)) return known?.arrived ?? 0;
+  return Math.min(Math.max(wall, before), now.peek());
 }
 
 /**
@@ -74,7 +93,7 @@ function readRuns({ layouts, runs }) {
  * @param {import("./types.js").LayerAnswer[]} layout
  * @returns {Run}
  */
-function readRun({ run: id, step_unit: unit, steps: parts, ...facts }, layout) {
+function readRun({ run: id, step_unit: unit, steps: parts, wall: _, ...facts }, layout) {
   const versions = new Map();
   for (const { v, steps } of parts) for (const step of steps) versions.set(step, v);
   const run = /** @type {Run} */ (

@@ -2,6 +2,8 @@
 // The numbers of one layer at all steps, and what follows from them: status of a channel, ranges, best and median over
 // channels.
 
+import { measureOf } from "./log.js";
+
 /** @typedef {import("./types.js").Range} Range */
 
 export const LIVE = 0;
@@ -9,7 +11,15 @@ export const DEAD = 1;
 export const FLAT = 2;
 export const NONFINITE = 3;
 
-/** @typedef {{highest: number, best: number | null, median: number, lowest: number, least: number | null}} Summary */
+/**
+ * @typedef {object} Summary
+ * @property {number} highest of a measure with two sides, how well the channel tells it
+ * @property {number | null} best the channel that has it
+ * @property {boolean} dark whether that channel shows it as its dark side
+ * @property {number} median
+ * @property {number} lowest
+ * @property {number | null} least
+ */
 
 export class Numbers {
   /**
@@ -126,7 +136,8 @@ export class Numbers {
   }
 
   /**
-   * Over the channels of a step: highest and lowest with the channels that have them, the first of equals; median.
+   * Over the channels of a step: highest and lowest with the channels that have them, the first of equals; median. Of a
+   * measure with two sides, by how well channels tell the concept, bright or dark.
    *
    * @param {number} step
    * @param {string} field
@@ -136,7 +147,8 @@ export class Numbers {
     const key = `${field} ${step}`;
     let found = this.summaries.get(key);
     if (!found) {
-      found = summary(Array.from({ length: this.channels }, (_, place) => this.get(step, place, field)));
+      const values = Array.from({ length: this.channels }, (_, place) => this.get(step, place, field));
+      found = summary(values, measureOf(field).sided);
       if (this.index.has(step)) this.summaries.set(key, found);
     }
     return found;
@@ -144,16 +156,19 @@ export class Numbers {
 }
 
 /**
- * @param {number[]} values NaN where there is none
+ * @param {number[]} given NaN where there is none
+ * @param {boolean} [sided] whether 0 shows as much as 1
  * @returns {Summary}
  */
-export function summary(values) {
+export function summary(given, sided = false) {
+  const values = sided ? given.map((value) => Math.max(value, 1 - value)) : given;
   const known = values.filter(Number.isFinite).sort((a, b) => a - b);
-  if (!known.length) return { highest: NaN, best: null, median: NaN, lowest: NaN, least: null };
+  if (!known.length) return { highest: NaN, best: null, dark: false, median: NaN, lowest: NaN, least: null };
   const median = (known[(known.length - 1) >> 1] + known[known.length >> 1]) / 2;
   const lowest = known[0];
   const highest = known[known.length - 1];
-  return { highest, best: values.indexOf(highest), median, lowest, least: values.indexOf(lowest) };
+  const best = values.indexOf(highest);
+  return { highest, best, dark: sided && given[best] < 0.5, median, lowest, least: values.indexOf(lowest) };
 }
 
 /**

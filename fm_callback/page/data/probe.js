@@ -7,20 +7,23 @@ import { bytes } from "./source.js";
 /** @typedef {import("./types.js").Run} Run */
 /** @typedef {import("./types.js").LabelPicture} LabelPicture */
 
+/** @typedef {import("./decode.js").Decoded} Decoded */
+
 const LARGEST = 2 ** 26; // pixels
 
-const pictures = /** @type {Map<string, Promise<ImageBitmap | null>>} */ (new Map());
+const pictures = /** @type {Map<string, Promise<ImageData | null>>} */ (new Map());
 const labels = /** @type {Map<string, Promise<LabelPicture | null>>} */ (new Map());
 
 /**
- * The input, to be shown; null where there is none.
+ * The input, as it is shown; null where there is none.
  *
  * @param {Run} run
  * @param {number} image
+ * @param {(decoded: Decoded) => ImageData} paint makes of it what is kept, always the same
  */
-export function input(run, image) {
-  return once(pictures, run, "picture", image, run.probe.pictures, (png) =>
-    createImageBitmap(new Blob([/** @type {BlobPart} */ (png)], { type: "image/png" })),
+export function input(run, image, paint) {
+  return once(pictures, run, "picture", image, run.probe.pictures, async (png) =>
+    paint(await decode(png, (head) => head.channels !== 2 && fits(run, head))),
   );
 }
 
@@ -32,13 +35,23 @@ export function input(run, image) {
  */
 export function labelled(run, image) {
   return once(labels, run, "label", image, run.probe.labels, async (png) => {
-    const { width, height, pixels } = await decode(
-      png,
-      (head) => head.channels === 1 && head.width * head.height <= LARGEST,
-    );
+    const { width, height, pixels } = await decode(png, (head) => head.channels === 1 && fits(run, head));
     return { width, height, pixels, labels: run.labels };
   });
 }
+
+/**
+ * Whether a picture has the size of the probe's samples; where that is not known, one that can be drawn.
+ *
+ * @param {Run} run
+ * @param {{width: number, height: number}} head
+ */
+function fits({ probe: { plane } }, { width, height }) {
+  return plane ? height === plane[0] && width === plane[1] : width * height <= LARGEST;
+}
+
+// One picture is decoded at a time: a probe may hold many large ones.
+let /** @type {Promise<unknown>} */ turn = Promise.resolve();
 
 /**
  * @template T
@@ -61,7 +74,11 @@ function once(kept, run, kind, image, count, read) {
       ["image", image],
       ["v", version],
     ])
-      .then(read)
+      .then((png) => {
+        const mine = turn.then(() => read(png));
+        turn = mine.catch(() => {});
+        return mine;
+      })
       .catch(() => {
         kept.delete(key);
         return null;

@@ -23,6 +23,7 @@ export const trouble = signal(/** @type {string | null} */ (null));
 
 const tables = /** @type {Map<string, Table<Numbers>>} */ (new Map());
 const summaries = /** @type {Map<string, Table<Summaries>>} */ (new Map());
+const scores = /** @type {Map<string, Table<Numbers>>} */ (new Map());
 const wanted = /** @type {Map<string, Layer>} */ (new Map());
 
 /**
@@ -256,6 +257,41 @@ async function fetchSummaries(run, table) {
       layers.set(layer, extended(before?.get(layer) ?? null, run, names, 1, head.steps, values));
     }
     table.content.value = layers;
+    if (!hold(table, run, head.steps) || !head.more) return;
+  }
+}
+
+const SCORES = { labels: ["iou", "share", "true_share"], class: ["class", "probability"] };
+
+/**
+ * A signal of what is known of the run's predictions: null until it is here, or where there are none. As numbers of
+ * samples x labels, or, of classes, of samples.
+ *
+ * @param {Run} run
+ */
+export function scoresOf(run) {
+  const table = tableOf(scores, run.id);
+  if (run.prediction && table.age < run.age) {
+    table.age = run.age;
+    const ask = () => inTurn(() => fetchScores(run, table).catch(() => void failed.add(ask)));
+    ask();
+  }
+  return table.content;
+}
+
+/**
+ * @param {Run} run
+ * @param {Table<Numbers>} table
+ */
+async function fetchScores(run, table) {
+  const fields = SCORES[run.prediction?.kind ?? "labels"];
+  for (;;) {
+    const after = holds(table, run);
+    const { head, buffer, start } = await frames("scores", question(run, after));
+    const rows = head.shape.reduce((/** @type {number} */ all, /** @type {number} */ each) => all * each, 1);
+    const values = new Float32Array(buffer.slice(start, start + 4 * head.steps.length * rows));
+    const before = after === null ? null : table.content.peek();
+    table.content.value = extended(before, run, fields, rows / fields.length, head.steps, values);
     if (!hold(table, run, head.steps) || !head.more) return;
   }
 }

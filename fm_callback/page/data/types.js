@@ -56,6 +56,7 @@
  * @property {"score" | "share" | "count" | "value"} kind
  * @property {number | null} [chance]
  * @property {string} [says]
+ * @property {boolean} [sided] whether 0 shows as much as 1: a channel may show the object as its dark side
  */
 
 /**
@@ -66,10 +67,11 @@
  * @property {"epoch" | "batch"} step_unit
  * @property {number} format
  * @property {{v: string, steps: number[]}[]} steps rising over all parts
- * @property {number} wall when the newest step was written, in seconds since 1970
+ * @property {number} wall when the newest step was written, in seconds since 1970, by the writer's clock or its disk's
  * @property {number | null} pace median seconds between the last steps
  * @property {Probe} probe
  * @property {Label[]} labels
+ * @property {Prediction | null} prediction
  * @property {Record<string, unknown>} model
  * @property {string[]} problems
  */
@@ -79,6 +81,9 @@
  * @property {number} images how many samples all numbers are over
  * @property {number} stored of how many the maps are stored
  * @property {string | null} scaling
+ * @property {[number, number] | null} plane height and width of its pictures, as far as they are known
+ * @property {number | null} slice_axis which axis of a volume is cut
+ * @property {number[]} slices index of the slice of each stored sample
  * @property {number} pictures how many inputs can be shown
  * @property {number} labels how many label pictures can be shown
  */
@@ -90,6 +95,15 @@
  * @property {string | null} colour "#rrggbb"
  * @property {boolean} foreground
  * @property {boolean} ignored
+ */
+
+/**
+ * @typedef {object} Prediction What does not change from step to step about what the model predicts.
+ * @property {"labels" | "class"} kind a label for each cell, or a class for each sample
+ * @property {string | null} output its name, where the model has several
+ * @property {Label[]} labels what a pixel or a class stands for, by position
+ * @property {number[]} truth for each label of the masks its position in `labels`; -1 where it is ignored or not known
+ * @property {[number, number]} size height and width of a stored prediction; empty for a class
  */
 
 /**
@@ -112,6 +126,7 @@
  * @property {string[]} fields
  * @property {string[]} summaries
  * @property {Record<string, number>} cells
+ * @property {Record<string, number>} images in how many samples there is a cell of each
  */
 
 /** @typedef {{layer: string} & Facts} LayerAnswer or, in the place of most facts, `problem` */
@@ -139,10 +154,11 @@
  * @property {number} format
  * @property {number[]} steps
  * @property {Map<number, string>} versions of each step
- * @property {number} wall
+ * @property {number} arrived when its newest step came, in seconds since 1970, by the server's clock
  * @property {number | null} pace
  * @property {Probe} probe
  * @property {Label[]} labels
+ * @property {Prediction | null} prediction
  * @property {string[]} problems
  * @property {Layer[]} layers
  * @property {Layer[]} drawable those without a problem

@@ -2,9 +2,11 @@
 // Pictures to compare: some maps of a layer on one canvas, and the signed difference of two such.
 
 import { compose } from "./compose.js";
-import { columnsFor } from "./geometry.js";
+import { board as geometry } from "./geometry.js";
+import { inks } from "./inks.js";
 import { contour } from "./outline.js";
 import { MAPS, pixel } from "./scale.js";
+import { reduce } from "./tiles.js";
 import { cornerOf, valueOf } from "./values.js";
 
 /** @typedef {import("../data/types.js").Layer} Layer */
@@ -16,54 +18,52 @@ import { cornerOf, valueOf } from "./values.js";
  * @typedef {object} Board
  * @property {OffscreenCanvas} canvas
  * @property {number} width
- * @property {number} height
+ * @property {number} height as it is shown; strips are shown higher or lower than their canvas is
  * @property {number} columns
  * @property {number[]} channels indices in the layer
  * @property {{width: number, height: number}} map the size of a stored map
- * @property {number} unit how many pixels of the board one cell of a map is wide and high
+ * @property {{width: number, height: number}} tile its size on the canvas
  * @property {number} gap
+ * @property {number} stretch
  */
 
 /** @typedef {{picture: Picture, layer: Layer, step: number, numbers: Numbers}} Side */
 
-const LEAST = 64; // small maps are magnified by a whole number to about this size, so that gaps and marks stay fine
+/** @typedef {{aspect: number, detail: number}} Look see `geometry.board` */
 
 /**
- * @param {Layer} layer
+ * @param {{map: [number, number]}} layer
  * @param {number[]} channels
+ * @param {Look} look
+ * @param {(tiles: {columns: number, width: number, height: number, gap: number}) => ImageData} draw
  * @returns {Board}
  */
-function empty(layer, channels) {
-  const [high, wide] = layer.map;
-  const columns = columnsFor(layer, channels.length, 1.3);
-  const unit = Math.max(1, Math.round(LEAST / Math.max(wide, high)));
-  const gap = channels.length === 1 ? 0 : unit > 1 ? 2 : 1;
-  const rows = Math.ceil(channels.length / columns);
-  const width = columns * (wide * unit + gap) - gap;
-  const height = rows * (high * unit + gap) - gap;
-  const canvas = new OffscreenCanvas(width, height);
-  return { canvas, width, height, columns, channels, map: { width: wide, height: high }, unit, gap };
+function boardOf(layer, channels, look, draw) {
+  const { columns, width, height, gap, stretch } = geometry(layer, channels.length, look);
+  const image = draw({ columns, width, height, gap });
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.putImageData(image, 0, 0);
+  const map = { width: layer.map[1], height: layer.map[0] };
+  const whole = { width: image.width, height: image.height * stretch };
+  return { canvas, ...whole, columns, channels, map, tile: { width, height }, gap, stretch };
 }
 
 /**
  * @param {Side} side
- * @param {object} look
- * @param {number[]} look.places
- * @param {string} look.colour
- * @param {(place: number) => Range} look.range
- * @param {import("../data/types.js").LabelPicture | null} look.labels whose outline is drawn
+ * @param {object} given
+ * @param {number[]} given.places
+ * @param {string} given.colour
+ * @param {(place: number) => Range} given.range
+ * @param {import("../data/types.js").LabelPicture | null} given.labels whose outline is drawn
+ * @param {Look} look
  */
-export function painted(side, { labels, ...look }) {
-  const board = empty(
-    side.layer,
-    look.places.map((place) => side.layer.channels[place]),
-  );
-  const { map, unit, columns, gap } = board;
-  const width = map.width * unit;
-  const height = map.height * unit;
-  const { image } = compose({ ...side, ...look, columns, width, height, gap, outline: contour(labels, width, height) });
-  contextOf(board.canvas).putImageData(image, 0, 0);
-  return board;
+export function painted(side, { labels, ...given }, look) {
+  const channels = given.places.map((place) => side.layer.channels[place]);
+  return boardOf(side.layer, channels, look, (tiles) => {
+    const outline = contour(labels, tiles.width, tiles.height);
+    return compose({ ...side, ...given, ...tiles, outline }).image;
+  });
 }
 
 /**
@@ -73,29 +73,41 @@ export function painted(side, { labels, ...look }) {
  * @param {number} x
  * @param {number} y
  */
-export function locate({ columns, channels, map, unit, gap }, x, y) {
-  const wide = map.width * unit + gap;
-  const high = map.height * unit + gap;
+export function locate({ columns, channels, map, tile, gap, stretch }, x, y) {
+  const wide = tile.width + gap;
+  const high = (tile.height + gap) * stretch;
   const column = Math.floor(x / wide);
   const row = Math.floor(y / high);
   const index = row * columns + column;
-  const cell = { x: Math.floor((x - column * wide) / unit), y: Math.floor((y - row * high) / unit) };
+  const cell = {
+    x: Math.floor(((x - column * wide) * map.width) / tile.width),
+    y: Math.floor(((y - row * high) * map.height) / (tile.height * stretch)),
+  };
   const inside = x >= 0 && y >= 0 && column < columns && index < channels.length;
   return inside && cell.x < map.width && cell.y < map.height ? { channel: channels[index], ...cell } : null;
 }
 
 /**
- * Right minus left of channels that both have, in value units, blue below zero and orange above.
+ * @typedef {object} Difference
+ * @property {Picture} picture of levels: 0 is the largest difference below zero, 255 the largest above
+ * @property {import("./tiles.js").Grid} layer that it is like
+ * @property {boolean[]} missing for each channel, whether it has no finite value on a side
+ * @property {number} most the largest difference
+ * @property {number} mean of their magnitudes
+ */
+
+/**
+ * Right minus left of channels that both have, in value units.
  *
  * @param {Side} left
  * @param {Side} right
  * @param {number[]} channels
+ * @returns {Difference}
  */
 export function difference(left, right, channels) {
-  const board = empty(right.layer, channels);
-  const { width, height } = board.map;
+  const [height, width] = right.layer.map;
   const size = width * height;
-  const values = new Float32Array(channels.length * size);
+  const values = new Float64Array(channels.length * size);
   let most = 0;
   let sum = 0;
   let finite = 0;
@@ -112,32 +124,39 @@ export function difference(left, right, channels) {
       }
     }
   });
-  paintDifference(board, values, most || 1);
-  return { board, most, mean: finite ? sum / finite : NaN };
+  const pixels = Uint8Array.from(values, (value) => Math.round(127.5 + (127.5 * value) / (most || 1)));
+  return {
+    picture: { key: "", width, height: channels.length * height, pixels },
+    layer: { map: [height, width], columns: 1, channels },
+    missing: channels.map((_, index) => !Number.isFinite(values[index * size])),
+    most,
+    mean: finite ? sum / finite : NaN,
+  };
 }
 
 /**
- * @param {Board} board
- * @param {Float32Array} values
- * @param {number} most
+ * A difference as a board, blue below zero and orange above.
+ *
+ * @param {Difference} difference
+ * @param {Look} look
  */
-function paintDifference({ canvas, columns, channels, map: { width, height }, unit, gap }, values, most) {
-  const context = contextOf(canvas);
-  const one = new OffscreenCanvas(width, height);
-  const image = new ImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
-  const colours = MAPS.diverging;
-  const missing = pixel(140, 140, 140);
-  const wide = width * unit;
-  const high = height * unit;
-  context.imageSmoothingEnabled = false;
-  channels.forEach((_, index) => {
-    for (let cell = 0; cell < pixels.length; cell++) {
-      const value = values[index * pixels.length + cell];
-      pixels[cell] = Number.isFinite(value) ? colours[Math.round(127.5 + (127.5 * value) / most)] : missing;
-    }
-    contextOf(one).putImageData(image, 0, 0);
-    context.drawImage(one, (index % columns) * (wide + gap), Math.floor(index / columns) * (high + gap), wide, high);
+export function paintedDifference({ picture, layer, missing }, look) {
+  return boardOf(layer, layer.channels, look, ({ columns, width, height, gap }) => {
+    const rows = Math.ceil(missing.length / columns);
+    const image = new ImageData(columns * (width + gap) - gap, rows * (height + gap) - gap);
+    const pixels = new Uint32Array(image.data.buffer).fill(inks().paper);
+    const small = reduce(picture, layer, width, height).pixels;
+    const none = pixel(140, 140, 140);
+    missing.forEach((lacks, index) => {
+      const corner = Math.floor(index / columns) * (height + gap) * image.width + (index % columns) * (width + gap);
+      for (let row = 0; row < height; row++) {
+        for (let column = 0; column < width; column++) {
+          const level = small[(index * height + row) * width + column];
+          pixels[corner + row * image.width + column] = lacks ? none : MAPS.diverging[level];
+        }
+      }
+    });
+    return image;
   });
 }
 
@@ -155,6 +174,3 @@ function reader({ picture, layer, step, numbers }, channel) {
   return (/** @type {number} */ cell) =>
     valueOf(picture.pixels[corner + Math.floor(cell / width) * picture.width + (cell % width)], range);
 }
-
-/** @param {OffscreenCanvas} canvas */
-const contextOf = (canvas) => /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));

@@ -48,13 +48,14 @@ export function compose({
   const small = tiles(picture, layer, width, height);
   const known = numbers?.index.has(step) ? numbers : null;
   const status = known?.status(step);
+  const single = layer.map[0] * layer.map[1] === 1; // one cell has no contrast of its own
   const marks = /** @type {Mark[]} */ ([]);
   places.forEach((place, index) => {
     const x = (index % columns) * (width + gap);
     const y = Math.floor(index / columns) * (height + gap);
     const corner = y * image.width + x;
-    const live = status ? status[place] === LIVE : true;
-    if (live && !(small.still[place] && status)) {
+    const live = status ? status[place] === LIVE || (single && status[place] === FLAT) : true;
+    if (live && (single || !(small.still[place] && status))) {
       const own = known ? known.range("own", step, place) : /** @type {[number, number]} */ ([0, 1]);
       const colours = levels(colour, own, known && range ? range(place) : own);
       let from = place * width * height;

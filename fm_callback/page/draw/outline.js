@@ -1,6 +1,7 @@
 // @ts-check
 // The object's outline, from a label picture: pixels over maps, strokes over the input.
 
+import { ink } from "./inks.js";
 import { spans } from "./tiles.js";
 
 /** @typedef {import("../data/types.js").LabelPicture} LabelPicture */
@@ -57,12 +58,40 @@ function trace(picture, width, height) {
 }
 
 /**
- * Strokes the object's border, cell by cell, over the whole of a canvas.
+ * Strokes the object's border over the whole of a canvas, on a darker line, so that it is seen on an object of its
+ * colour.
  *
  * @param {CanvasRenderingContext2D} context
  * @param {LabelPicture} picture
+ * @param {number} thick
  */
-export function strokeOutline(context, picture) {
+export function strokeOutline(context, picture, thick) {
+  const { width, height } = context.canvas;
+  context.strokeStyle = "rgb(0 0 0 / 0.6)";
+  context.lineWidth = 2 * thick;
+  if (picture.width > width || picture.height > height) dots(context, picture);
+  else lines(context, picture);
+  context.stroke();
+  context.strokeStyle = ink("--outline");
+  context.lineWidth = thick;
+  context.stroke();
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {LabelPicture} picture larger than the canvas
+ */
+function dots(context, picture) {
+  const { width, height } = context.canvas;
+  context.beginPath();
+  for (const cell of contour(picture, width, height) ?? []) context.rect(cell % width, Math.floor(cell / width), 1, 1);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {LabelPicture} picture
+ */
+function lines(context, picture) {
   const inside = objectIn(picture);
   const across = context.canvas.width / picture.width;
   const down = context.canvas.height / picture.height;
@@ -77,5 +106,4 @@ export function strokeOutline(context, picture) {
       if (inside(x, y) !== inside(x, y - 1)) line([x, y, x + 1, y]);
     }
   }
-  context.stroke();
 }

@@ -1,12 +1,14 @@
 // @ts-check
-// The maps of a picture brought to a size, one after the other: averaged down, or repeated up. Averages are taken of
-// values, not colours.
+// The maps of a picture brought to a size, one after the other: repeated up, or reduced. A reduced map is averaged, by
+// its values and not its colours; of a reduced strip, which has height to spare, each column of pixels shows the cells
+// that it stands for, sorted from the highest down to the lowest: a peak of one cell is seen, and noise is not gray.
 
 import { Shelf } from "../data/shelf.js";
 import { cornerOf } from "./values.js";
 
 /** @typedef {import("../data/types.js").Picture} Picture */
 /** @typedef {import("../data/types.js").Layer} Layer */
+/** @typedef {Pick<Layer, "map" | "columns" | "channels">} Grid */
 /** @typedef {{pixels: Uint8Array, still: boolean[]}} Tiles still: one value everywhere */
 
 const reduced = /** @type {Shelf<Tiles>} */ (new Shelf(2 ** 26));
@@ -29,35 +31,83 @@ export function tiles(picture, layer, width, height) {
 
 /**
  * @param {Picture} picture
- * @param {Layer} layer
+ * @param {Grid} layer
  * @param {number} width
  * @param {number} height
  * @returns {Tiles}
  */
 export function reduce(picture, layer, width, height) {
   const [mapHeight, mapWidth] = layer.map;
-  const across = spans(mapWidth, width);
-  const down = spans(mapHeight, height);
   const result = new Uint8Array(layer.channels.length * width * height);
   const still = [];
-  let to = 0;
   for (let place = 0; place < layer.channels.length; place++) {
     const corner = cornerOf(layer, place);
     still.push(isStill(picture, corner, mapWidth, mapHeight));
-    for (let y = 0; y < height; y++) {
-      const [top, bottom] = down[y];
-      for (let x = 0; x < width; x++) {
-        const [left, right] = across[x];
-        let sum = 0;
-        for (let row = top; row < bottom; row++) {
-          const line = corner + row * picture.width;
-          for (let from = line + left; from < line + right; from++) sum += picture.pixels[from];
-        }
-        result[to++] = sum / ((bottom - top) * (right - left)) + 0.5;
-      }
-    }
+    const from = { pixels: picture.pixels, start: corner, stride: picture.width, width: mapWidth, height: mapHeight };
+    bring(from, { pixels: result, start: place * width * height, width, height });
   }
   return { pixels: result, still };
+}
+
+/**
+ * Brings one picture, or one of its colours, to another size.
+ *
+ * @param {object} from
+ * @param {Uint8Array} from.pixels
+ * @param {number} from.start index of the first
+ * @param {number} from.stride from row to row
+ * @param {number} from.width
+ * @param {number} from.height
+ * @param {number} [from.pace] from pixel to pixel
+ * @param {object} to
+ * @param {Uint8Array | Uint8ClampedArray} to.pixels
+ * @param {number} to.start
+ * @param {number} to.width
+ * @param {number} to.height
+ * @param {number} [to.pace]
+ */
+export function bring(from, to) {
+  if (from.height === 1 && from.width > to.width) return sortColumns(from, to);
+  const across = spans(from.width, to.width);
+  const down = spans(from.height, to.height);
+  const { pixels, start, stride, pace = 1 } = from;
+  const step = to.pace ?? 1;
+  let at = to.start;
+  for (let y = 0; y < to.height; y++) {
+    const [top, bottom] = down[y];
+    for (let x = 0; x < to.width; x++, at += step) {
+      const [left, right] = across[x];
+      let sum = 0;
+      for (let row = top; row < bottom; row++) {
+        const line = start + row * stride;
+        for (let cell = line + left * pace; cell < line + right * pace; cell += pace) sum += pixels[cell];
+      }
+      to.pixels[at] = sum / ((bottom - top) * (right - left)) + (to.pixels instanceof Uint8Array ? 0.5 : 0);
+    }
+  }
+}
+
+/**
+ * A strip in fewer columns: each shows its cells from the highest, at the top, to the lowest.
+ *
+ * @param {Parameters<typeof bring>[0]} from
+ * @param {Parameters<typeof bring>[1]} to
+ * @param {boolean} [blended] whether what lies between two cells is a value, too
+ */
+export function sortColumns({ pixels, start, width, pace = 1 }, to, blended = true) {
+  const across = spans(width, to.width);
+  for (let x = 0; x < to.width; x++) {
+    const [left, right] = across[x];
+    const cells = Uint8Array.from({ length: right - left }, (_, index) => pixels[start + (left + index) * pace]).sort();
+    const last = cells.length - 1;
+    for (let y = 0; y < to.height; y++) {
+      const part = to.height === 1 ? 0.5 : 1 - y / (to.height - 1);
+      const low = Math.min(Math.floor(part * cells.length), last);
+      const under = Math.floor(part * last);
+      const between = cells[under] + (part * last - under) * (cells[Math.min(under + 1, last)] - cells[under]);
+      to.pixels[to.start + (y * to.width + x) * (to.pace ?? 1)] = blended ? Math.round(between) : cells[low];
+    }
+  }
 }
 
 /**
@@ -93,9 +143,16 @@ export const cellUnder = (pixel, from, to) => Math.floor(((pixel + 0.5) * from) 
  * @param {number} to
  */
 export function spans(from, to) {
-  return Array.from({ length: to }, (_, pixel) => {
-    if (from < to) return [cellUnder(pixel, from, to), cellUnder(pixel, from, to) + 1];
-    const start = Math.floor((pixel * from) / to);
-    return [start, Math.max(start + 1, Math.floor(((pixel + 1) * from) / to))];
-  });
+  return Array.from({ length: to }, (_, pixel) => spanUnder(pixel, from, to));
+}
+
+/**
+ * @param {number} pixel
+ * @param {number} from
+ * @param {number} to
+ */
+export function spanUnder(pixel, from, to) {
+  if (from < to) return [cellUnder(pixel, from, to), cellUnder(pixel, from, to) + 1];
+  const start = Math.floor((pixel * from) / to);
+  return [start, Math.max(start + 1, Math.floor(((pixel + 1) * from) / to))];
 }

@@ -10,7 +10,7 @@ export const valueOf = (pixel, [low, high]) => low + (pixel / 255) * (high - low
 /**
  * Index, in a picture's pixels, of the first cell of a map.
  *
- * @param {import("../data/types.js").Layer} layer
+ * @param {Pick<import("../data/types.js").Layer, "columns" | "map">} layer
  * @param {number} place of the channel among the logged ones
  */
 export function cornerOf({ columns, map: [height, width] }, place) {

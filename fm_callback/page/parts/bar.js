@@ -2,12 +2,14 @@
 // The bar: which run, which view, which step, at what scale and in which colours.
 
 import { log, measureOf, stepName } from "../data/log.js";
+import { counterpart } from "../data/pairs.js";
 import { helping } from "../state/keys.js";
 import { playing, togglePlay } from "../state/playback.js";
 import {
   COLOURS,
   fields,
   goTo,
+  layer,
   live,
   chosenMeasure,
   run,
@@ -20,7 +22,7 @@ import {
   views,
 } from "../state/state.js";
 import { Save } from "./save.js";
-import { html, signal } from "./ui.js";
+import { batch, html, signal } from "./ui.js";
 import { Choice } from "./widgets.js";
 
 // On a narrow page what is set once is put away.
@@ -31,7 +33,7 @@ export function Bar() {
   return html`<header class="bar">
     <h1 class="unseen">Feature maps: ${view.value.title}</h1>
     <${Choice} quiet label="run" value=${run.value.id} options=${runs} title=${run.value.id}
-      onPick=${(value) => (state.run.value = value)} />
+      onPick=${pickRun} />
     <nav class="segments" aria-label="views">
       ${views.value.map(
         ({ key, title }, index) =>
@@ -50,6 +52,16 @@ export function Bar() {
         onClick=${() => (helping.value = true)}>?</button>
     </span>
   </header>`;
+}
+
+// The layer that is looked at is looked for in the other run, where it may have another name.
+function pickRun(id) {
+  const next = /** @type {import("../data/types.js").Run} */ (log.value.runs.find((each) => each.id === id));
+  const named = state.layer.peek() !== null && !layer.peek().problem;
+  batch(() => {
+    if (named) state.layer.value = counterpart(layer.peek(), next)?.name ?? null;
+    state.run.value = id;
+  });
 }
 
 const SCALE_TITLE =

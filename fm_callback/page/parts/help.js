@@ -34,6 +34,10 @@ export function Keyboard() {
       comparable.
     </p>
     <p>
+      Maps that are larger than their tiles are averaged. Signals are strips: where more cells than pixels lie side by
+      side, each column of pixels shows its cells sorted, the highest on top, so that single peaks are seen.
+    </p>
+    <p>
       The best channel of many scores above chance even before training, the more so on small maps: look at the median
       beside it, and at the step before training.
     </p>

@@ -3,9 +3,8 @@
 
 import { reachable } from "../data/log.js";
 import { input, labelled } from "../data/probe.js";
-import { paintLabels } from "../draw/labels.js";
-import { ink } from "../draw/inks.js";
 import { strokeOutline } from "../draw/outline.js";
+import { paintInput, paintLabels } from "../draw/probe.js";
 import { dark } from "../state/host.js";
 import { run } from "../state/state.js";
 import { html, useEffect, useRef } from "./ui.js";
@@ -21,8 +20,8 @@ export function ProbePicture({ kind, image, outlined = false, label }) {
   useEffect(() => {
     let gone = false;
     const labels = kind === "labels" || outlined ? labelled(shownRun, image) : null;
-    Promise.all([kind === "input" ? input(shownRun, image) : null, labels]).then(([picture, found]) => {
-      const shown = picture ?? (kind === "labels" ? found && painted(found) : null);
+    Promise.all([kind === "input" ? input(shownRun, image, paintInput) : null, labels]).then(([picture, found]) => {
+      const shown = picture ?? (kind === "labels" ? found && paintLabels(found) : null);
       if (gone || !shown || !canvas.current) return;
       draw(canvas.current, shown, outlined ? found : null);
       canvas.current.classList.remove("waiting");
@@ -32,30 +31,23 @@ export function ProbePicture({ kind, image, outlined = false, label }) {
     };
   }, [shownRun.id, shownRun.versions.get(shownRun.steps[0]), kind, image, outlined, theme, reachable.value]);
   const told = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
-  return html`<canvas ref=${canvas} class="probe waiting" ...${told}></canvas>`;
-}
-
-/** @param {import("../data/types.js").LabelPicture} labels */
-function painted(labels) {
-  const canvas = new OffscreenCanvas(labels.width, labels.height);
-  canvas.getContext("2d")?.putImageData(paintLabels(labels), 0, 0);
-  return canvas;
+  const shape = shownRun.probe.plane?.[0] === 1 ? "signal" : "";
+  return html`<canvas ref=${canvas} class=${`probe waiting ${shape}`} ...${told}></canvas>`;
 }
 
 /**
  * @param {HTMLCanvasElement} canvas
- * @param {ImageBitmap | OffscreenCanvas} picture
+ * @param {ImageData} image
  * @param {import("../data/types.js").LabelPicture | null} labels whose outline is drawn
  */
-function draw(canvas, picture, labels) {
-  const scale = labels ? Math.max(1, Math.ceil(480 / picture.width)) : 1;
-  canvas.width = picture.width * scale;
-  canvas.height = picture.height * scale;
+function draw(canvas, image, labels) {
+  const scale = labels ? Math.max(1, Math.ceil(480 / image.width)) : 1;
+  const picture = new OffscreenCanvas(image.width, image.height);
+  /** @type {OffscreenCanvasRenderingContext2D} */ (picture.getContext("2d")).putImageData(image, 0, 0);
+  canvas.width = image.width * scale;
+  canvas.height = image.height * scale;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.imageSmoothingEnabled = false;
   context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  if (!labels) return;
-  context.strokeStyle = ink("--outline");
-  context.lineWidth = Math.max(1, scale / 2);
-  strokeOutline(context, labels);
+  if (labels) strokeOutline(context, labels, Math.max(1, scale / 2));
 }

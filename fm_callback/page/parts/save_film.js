@@ -7,7 +7,7 @@ import { stepName } from "../data/log.js";
 import { want } from "../data/pictures.js";
 import { numbersHere } from "../data/tables.js";
 import { compose } from "../draw/compose.js";
-import { sheet, tileSize } from "../draw/geometry.js";
+import { sheet, tileSize, wideness } from "../draw/geometry.js";
 import { ink } from "../draw/inks.js";
 import { contour } from "../draw/outline.js";
 import { MAPS, parts, pixelOf } from "../draw/scale.js";
@@ -32,7 +32,9 @@ export async function saveFilm(layer, places, tell) {
   const stored = Math.min(image.value, Math.max(probe.stored, 1) - 1);
   const single = places.length === 1;
   const channel = layer.channels[places[0]];
-  const size = single ? { columns: 1, gap: 0, ...tileSize(layer, 320) } : sheet(layer, places.length, 760, 96);
+  const size = single
+    ? { columns: 1, gap: 0, ...tileSize(layer, 320 * wideness(layer, 3)) }
+    : sheet(layer, places.length, 760, 96);
   const outline = contour(await outlined(layer, stored), size.width, size.height);
   const film = GIFEncoder();
   const paint = palette();

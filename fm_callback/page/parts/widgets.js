@@ -2,7 +2,7 @@
 // Small things that several views use.
 
 import { labelOf } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { excessOf, format, toldBest, toldExcess } from "../data/measures.js";
 import { MAPS } from "../draw/scale.js";
 import { byPointer } from "../state/pointer.js";
 import { bestOf, image } from "../state/state.js";
@@ -28,7 +28,9 @@ export function Choice({ label, value, options, onPick, quiet = false, hideLabel
 
 // The layers of a run that can be drawn, to choose from.
 export function LayerSelect({ run, ...choice }) {
-  return html`<${Choice} ...${choice} options=${run.drawable.map((layer) => [layer.name, labelOf(layer)])} />`;
+  const none = choice.value === null ? [[null, "choose a layer"]] : [];
+  const layers = run.drawable.map((layer) => [layer.name, labelOf(layer)]);
+  return html`<${Choice} ...${choice} options=${[...none, ...layers]} />`;
 }
 
 export function Segments({ label, value, options, onPick }) {
@@ -75,14 +77,31 @@ export function Facts({ layer }) {
   const kernel = layer.kernel ? `${layer.kernel.join("×")} ` : "";
   const activation = layer.activation ? ` ${layer.activation}` : "";
   const cut = layer.slices?.[image.value] ?? layer.slice;
-  const slice = cut == null ? "" : `, slice ${cut}`;
-  const others = layer.prefix && `${layer.prefix} other token${layer.prefix > 1 ? "s" : ""} left out`;
+  const slice = sliceText(cut, layer.slice_axis);
+  const others = layer.prefix ? ` tokens, ${layer.prefix} more left out` : "";
   return html`<p class="facts">
     <span>${kernel}${layer.kind}${activation}</span>
-    <span>${sizeOf(layer)}${slice}</span>
-    ${others ? html`<span>${others}</span>` : ""}
-    <span>${layer.channels.length} of ${layer.shape.at(-1)} channels</span>
+    <span>${sizeOf(layer)}${slice}${others}</span>
+    <span>${layer.channels.length} of ${plural(layer.shape.at(-1), "channel")}</span>
   </p>`;
+}
+
+// Which slice is shown of what has a third axis; empty where there is none.
+export const sliceText = (cut, axis) => (cut == null ? "" : `, slice ${cut}${axis == null ? "" : ` of axis ${axis}`}`);
+
+// Where a cell lies in a map.
+export const cellText = (/** @type {Layer} */ { map }, { x, y }) => (map[0] === 1 ? grouped(x) : `(${x}, ${y})`);
+
+/**
+ * How maps are reduced to the size at which they are drawn, in words; empty where they are not.
+ *
+ * @param {Layer} layer
+ * @param {{width: number, height: number}} size in device pixels
+ */
+export function reduction({ map: [height, width] }, size) {
+  const cells = Math.round(width / size.width);
+  if (height === 1 && cells > 1) return `${grouped(cells)} cells in each column of pixels, the highest on top`;
+  return height > size.height || width > size.width ? "averaged down to the pixels here" : "";
 }
 
 // The size of the layer's output, channels left out.
@@ -93,14 +112,17 @@ export const cellsOf = ({ shape }) => shape.slice(0, -1).reduce((product, side) 
 
 const { format: grouped } = new Intl.NumberFormat("en");
 
+export const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
+
 /**
  * How much stands behind a number: it is said wherever a best one is.
  *
  * @param {Layer} layer
  */
 export function basis(layer, channels = layer.channels.length) {
-  const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
-  const concepts = Object.entries(layer.cells ?? {}).map(([name, count]) => `${grouped(count)} ${name}`);
+  const concepts = Object.entries(layer.cells ?? {}).map(
+    ([name, count]) => `${grouped(count)} ${name.replace(/_auroc$/, "")}`,
+  );
   const all = [
     plural(channels, "channel"),
     `${plural(cellsOf(layer), "cell")} × ${plural(layer.run.probe.images, "image")}`,
@@ -110,9 +132,11 @@ export function basis(layer, channels = layer.channels.length) {
 
 // "best mask AUROC .93 (channel 5), median .61" of a layer at a step.
 export function BestOf({ layer, numbers, step, measure }) {
-  const { highest, best, median } = numbers.summary(step, measure.field);
+  const summary = numbers.summary(step, measure.field);
+  const { best, median } = summary;
+  const over = toldExcess(excessOf(numbers, step, best, measure));
   return html`<span class="second" title=${basis(layer)}>
-    ${bestOf(measure)} ${measure.label} <b>${format(highest, measure)}</b>
+    ${bestOf(measure)} ${measure.label} <b>${toldBest(summary, measure)}</b>${over.text && html` <span title=${over.title}>${over.text}</span>`}
     ${best !== null && ` (channel ${layer.channels[best]})`}, median ${format(median, measure)}
   </span>`;
 }

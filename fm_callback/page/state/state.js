@@ -49,6 +49,7 @@ const ENTRIES = /** @type {Record<string, [(text: string) => any, any]>} */ ({
   measure: [name, null],
   sort: [name, "channel"],
   outline: [(text) => text === "1", false],
+  errors: [(text) => text === "1", false], // of the prediction where it is wrong, and not its labels
   columns: [wholes, null], // steps shown in Evolution; null is a geometric choice
   withRun: [name, null], // the other side of Compare
   withLayer: [name, null],
@@ -129,8 +130,8 @@ export const step = computed(() => nearest(steps.value, state.step.value));
 
 // Whether the run still grows: its newest step is hardly older than a step takes.
 export const live = computed(() => {
-  const { wall = 0, pace } = run.value ?? {};
-  return now.value - wall <= Math.max(30, 3 * (pace ?? 0));
+  const { arrived = 0, pace } = run.value ?? {};
+  return now.value - arrived <= Math.max(30, 3 * (pace ?? 0));
 });
 
 /**

@@ -2,20 +2,23 @@
 // One channel through all epochs: a film strip, and the curves of its numbers under it.
 
 import { measureOf, stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { excessOf, format, told, toldExcess } from "../data/measures.js";
 import { numbersOf } from "../data/tables.js";
-import { tileSize } from "../draw/geometry.js";
+import { tileSize, wideness } from "../draw/geometry.js";
 import { Curves } from "../parts/curves.js";
-import { Maps, current, useAhead, useShown } from "../parts/maps.js";
+import { InView } from "../parts/in_view.js";
+import { Maps, current, ratio, useAhead, useShown } from "../parts/maps.js";
+import { Predicted } from "../parts/predicted.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
-import { Facts, LayerLabel, basis, useNear } from "../parts/widgets.js";
+import { Facts, LayerLabel, basis, reduction, sliceText, useNear, useWidth } from "../parts/widgets.js";
 import { filmed, goTo, image, layer, chosenMeasure, place, run, state, step, steps } from "../state/state.js";
 
 const LONG = 200; // steps that are fetched in advance
 
 export function Channel() {
   const chosen = layer.value;
+  const [ref, width] = useWidth();
   const [shown, onShown] = useShown(chosen);
   const now = shown?.step ?? step.value;
   useAhead(
@@ -25,18 +28,24 @@ export function Channel() {
   if (chosen.problem) return html`<p class="message">${chosen.problem}</p>`;
   const numbers = numbersOf(chosen).value;
   const filmedPlace = filmed(chosen);
-  const size = tileSize(chosen, 232);
-  const small = tileSize(chosen, 84);
+  const wider = wideness(chosen, 3);
+  const beside = chosen.run.prediction?.kind === "labels" ? 168 : 232; // so that all stand in one row
+  const size = tileSize(chosen, Math.min(beside * wider, width));
+  const small = tileSize(chosen, 84 * wider);
+  const reduced = reduction(chosen, { width: size.width * ratio.value, height: size.height * ratio.value });
   const film = { layer: chosen, place: filmedPlace, numbers };
   const label = `channel ${chosen.channels[filmedPlace]}, ${stepName(chosen.run, now)}`;
-  return html`<div class="channel-view">
+  return html`<div ref=${ref} class="channel-view">
     <section class="now-panel">
       <${About} ...${film} now=${now} />
-      <figure data-whole>
-        <${Maps} layer=${chosen} when=${current} places=${[filmedPlace]} ...${size} label=${label} onShown=${onShown} />
-        <figcaption>${stepName(chosen.run, now)}</figcaption>
-      </figure>
-      <${Inputs} width=${size.width} />
+      <div class="pictures">
+        <figure data-whole>
+          <${Maps} layer=${chosen} when=${current} places=${[filmedPlace]} ...${size} label=${label}
+            onShown=${onShown} />
+          <figcaption>${stepName(chosen.run, now)}${reduced && `: ${reduced}`}</figcaption>
+        </figure>
+        <${Inputs} width=${size.width} />
+      </div>
     </section>
     <section class="strip" aria-label="film strip">
       ${chosen.run.steps.map((each) => html`<${Frame} key=${each} ...${film} step=${each} size=${small} />`)}
@@ -57,7 +66,9 @@ function About({ layer, place: filmedPlace, numbers, now }) {
   const { label } = chosenMeasure.value;
   const note = state.channel.value !== null ? `channel ${state.channel.value} is not logged here; ` : "";
   const why = `${note}the highest ${label} at ${stepName(layer.run, layer.run.steps.at(-1))}`;
-  const told = (field) => format(numbers.get(now, filmedPlace, field), measureOf(field));
+  const say = (field) => told(numbers.get(now, filmedPlace, field), measureOf(field));
+  const mask = measureOf("mask_auroc");
+  const over = numbers ? toldExcess(excessOf(numbers, now, filmedPlace, mask)) : { text: "", title: "" };
   return html`<div class="about" data-whole>
     <h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
@@ -65,22 +76,34 @@ function About({ layer, place: filmedPlace, numbers, now }) {
       channel <b>${layer.channels[filmedPlace]}</b>${chosen < 0 && html` <span class="second">${why}</span>`}
     </p>
     <dl class="list">
-      ${(numbers?.fields ?? []).map((field) => html`<dt>${measureOf(field).label}</dt><dd>${told(field)}</dd>`)}
+      ${(numbers?.fields ?? []).map((field) => html`<dt>${measureOf(field).label}</dt><dd>${say(field)}</dd>`)}
     </dl>
+    ${over.text && html`<p class="second">mask AUROC ${over.title}</p>`}
+    <p><${InView} layer=${layer} step=${now} place=${filmedPlace} measure=${mask} /></p>
     <p class="second">scores over ${chosen < 0 ? basis(layer) : basis(layer, 1)}</p>
   </div>`;
 }
 
 function Inputs({ width }) {
-  const { pictures, labels } = run.value.probe;
+  const { pictures, labels, slices, slice_axis } = run.value.probe;
   const shown = image.value;
-  const one = (kind, label) => html`<figure data-whole>
+  const one = (kind, label, more = "") => html`<figure data-whole>
     <span class="beside" style=${{ width: `${width}px` }}>
       <${ProbePicture} kind=${kind} image=${shown} outlined=${kind === "input"} label=${label} />
     </span>
-    <figcaption>${label}</figcaption>
+    <figcaption>${label}${more}</figcaption>
   </figure>`;
-  return html`${pictures > shown && one("input", "input")}${labels > shown && one("labels", "true mask")}`;
+  const slice = sliceText(slices[shown], slice_axis);
+  const predicted =
+    run.value.prediction?.kind === "labels" &&
+    html`<figure data-whole>
+    <span class="beside" style=${{ width: `${width}px` }}>
+      <${Predicted} run=${run.value} step=${step.value} image=${shown} label="prediction" />
+    </span>
+    <figcaption>prediction</figcaption>
+  </figure>`;
+  return html`${pictures > shown && one("input", "input", slice)}${labels > shown && one("labels", "true mask")}
+    ${predicted}`;
 }
 
 function Frame({ layer, place, numbers, step: each, size }) {
@@ -94,27 +117,33 @@ function Frame({ layer, place, numbers, step: each, size }) {
       ${near && html`<${Maps} layer=${layer} when=${each} places=${[place]} ...${size} label="" />`}
     </span>
     <span class="under">
-      <span>${name}</span><span class="value">${format(numbers?.get(each, place, measure.field), measure)}</span>
+      <span>${name}</span><span class="value">${told(numbers?.get(each, place, measure.field), measure)}</span>
     </span>
   </button>`;
 }
 
 const VALUES = ["high", "mean", "low"];
+const isNamed = (field) => field.endsWith("_auroc") && !["mask_auroc", "edge_auroc", "outline_auroc"].includes(field);
 
 // Which numbers stand together: the values, the scores, and each other number on its own, where there is something to
 // see.
 function charts(numbers) {
-  const scores = numbers.fields.filter((field) => measureOf(field).kind === "score");
-  const others = numbers.fields.filter((field) => ![...scores, ...VALUES, "mean_abs"].includes(field));
+  const scores = numbers.fields.filter((field) => measureOf(field).kind === "score" && !isNamed(field));
+  const named = numbers.fields.filter(isNamed);
+  const others = numbers.fields.filter((field) => ![...scores, ...named, ...VALUES, "mean_abs"].includes(field));
   const busy = others.filter((field) => numbers.any(field));
   const alone = busy.map((field) => [measureOf(field).label, [field]]);
-  return [...(scores.length ? [["scores", scores]] : []), ["values", VALUES], ...alone];
+  const groups = [
+    ["scores", scores],
+    ["labels", named],
+  ].filter(([, fields]) => fields.length);
+  return [...groups, ["values", VALUES], ...alone];
 }
 
 const INKS = ["--blue", "--series-2", "--series-3", "--series-4"];
 
 function Chart({ layer, place, numbers, title, fields }) {
-  const scores = title === "scores";
+  const scores = title === "scores" || title === "labels";
   const [first] = fields.map(measureOf);
   const bounded = scores || first.kind === "share";
   const alike = fields.length === 1 || scores;
@@ -123,6 +152,7 @@ function Chart({ layer, place, numbers, title, fields }) {
     label: measureOf(field).label,
     values: numbers.history(place, field),
     ink: INKS[index % INKS.length],
+    dash: index < INKS.length ? undefined : [4, 4],
   }));
   return html`<div class="card" data-whole>
     <h2>${title[0].toUpperCase() + title.slice(1)}</h2>

@@ -1,31 +1,32 @@
 // @ts-check
-// Two cells side by side, any two of (run, layer, step): linked zoom, a swipe handle, the signed difference; and the
-// same cell of all runs.
+// Two cells side by side, any two of (run, layer, step): linked zoom, a swipe handle, the signed difference.
 
 import { labelOf, log, reachable, stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { format, told } from "../data/measures.js";
+import { ALIKE, counterpart } from "../data/pairs.js";
 import { want } from "../data/pictures.js";
 import { labelled } from "../data/probe.js";
 import { numbersOf } from "../data/tables.js";
-import { difference, painted } from "../draw/board.js";
-import { sheet, tileSize } from "../draw/geometry.js";
+import { difference, painted, paintedDifference } from "../draw/board.js";
+import { isWide } from "../draw/geometry.js";
 import { shown } from "../draw/scale.js";
 import { valueAt } from "../draw/values.js";
-import { Maps, rangeOf } from "../parts/maps.js";
+import { rangeOf, ratio } from "../parts/maps.js";
+import { Predicted } from "../parts/predicted.js";
 import { Panel, Swipe, unzoom, zoom, zoomBy } from "../parts/panel.js";
-import { batch, computed, html, signal, useEffect, useSignal } from "../parts/ui.js";
-import { BestOf, Choice, ColourBar, LayerSelect, Segments, Toggle, useWidth } from "../parts/widgets.js";
+import { batch, computed, html, signal, useEffect, useMemo, useSignal } from "../parts/ui.js";
+import { BestOf, Choice, ColourBar, LayerSelect, Segments, cellText, plural, useWidth } from "../parts/widgets.js";
 import { dark } from "../state/host.js";
-import { bestOf, image, layer, chosenMeasure, nearest, place, placesOf, run, state, step } from "../state/state.js";
+import { image, layer, chosenMeasure, nearest, place, placesOf, run, state, step } from "../state/state.js";
+import { Runs } from "./runs.js";
 
 // The page's own run, layer and step are on the right; on the left is what they are compared with: at first, the
-// untrained network.
+// untrained network. A run may have no layer like the one on the right.
 const left = computed(() => {
   const side = log.value.runs.find(({ id }) => id === state.withRun.value) ?? run.value;
-  const named = (/** @type {string} */ name) => side.drawable.find((each) => each.name === name);
-  const same = named(state.withLayer.value ?? layer.value.name) ?? named(layer.value.name) ?? side.drawable[0];
+  const chosen = side.drawable.find(({ name }) => name === state.withLayer.value);
   const when = state.withStep.value === null ? side.steps[0] : nearest(side.steps, state.withStep.value);
-  return { run: side, layer: same, step: when };
+  return { run: side, layer: chosen ?? counterpart(layer.value, side), step: when };
 });
 
 const right = computed(() => ({ run: run.value, layer: layer.value, step: step.value }));
@@ -41,36 +42,55 @@ export function Compare() {
     },
     [],
   );
-  if (!left.value.layer || right.value.layer.problem) {
-    return html`<p class="message">There is nothing to compare with here.</p>`;
-  }
+  if (right.value.layer.problem) return html`<p class="message">There is nothing to compare with here.</p>`;
   return html`<div ref=${ref} class="compare">
     <${Sides} width=${width} />
     <${Runs} />
   </div>`;
 }
 
+// How much larger than at first the boards are drawn, in powers of two.
+const enlarged = computed(() => 2 ** Math.ceil(Math.log2(zoom.value.scale)));
+
 function Sides({ width }) {
   const one = useSide(left.value, "left");
   const two = useSide(right.value, "right");
   const swipe = state.wipe.value === "swipe";
-  const columns = width < 700 ? 1 : swipe ? 2 : 3;
+  const wide = isWide(right.value.layer);
+  const columns = width < 700 || wide ? 1 : swipe ? 2 : 3;
   const side = Math.floor((width - 16 * (columns - 1)) / columns);
+  const look = { aspect: wide && width >= 700 ? 5 : 1.3, detail: side * ratio.value * enlarged.value };
   const shared = state.scale.value === "both" && one.numbers && two.numbers ? both(one, two) : null;
-  const first = boardOf(one, shared);
-  const second = boardOf(two, shared);
+  const first = boardOf(one, shared, look);
+  const second = boardOf(two, shared, look);
   const shape = second ?? first;
   const high = shape ? Math.round((side * shape.height) / shape.width) : side;
-  const window = { width: side, height: Math.min(Math.max(120, high), 520), onPoint: (cell) => (pointed.value = cell) };
-  const half = { one, two, shared, first, second, window };
-  return html`<${Tools} one=${one} two=${two} />
+  const least = wide ? 60 : 120;
+  const window = {
+    width: side,
+    height: Math.min(Math.max(least, high), 520),
+    onPoint: (cell) => (pointed.value = cell),
+  };
+  const half = { one, two, shared, first, second, look, window };
+  const cells = second && Math.round(second.map.width / second.tile.width);
+  return html`<${Tools} one=${one} two=${two} cells=${cells} />
+    <${Pairing} />
     <div class="panels" style=${{ gridTemplateColumns: `repeat(${columns}, ${side}px)` }}>
       ${swipe ? html`<${Swiped} ...${half} />` : html`<${SideBySide} ...${half} />`}
       <${Difference} ...${half} />
     </div>`;
 }
 
-function Tools({ one, two }) {
+// That unlike names were taken for the same layer.
+function Pairing() {
+  const [one, two] = [left.value.layer, right.value.layer];
+  if (!one || one.name === two.name || one.name === state.withLayer.value) return null;
+  return html`<p class="second" role="status">
+    ${labelOf(one)} stands for ${labelOf(two)}: it has ${ALIKE}.
+  </p>`;
+}
+
+function Tools({ one, two, cells }) {
   const options = [
     ["side", "side by side"],
     ["swipe", "swipe"],
@@ -83,8 +103,10 @@ function Tools({ one, two }) {
       <button title="show the whole picture" onClick=${unzoom}>${Math.round(100 * zoom.value.scale)} %</button>
       <button aria-label="zoom in" onClick=${() => zoomBy(1.5)}>+</button>
     </span>
-    <button onClick=${swap}>swap sides</button>
-    <span class="second hint">drag to move, Ctrl + wheel or pinch to zoom</span>
+    <button onClick=${swap} disabled=${!left.value.layer}>swap sides</button>
+    <span class="second hint">
+      drag to move, Ctrl + wheel or pinch to zoom${cells > 1 && `; ${cells} cells in each column of pixels`}
+    </span>
     <${Readout} one=${one} two=${two} />
   </div>`;
 }
@@ -93,13 +115,22 @@ function SideBySide({ one, two, shared, first, second, window }) {
   return html`<figure data-whole>
       <${LeftChoice} />
       <${Panel} board=${first} trouble=${one.trouble} ...${window} label=${`left: ${title(left.value)}`} />
-      <p><${Told} side=${one} shared=${shared} /></p>
+      <div><p><${Told} side=${one} shared=${shared} /></p><${PredictedOf} ...${left.value} /></div>
     </figure>
     <figure data-whole>
       <${RightName} />
       <${Panel} board=${second} trouble=${two.trouble} ...${window} label=${`right: ${title(right.value)}`} />
-      <p><${Told} side=${two} shared=${shared} /></p>
+      <div><p><${Told} side=${two} shared=${shared} /></p><${PredictedOf} ...${right.value} /></div>
     </figure>`;
+}
+
+// What each side's model predicts of the image in view.
+function PredictedOf({ run: side, step: when }) {
+  if (side.prediction?.kind !== "labels" || image.value >= side.probe.stored) return null;
+  return html`<div class="predicted-of">
+    <${Predicted} run=${side} step=${when} image=${image.value} label=${`prediction, ${stepName(side, when)}`} />
+    <span class="second">prediction of image ${image.value}</span>
+  </div>`;
 }
 
 function Swiped({ one, two, shared, first, second, window }) {
@@ -111,23 +142,29 @@ function Swiped({ one, two, shared, first, second, window }) {
   </figure>`;
 }
 
-function Difference({ one, two, first, second, window }) {
-  const { board, trouble, most, mean } = subtract(one, two, first, second);
-  const fewer = board && board.channels.length < Math.max(first.channels.length, second.channels.length);
-  const channels = fewer ? `; of the ${board.channels.length} channels that both sides logged` : "";
-  const told = `mean |difference| ${format(mean)}, largest ${format(most)}, in units of the layers' output${channels}`;
+function Difference({ one, two, first, second, look, window }) {
+  const all = [one, two].flatMap((side) => [side.picture, side.numbers, side.trouble]);
+  const asked = [...all, !first, !second, state.channel.value];
+  const { found, trouble } = useMemo(() => subtract(one, two, first, second), asked);
+  const board = found && paintedDifference(found, look);
+  const told = found && toldOf(found, Math.max(first.channels.length, second.channels.length));
   return html`<figure data-whole>
     <figcaption class="side-name" data-whole>
       <b>right − left</b>${" "}
-      ${board && html`<${ColourBar} colour="diverging" low=${format(-most)} high=${format(most)} />`}
+      ${found && html`<${ColourBar} colour="diverging" low=${format(-found.most)} high=${format(found.most)} />`}
     </figcaption>
     <${Panel} board=${board} trouble=${trouble} ...${window} label="difference, right minus left" />
-    <p class="second">${board && told}</p>
+    <p class="second">${told}</p>
   </figure>`;
 }
 
+function toldOf({ mean, most, layer: { channels } }, count) {
+  const fewer = channels.length < count ? `; of the ${plural(channels.length, "channel")} that both sides logged` : "";
+  return `mean |difference| ${format(mean)}, largest ${format(most)}, in units of the layers' output${fewer}`;
+}
+
 /** @param {ReturnType<typeof left["peek"]>} side */
-const title = (side) => `${side.run.name}, ${side.layer.path}, ${stepName(side.run, side.step)}`;
+const title = (side) => `${side.run.name}, ${side.layer?.path ?? "no layer"}, ${stepName(side.run, side.step)}`;
 
 function RightName({ short = false }) {
   const side = right.value;
@@ -146,9 +183,9 @@ function LeftChoice() {
     ${
       runs.length > 1 &&
       html`<${Choice} hideLabel label="left run" value=${side.run.id} options=${runs.map(({ id, name }) => [id, name])}
-        onPick=${(value) => (state.withRun.value = value)} />`
+        onPick=${pickRun} />`
     }
-    <${LayerSelect} hideLabel label="left layer" run=${side.run} value=${side.layer.name}
+    <${LayerSelect} hideLabel label="left layer" run=${side.run} value=${side.layer?.name ?? null}
       onPick=${(value) => (state.withLayer.value = value)} />
     <${Choice} hideLabel label="left step" value=${side.step}
       options=${side.run.steps.map((each) => [each, stepName(side.run, each)])}
@@ -156,17 +193,27 @@ function LeftChoice() {
   </figcaption>`;
 }
 
+// A layer that was chosen on the left is looked for in the other run.
+function pickRun(id) {
+  const next = /** @type {import("../data/types.js").Run} */ (log.value.runs.find((each) => each.id === id));
+  const { layer: before } = left.peek();
+  batch(() => {
+    state.withRun.value = id;
+    if (state.withLayer.value !== null) state.withLayer.value = (before && counterpart(before, next)?.name) ?? null;
+  });
+}
+
 // The chosen measure of a side, and, where one channel is shown, what its colours mean.
 function Told({ side, shared }) {
   const { layer: shownLayer, step: shownStep, numbers } = side;
   const measure = chosenMeasure.value;
-  if (!numbers) return html`<span class="ghost">0.00</span>`;
+  if (!numbers) return side.trouble ? null : html`<span class="ghost">0.00</span>`;
   const chosen = place(shownLayer);
   if (chosen === -1) return null;
   if (chosen === null)
     return html`<${BestOf} layer=${shownLayer} numbers=${numbers} step=${shownStep} measure=${measure} />`;
   const [low, high] = shown(state.colour.value, rangeFor(side, shared)(chosen));
-  const value = format(numbers.get(shownStep, chosen, measure.field), measure);
+  const value = told(numbers.get(shownStep, chosen, measure.field), measure);
   return html`<span class="second told-of">
     <span>${measure.label} <b>${value}</b></span>
     <${ColourBar} colour=${state.colour.value} low=${format(low)} high=${format(high)} />
@@ -177,6 +224,7 @@ function swap() {
   const one = left.peek();
   const two = right.peek();
   batch(() => {
+    if (!one.layer) return;
     state.withRun.value = two.run.id;
     state.withLayer.value = two.layer.name;
     state.withStep.value = two.step;
@@ -188,10 +236,15 @@ function swap() {
 
 // The decoded picture and the numbers of one side; the last picture stays until the next is there.
 function useSide({ layer: wanted, step: when }, name) {
-  const held = useSignal({ picture: null, layer: null, step: null, labels: null, trouble: null });
-  const stored = Math.min(image.value, Math.max(wanted.run.probe.stored, 1) - 1);
+  const nothing = { picture: null, layer: null, step: null, labels: null, trouble: null };
+  const held = useSignal(nothing);
+  const stored = Math.min(image.value, Math.max(wanted?.run.probe.stored ?? 1, 1) - 1);
   useEffect(() => {
     let gone = false;
+    if (!wanted) {
+      held.value = { ...nothing, trouble: `This run has no layer like ${labelOf(right.peek().layer)}. Choose one.` };
+      return;
+    }
     const withdraw = want(wanted, when, stored, async (found) => {
       const labels = await labelled(wanted.run, stored);
       if (gone) return;
@@ -206,7 +259,7 @@ function useSide({ layer: wanted, step: when }, name) {
     };
   }, [wanted, when, stored, reachable.value]);
   const now = held.value;
-  const missing = place(now.layer ?? wanted) === -1;
+  const missing = (now.layer ?? wanted) && place(now.layer ?? wanted) === -1;
   return {
     ...now,
     trouble: missing ? `Channel ${state.channel.value} is not logged on the ${name}.` : now.trouble,
@@ -215,12 +268,12 @@ function useSide({ layer: wanted, step: when }, name) {
   };
 }
 
-function boardOf(side, shared) {
+function boardOf(side, shared, look) {
   const { picture, layer: shownLayer, numbers, labels } = side;
   if (!picture || !numbers || !placesOf(shownLayer).length) return null;
   dark.value; // repaints the marks
   const range = rangeFor(side, shared);
-  return painted(side, { places: placesOf(shownLayer), colour: state.colour.value, range, labels });
+  return painted(side, { places: placesOf(shownLayer), colour: state.colour.value, range, labels }, look);
 }
 
 function rangeFor({ layer: shownLayer, step: shownStep, numbers }, shared) {
@@ -239,14 +292,14 @@ function both(...sides) {
 }
 
 function subtract(one, two, first, second) {
-  if (!first || !second) return { trouble: one.trouble ?? two.trouble };
+  if (!first || !second) return { found: null, trouble: one.trouble ?? two.trouble };
   const [a, b] = [first.map, second.map];
   if (a.width !== b.width || a.height !== b.height) {
-    return { trouble: `No difference: the maps are ${a.width}×${a.height} and ${b.width}×${b.height}.` };
+    return { found: null, trouble: `No difference: the maps are ${a.width}×${a.height} and ${b.width}×${b.height}.` };
   }
   const channels = first.channels.filter((channel) => second.channels.includes(channel));
-  if (!channels.length) return { trouble: "No difference: no channel is logged on both sides." };
-  return difference(one, two, channels);
+  if (!channels.length) return { found: null, trouble: "No difference: no channel is logged on both sides." };
+  return { found: difference(one, two, channels), trouble: null };
 }
 
 function Readout({ one, two }) {
@@ -259,63 +312,7 @@ function Readout({ one, two }) {
       : NaN;
   });
   return html`<span class="readout">
-    channel ${cell.channel} at (${cell.x}, ${cell.y}): left <b>${format(a)}</b>, right <b>${format(b)}</b>,${" "}
-    right − left <b>${format(b - a)}</b>
+    channel ${cell.channel} at ${cellText(right.value.layer, cell)}: left <b>${format(a)}</b>,${" "}
+    right <b>${format(b)}</b>, right − left <b>${format(b - a)}</b>
   </span>`;
-}
-
-// The same layer and step across the runs that are not hidden.
-function Runs() {
-  const hidden = state.hidden.value ?? [];
-  const { name, path } = layer.value;
-  const layers = log.value.runs.flatMap((each) => each.drawable.filter((one) => one.name === name));
-  if (layers.length < 2) return null;
-  const toggle = (id) => {
-    const next = hidden.includes(id) ? hidden.filter((each) => each !== id) : [...hidden, id];
-    state.hidden.value = next.length ? next : null;
-  };
-  return html`<section class="runs">
-    <h2>
-      ${path} in all runs${" "}
-      <span class="second">at ${stepName(run.value, step.value)}, or the last step before it</span>
-    </h2>
-    <div class="run-choice" role="group" aria-label="runs shown">
-      ${layers.map(
-        (each) =>
-          html`<${Toggle} label=${each.run.name} value=${!hidden.includes(each.run.id)}
-            onPick=${() => toggle(each.run.id)} />`,
-      )}
-    </div>
-    <div class="run-row">
-      ${layers
-        .filter((each) => !hidden.includes(each.run.id))
-        .map((each) => html`<${RunCell} key=${each.run.id} layer=${each} />`)}
-    </div>
-  </section>`;
-}
-
-function RunCell({ layer: shownLayer }) {
-  const { name, steps } = shownLayer.run;
-  const when = nearest(steps, step.value);
-  const measure = chosenMeasure.value;
-  const places = placesOf(shownLayer);
-  const numbers = numbersOf(shownLayer).value;
-  const single = places.length === 1;
-  if (!places.length) {
-    return html`<figure data-whole style="width: 160px">
-      <p class="second">channel ${state.channel.value} is not logged</p>
-      <figcaption>${name}</figcaption>
-    </figure>`;
-  }
-  const { whole, ...size } = single
-    ? { columns: 1, gap: 0, whole: null, ...tileSize(shownLayer, 160) }
-    : sheet(shownLayer, places.length, 290, 44);
-  const value = single ? numbers?.get(when, places[0], measure.field) : numbers?.summary(when, measure.field).highest;
-  const told = stepName(shownLayer.run, when);
-  return html`<figure data-whole style=${{ width: `${Math.max(whole?.width ?? size.width, 160)}px` }}>
-    <${Maps} layer=${shownLayer} when=${when} places=${places} ...${size} label=${`${name}, ${told}`} />
-    <figcaption>
-      ${name} · ${told} · ${single ? "" : `${bestOf(measure)} `}${measure.label} <b>${format(value, measure)}</b>
-    </figcaption>
-  </figure>`;
 }

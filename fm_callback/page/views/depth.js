@@ -2,15 +2,15 @@
 // One step, all layers from input to output: the way from edges to mask in one picture, and the profile of scores along
 // it.
 
-import { stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
-import { numbersOf } from "../data/tables.js";
-import { sheet, tileSize } from "../draw/geometry.js";
+import { measureOf, stepName } from "../data/log.js";
+import { format, told, toldBest } from "../data/measures.js";
+import { numbersOf, summariesOf } from "../data/tables.js";
+import { sheet, tileSize, wideness } from "../draw/geometry.js";
 import { Curves } from "../parts/curves.js";
 import { Maps, current, useAhead, useShown } from "../parts/maps.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, useMemo } from "../parts/ui.js";
-import { Segments, cellsOf, sizeOf, useNear, useWidth } from "../parts/widgets.js";
+import { Segments, cellsOf, plural, sizeOf, useNear, useWidth } from "../parts/widgets.js";
 import { bestOf, fields, image, chosenMeasure, openAt, placesOf, run, state, step, steps } from "../state/state.js";
 import { Heatmap } from "./heatmap.js";
 
@@ -29,8 +29,10 @@ export function Depth() {
   const single = state.channel.value !== null || state.strip.value === "best";
   const shown = image.value;
   const count = layers.length + Number(pictures > shown) + Number(labels > shown);
-  const cell = single ? share(width, count, 96, 8) : share(width, count, 220, 16);
-  const size = { "--width": `${cell}px`, "--height": `${single ? cell : Math.round(cell / 2)}px` };
+  const wider = Math.min(...layers.map((layer) => wideness(layer, 3)));
+  const cell = single ? share(width, count, 96 * wider, 8) : share(width, count, 220, 16);
+  const high = Math.max(...layers.map((layer) => tileSize(layer, cell).height));
+  const size = { "--width": `${cell}px`, "--height": `${single ? high : Math.round(cell / 2)}px` };
   return html`<div class="depth">
     <div class="tools"><${What} /></div>
     <ol ref=${ref} class=${single ? "way" : "way sheets"} style=${size}>
@@ -83,11 +85,15 @@ function Station({ layer, cell }) {
   const now = shown ?? { step: step.value, places };
   const summary = numbers?.summary(now.step, measure.field);
   const single = now.places.length === 1;
-  const value = format(single ? numbers?.get(now.step, now.places[0], measure.field) : summary?.highest, measure);
+  const value = single
+    ? told(numbers?.get(now.step, now.places[0], measure.field), measure)
+    : toldBest(summary, measure);
   const channel = single ? `, channel ${layer.channels[now.places[0]]}` : "";
-  const median = `median ${measure.label} ${format(summary?.median, measure)} of ${layer.channels.length} channels`;
+  const count = plural(layer.channels.length, "channel");
+  const median = `median ${measure.label} ${format(summary?.median, measure)} of ${count}`;
   const maps = html`<${Maps} layer=${layer} when=${current} places=${places} ...${size} label="" onShown=${onShown} />`;
-  const name = sheets ? layer.path : html`<span class="unseen">${layer.path} </span>${sizeOf(layer)}`;
+  const unseen = html`<span class="unseen">${layer.path} </span>${sizeOf(layer)}`;
+  const name = sheets || layer.number == null ? layer.path : unseen;
   return html`<li ref=${ref}>
     <button class="tile" data-whole aria-current=${layer.name === state.layer.value ? "true" : undefined}
       title=${`${layer.path}${channel}, ${sizeOf(layer)}; ${median}`}
@@ -122,7 +128,7 @@ function axisOf(tables, measure) {
 }
 
 // Scores by depth: now and before training, the median beside the best, because the best of many is high by chance.
-function linesOf(tables, measure) {
+function linesOf(layers, tables, measure, summaries) {
   const now = step.value;
   const first = steps.value[0];
   const best = bestOf(measure);
@@ -140,6 +146,17 @@ function linesOf(tables, measure) {
     ...before(`${best}, ${start}`, line(measure.field, "highest", first), "--blue"),
     { label: `median, ${here}`, values: line(measure.field, "median", now), ink: "--series-3" },
   ];
+  if (measure.field === "mask_auroc") {
+    for (const [name, ink] of /** @type {const} */ ([
+      ["readout", "--series-4"],
+      ["readout_control", "--series-4"],
+    ])) {
+      const values = layers.map((layer) => summaries?.get(layer.name)?.get(now, 0, name) ?? NaN);
+      const dash = name === "readout" ? undefined : [2, 3];
+      if (values.some(Number.isFinite))
+        lines.push({ label: `${measureOf(name).label}, ${here}`, values, ink, dash, width: 2 });
+    }
+  }
   if (!withEdges(measure)) return lines;
   const edges = line("edge_auroc", "median", now);
   return [
@@ -152,6 +169,7 @@ function linesOf(tables, measure) {
 function Profile({ layers }) {
   const measure = chosenMeasure.value;
   const tables = layers.map((layer) => numbersOf(layer).value);
+  const summaries = summariesOf(run.value).value;
   const loaded = tables.every(Boolean);
   const range = useMemo(() => (loaded ? axisOf(tables, measure) : undefined), [measure.field, ...tables]);
   if (!loaded) {
@@ -164,25 +182,28 @@ function Profile({ layers }) {
   const rising = numbers.every((number, index) => index === 0 || number > numbers[index - 1]);
   const x = rising ? numbers : layers.map((_, index) => index + 1);
   const name = (value) => (layers[x.indexOf(value)] ? `#${value} ${layers[x.indexOf(value)].path}` : "");
-  const counts = span(layers.map((layer) => layer.channels.length));
-  const cells = span(layers.map(cellsOf));
+  const counts = span(
+    layers.map((layer) => layer.channels.length),
+    "channel",
+  );
+  const cells = span(layers.map(cellsOf), "cell");
   const level = format(measure.chance, measure);
   const chance = `The dotted level is chance, ${level}: the best of many lies above it even untrained.`;
   return html`<section class="card" data-whole>
     <h2>${measure.label[0].toUpperCase() + measure.label.slice(1)} by depth</h2>
     <p class="note">
-      Layers in model order; the ${bestOf(measure)} of ${counts} channels, over ${cells} cells ×${" "}
-      ${run.value.probe.images} images. ${measure.chance == null ? "" : chance}
+      Layers in model order; the ${bestOf(measure)} of ${counts}, over ${cells} ×${" "}
+      ${plural(run.value.probe.images, "image")}. ${measure.chance == null ? "" : chance}
     </p>
     <${Curves} title="by depth" unit="layer" x=${x} hint="Point at a layer for its values; click to open it."
-      lines=${linesOf(tables, measure)} height=${230} level=${measure.chance ?? null}
+      lines=${linesOf(layers, tables, measure, summaries)} height=${230} level=${measure.chance ?? null}
       range=${measure.kind === "share" ? [0, 1] : range} names=${name} format=${(value) => format(value, measure)}
       onPick=${(index) => openAt("layer", layers[index], step.peek())} />
   </section>`;
 }
 
-function span(values) {
+function span(values, what) {
   const low = Math.min(...values);
   const high = Math.max(...values);
-  return low === high ? low.toLocaleString("en") : `${low.toLocaleString("en")} to ${high.toLocaleString("en")}`;
+  return low === high ? plural(low, what) : `${low.toLocaleString("en")} to ${plural(high, what)}`;
 }

@@ -2,13 +2,28 @@
 // Layers as rows, epochs as columns: how each layer's maps change while the network learns.
 
 import { stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
-import { numbersOf } from "../data/tables.js";
-import { sheet, tileSize } from "../draw/geometry.js";
+import { excessOf, format, told, toldBest, toldExcess } from "../data/measures.js";
+import { meanIou } from "../data/predictions.js";
+import { numbersOf, scoresOf } from "../data/tables.js";
+import { sheet, tileSize, wideness } from "../draw/geometry.js";
+import { InView } from "../parts/in_view.js";
 import { Maps, current, stepsAround, useAhead } from "../parts/maps.js";
+import { Predicted, hasTruth } from "../parts/predicted.js";
 import { html, useEffect, useMemo, useRef, useSignal } from "../parts/ui.js";
 import { Facts, LayerLabel, Meter, Sparkline, basis, useNear, useWidth } from "../parts/widgets.js";
-import { bestOf, chosenMeasure, openAt, place, placesOf, run, state, step, steps } from "../state/state.js";
+import {
+  bestOf,
+  chosenMeasure,
+  image,
+  open,
+  openAt,
+  place,
+  placesOf,
+  run,
+  state,
+  step,
+  steps,
+} from "../state/state.js";
 
 const NARROW = 640;
 const SOON = 4; // rows that are asked for before it is known what is on the screen
@@ -42,12 +57,41 @@ export function Evolution() {
       ${columns.map((_, index) => html`<${ColumnHead} columns=${columns} index=${index} />`)}
       <${NowHead} />
     </div>
+    ${run.value.prediction?.kind === "labels" && html`<${Predictions} columns=${columns} plan=${plan} />`}
     ${run.value.layers.map(
       (layer, index) =>
         html`<${Row} key=${layer.name} layer=${layer} columns=${columns} plan=${plan} guess=${index < SOON} />`,
     )}
   </div>`;
 }
+
+// What the model predicts of the image in view, above all layers.
+function Predictions({ columns, plan }) {
+  const scores = scoresOf(run.value).value;
+  const known = hasTruth(run.value);
+  const shown = image.value;
+  const iou = (when) => (scores && known ? meanIou(run.value, scores, when, { image: shown }) : NaN);
+  const all = (when) => (scores && known ? meanIou(run.value, scores, when, {}) : NaN);
+  const cell = (when, size) => html`<button class="cell-button predicted" style=${{ width: `${Math.min(size, 128)}px` }}
+      aria-label=${`open the predictions, ${stepName(run.value, when)}`}
+      onClick=${() => open("prediction", { step: when === steps.peek().at(-1) ? null : when })}>
+      <${Predicted} run=${run.value} step=${when} image=${shown} />
+    </button>
+    <p class="caption">${known && html`IoU <span class="value">${format(iou(when), SCORE)}</span>`}</p>`;
+  return html`<section class="predictions" data-whole aria-label="prediction">
+    <div class="names">
+      <h2>prediction</h2>
+      <p class="facts">
+        <span>${state.errors.value && known ? "where it is wrong" : "labels"} of image ${shown}</span>
+        ${known && html`<span>mean IoU of all ${format(all(step.value), SCORE)}</span>`}
+      </p>
+    </div>
+    ${columns.map((each) => html`<div class="cell" key=${each}>${cell(each, plan.cell)}</div>`)}
+    <div class="cell now">${cell(step.value, plan.now)}</div>
+  </section>`;
+}
+
+const SCORE = /** @type {const} */ ({ kind: "score" });
 
 function ColumnHead({ columns, index }) {
   const pick = (event) =>
@@ -117,7 +161,7 @@ function Row({ layer, columns, plan, guess }) {
   const places = placesOf(layer);
   const small = fit(layer, places, plan.cell);
   const large = fit(layer, places, plan.now);
-  const height = { height: `${Math.max(large.whole.height, plan.narrow ? 0 : 84) + 30}px` };
+  const height = { height: `${Math.max(large.whole.height, plan.narrow ? 0 : 84) + 46}px` };
   return html`<section ref=${ref} class="row" data-whole aria-label=${`layer ${layer.path}`}
     aria-current=${chosen ? "true" : undefined}>
     <div class="names"><${Names} layer=${layer} near=${near} /></div>
@@ -156,7 +200,7 @@ function fit(layer, places, width) {
   if (places.length !== 1) {
     return places.length ? sheet(layer, places.length, width, width / 2) : { whole: { width, height: 40 } };
   }
-  const size = tileSize(layer, Math.min(width, 150));
+  const size = tileSize(layer, Math.min(width, 150 * wideness(layer, 2)));
   return { columns: 1, gap: 0, ...size, whole: size };
 }
 
@@ -178,18 +222,30 @@ function Caption({ layer, step, places }) {
   if (!numbers || step === null) return html`<p class="caption"><span class="ghost">0.00</span></p>`;
   if (places.length === 1) {
     const value = numbers.get(step, places[0], measure.field);
+    const strength = measure.sided ? Math.max(value, 1 - value) : value;
+    const over = toldExcess(excessOf(numbers, step, places[0], measure));
     return html`<p class="caption">
-      <${Meter} value=${value} measure=${measure} />${" "}
-      ${measure.short} <span class="value">${format(value, measure)}</span>
-    </p>`;
+        <${Meter} value=${strength} measure=${measure} />${" "}
+        ${measure.short} <span class="value">${told(value, measure)}</span>${" "}
+        <span class="second" title=${over.title}>${over.text}</span>
+      </p>
+      <p class="caption"><${InView} layer=${layer} step=${step} place=${places[0]} measure=${measure} /></p>`;
   }
-  const { highest, median } = numbers.summary(step, measure.field);
-  const told = `highest ${format(highest, measure)}, median ${format(median, measure)}`;
-  const title = `${measure.label}: ${told}; ${basis(layer)}`;
-  return html`<p class="caption" title=${title}>
-    <${Meter} value=${highest} measure=${measure} /> <span class="value">${format(highest, measure)}</span>${" "}
-    <span class="second">median ${format(median, measure)}</span>
-  </p>`;
+  const summary = numbers.summary(step, measure.field);
+  const over = toldExcess(excessOf(numbers, step, summary.best, measure));
+  const channel = summary.best === null ? "" : ` (channel ${layer.channels[summary.best]})`;
+  const best = `${bestOf(measure)} ${toldBest(summary, measure)}${channel}`;
+  const title = [`${measure.label}: ${best}, median ${format(summary.median, measure)}`, over.title, basis(layer)];
+  return html`<div title=${title.filter(Boolean).join("; ")}>
+    <p class="caption">
+      <${Meter} value=${summary.highest} measure=${measure} />${" "}
+      <span class="value">${toldBest(summary, measure)}</span> <span class="second">${over.text}</span>
+    </p>
+    <p class="caption">
+      <span class="second">median ${format(summary.median, measure)} </span>
+      <${InView} layer=${layer} step=${step} place=${summary.best} measure=${measure} />
+    </p>
+  </div>`;
 }
 
 // The layer, and how its chosen channel, or the highest over the median of all, went through the steps.
@@ -200,6 +256,7 @@ function Names({ layer, near }) {
   const single = chosen !== null && chosen >= 0;
   const line = (which) => numbers?.steps.map((each) => numbers.summary(each, measure.field)[which]);
   const values = single ? numbers?.history(chosen, measure.field) : line("highest");
+  const say = (value) => (single ? told(value, measure) : format(value, measure));
   const whose = single ? `ch ${state.channel.value}` : bestOf(measure);
   const what = `${whose} ${measure.kind === "score" ? measure.label : measure.short}`;
   return html`<h2><${LayerLabel} layer=${layer} /></h2>
@@ -212,11 +269,7 @@ function Names({ layer, near }) {
           : html`<span class="ghost spark"></span>`
       }
       <p title=${basis(layer)}>
-        ${
-          values
-            ? html`${what} ${format(values[0], measure)} → ${format(values.at(-1), measure)}`
-            : html`<span class="ghost">best</span>`
-        }
+        ${values ? html`${what} ${say(values[0])} → ${say(values.at(-1))}` : html`<span class="ghost">best</span>`}
       </p>
     </div>`;
 }

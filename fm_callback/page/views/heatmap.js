@@ -6,6 +6,7 @@ import { format } from "../data/measures.js";
 import { numbersOf, summariesOf } from "../data/tables.js";
 import { ink } from "../draw/inks.js";
 import { parts } from "../draw/scale.js";
+import { spans } from "../draw/tiles.js";
 import { html, useLayoutEffect, useRef, useSignal } from "../parts/ui.js";
 import { Choice, useWidth } from "../parts/widgets.js";
 import { dark } from "../state/host.js";
@@ -13,7 +14,12 @@ import { bestOf, fields, chosenMeasure, openAt, run, state, step, steps } from "
 
 // The names of the layers' own summaries; what follows from the channels' numbers is here already.
 function summaryNames(layers) {
-  const follow = new Set(fields.value.flatMap((field) => [`${field}_best`, `${field}_median`]));
+  const follow = new Set(
+    fields.value.flatMap((field) => {
+      const separation = `${field.replace(/_auroc$/, "")}_separation`;
+      return [`${field}_best`, `${field}_median`, `${field}_lowest`, `${separation}_best`, `${separation}_median`];
+    }),
+  );
   return [...new Set(layers.flatMap((layer) => layer.summaries ?? []))].filter((name) => !follow.has(name));
 }
 
@@ -29,8 +35,7 @@ export function Heatmap({ layers }) {
     return summaries?.get(layers[row].name)?.get(each, 0, which) ?? NaN;
   };
   const grid = layers.map((_, row) => steps.value.map((each) => value(row, each)));
-  const finite = grid.flat().filter(Number.isFinite);
-  const ends = [measure.chance ?? Math.min(...finite), measure.kind === "score" ? 1 : Math.max(...finite)];
+  const ends = endsOf(grid, measure);
   const title = `${measure.label[0].toUpperCase() + measure.label.slice(1)}, layer × ${run.value.unit}`;
   const options = [
     ["highest", `${ofLayers ? "highest" : bestOf(measure)} channel`],
@@ -43,12 +48,7 @@ export function Heatmap({ layers }) {
       ${!ofLayers && html`<span class="second">${measure.label},</span>`}
       <${Choice} hideLabel label="of each layer" value=${which} options=${options}
         onPick=${(picked) => (state.heat.value = picked === "highest" ? null : picked)} />
-      ${
-        ends.every(Number.isFinite) &&
-        html`<span class="colour-bar">
-          <span>${format(ends[0], measure)}</span><i class="shades"></i><span>${format(ends[1], measure)}</span>
-        </span>`
-      }
+      ${ends.low < ends.high && html`<${Shades} ends=${ends} measure=${measure} />`}
     </div>
     ${
       tables.some((table) => !table)
@@ -58,17 +58,63 @@ export function Heatmap({ layers }) {
   </section>`;
 }
 
+/**
+ * What the colours go from and to. Where there is a level of chance they part there: under it is another colour than
+ * over it, and each side goes to its own end.
+ *
+ * @param {number[][]} grid
+ * @param {import("../data/types.js").Measure} measure
+ */
+function endsOf(grid, { kind, chance, sided }) {
+  const finite = grid.flat().filter(Number.isFinite);
+  const middle = chance ?? null;
+  const low = finite.reduce((least, value) => Math.min(least, value), middle ?? Infinity);
+  const high = finite.reduce((most, value) => Math.max(most, value), middle ?? -Infinity);
+  if (sided) return { low: middle ?? low, middle, high: 1 }; // the better of two sides is never under chance
+  if (kind === "score") return { low: middle === null ? low : 0, middle, high: 1 };
+  return { low, middle, high };
+}
+
+function Shades({ ends, measure }) {
+  const { low, middle, high } = ends;
+  const told = (value) => format(value, measure);
+  if (middle === null || middle <= low) {
+    return html`<span class="colour-bar">
+      <span>${told(low)}</span><i class="shades"></i><span>${told(high)}</span>
+    </span>`;
+  }
+  return html`<span class="colour-bar" title="blue is above chance, orange is below">
+    <span>${told(low)}</span><i class="shades under"></i><span>chance ${told(middle)}</span>
+    <i class="shades"></i><span>${told(high)}</span>
+  </span>`;
+}
+
 const between = (value, low, high) => Math.min(Math.max(value, low), high);
 
-function paint(canvas, grid, [low, high]) {
-  const [from, to, none] = ["--heat-low", "--heat-high", "--paper"].map((name) => parts(ink(name)));
-  canvas.width = grid[0].length;
+const WIDEST = 2048; // pixels of the canvas: where there are more steps, each shows the mean of some
+
+function paint(canvas, grid, { low, middle, high }) {
+  const [zero, top, bottom, none] = ["--heat-low", "--heat-high", "--heat-under", "--paper"].map((name) =>
+    parts(ink(name)),
+  );
+  const steps = grid[0].length;
+  canvas.width = Math.min(steps, WIDEST);
   canvas.height = grid.length;
+  const columns = spans(steps, canvas.width);
   const image = new ImageData(canvas.width, canvas.height);
-  grid.flat().forEach((value, index) => {
-    const part = between((value - low) / (high - low || 1), 0, 1);
-    const colour = Number.isFinite(value) ? from.map((start, place) => start + part * (to[place] - start)) : none;
-    image.data.set([...colour, 255], 4 * index);
+  const start = middle ?? low;
+  const colourOf = (value) => {
+    if (!Number.isFinite(value)) return none;
+    const [end, to] = value < start ? [low, bottom] : [high, top];
+    const part = between((value - start) / (end - start || 1), 0, 1);
+    return zero.map((from, place) => from + part * (to[place] - from));
+  };
+  grid.forEach((row, y) => {
+    columns.forEach(([from, to], x) => {
+      const values = row.slice(from, to).filter(Number.isFinite);
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      image.data.set([...colourOf(mean), 255], 4 * (y * canvas.width + x));
+    });
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
 }

@@ -6,7 +6,9 @@ import { Channel } from "./channel.js";
 import { Compare } from "./compare.js";
 import { Depth } from "./depth.js";
 import { Evolution } from "./evolution.js";
+import { Labels } from "./labels.js";
 import { Layer } from "./layer.js";
+import { Prediction } from "./prediction.js";
 
 /** @type {import("../state/state.js").View[]} */
 export const VIEWS = [
@@ -15,4 +17,6 @@ export const VIEWS = [
   { key: "channel", title: "Channel", Page: Channel, ofLayer: true, ofChannel: true },
   { key: "compare", title: "Compare", Page: Compare, ofLayer: true, ofTwo: true },
   { key: "depth", title: "Depth", Page: Depth, keepsScroll: true },
+  { key: "prediction", title: "Prediction", Page: Prediction, keepsScroll: true },
+  { key: "labels", title: "Labels", Page: Labels, keepsScroll: true },
 ];

@@ -2,20 +2,35 @@
 // One layer large: all its channels at one step, the input and its labels beside them, the value under the pointer.
 
 import { measureOf, stepName } from "../data/log.js";
-import { format } from "../data/measures.js";
+import { excessOf, format, told, toldExcess } from "../data/measures.js";
 import { ready } from "../data/pictures.js";
 import { numbersOf } from "../data/tables.js";
-import { tileSize } from "../draw/geometry.js";
-import { cellUnder } from "../draw/tiles.js";
+import { isWide, tileSize, wideness } from "../draw/geometry.js";
+import { cellUnder, spanUnder } from "../draw/tiles.js";
 import { valueAt } from "../draw/values.js";
+import { InView } from "../parts/in_view.js";
 import { Maps, current, ratio, stepsAround, useAhead, useShown } from "../parts/maps.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, signal, useEffect } from "../parts/ui.js";
-import { Choice, Facts, LayerLabel, Trend, basis, useNear, useWidth } from "../parts/widgets.js";
+import {
+  Choice,
+  Facts,
+  LayerLabel,
+  Trend,
+  basis,
+  cellText,
+  plural,
+  reduction,
+  sliceText,
+  useNear,
+  useWidth,
+} from "../parts/widgets.js";
 import { bestOf, image, layer, chosenMeasure, open, run, state, step } from "../state/state.js";
 
-// What is under the pointer: the channel's place, and the cell of its map.
-const pointed = signal(/** @type {{place: number, cell: {x: number, y: number} | null} | null} */ (null));
+// What is under the pointer: the channel's place, the cell of its map, and of a strip all cells of that column.
+const pointed = signal(
+  /** @type {{place: number, cell: {x: number, y: number, span: number[]} | null} | null} */ (null),
+);
 
 export function Layer() {
   const chosen = layer.value;
@@ -31,14 +46,19 @@ export function Layer() {
   useAhead(() => [layer.value], stepsAround);
   if (chosen.problem) return html`<p class="message">${chosen.problem}</p>`;
   const places = sorted(chosen, now.step);
-  const across = Math.max(2, Math.min(places.length, Math.floor((width + 8) / (width < 500 ? 80 : 122))));
-  const size = tileSize(chosen, Math.min(Math.floor((width - 8 * (across - 1)) / across), 360));
+  const wider = wideness(chosen, 4);
+  const fitting = Math.min(places.length, Math.floor((width + 8) / (wider * (width < 500 ? 80 : 122))));
+  const across = Math.max(wider > 1.5 ? 1 : 2, fitting);
+  const size = tileSize(chosen, Math.min(Math.floor((width - 8 * (across - 1)) / across), 360 * wider));
+  // What runs in time is best seen under what it was made of.
+  const over = isWide(chosen) && isOfSignals();
   return html`<div class="layer-view">
     <aside>
-      <${About} layer=${chosen} />
+      <${About} layer=${chosen} size=${size} inputs=${!over} />
       <${Pointed} layer=${chosen} now=${now} />
     </aside>
     <div ref=${ref} class="tiles" style=${{ "--tile": `${size.width}px` }}>
+      ${over && html`<div class="inputs over"><${Inputs} /></div>`}
       ${places.map(
         (place) =>
           html`<${Tile} key=${place} layer=${chosen} place=${place} size=${size} now=${now.step} onShown=${onShown} />`,
@@ -52,18 +72,27 @@ function sorted(layer, now) {
   const numbers = numbersOf(layer).value;
   const field = state.sort.value;
   if (field === "channel" || !numbers?.column.has(field)) return places;
-  const value = (place) => numbers.get(now, place, field);
+  const { sided } = measureOf(field);
+  const value = (place) => {
+    const found = numbers.get(now, place, field);
+    return sided ? Math.max(found, 1 - found) : found;
+  };
   const missing = (place) => Number.isNaN(value(place));
   return places.sort((a, b) => (missing(a) ? 1 : missing(b) ? -1 : value(b) - value(a)) || a - b);
 }
 
-function About({ layer }) {
+// Whether the probe's samples are strips.
+const isOfSignals = () => run.value.probe.plane?.[0] === 1;
+
+function About({ layer, size, inputs }) {
   const numbers = numbersOf(layer).value;
   const { field } = chosenMeasure.value;
   const sorts = [["channel", "channel"], ...layer.fields.map((each) => [each, measureOf(each).label])];
+  const reduced = reduction(layer, { width: size.width * ratio.value, height: size.height * ratio.value });
   return html`<h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
-    <${Inputs} />
+    ${reduced && html`<p class="second">${reduced}</p>`}
+    ${inputs && html`<div class="inputs"><${Inputs} /></div>`}
     <${Choice} label="sort by" value=${state.sort.value} options=${sorts}
       onPick=${(value) => (state.sort.value = value)} />
     <div class="trend">
@@ -78,25 +107,24 @@ function About({ layer }) {
 }
 
 function Inputs() {
-  const { pictures, labels } = run.value.probe;
+  const { pictures, labels, slices, slice_axis } = run.value.probe;
   const shown = image.value;
   const labelled = labels > shown;
-  return html`<div class="inputs">
-    ${
-      pictures > shown &&
-      html`<figure data-whole>
-        <${ProbePicture} kind="input" image=${shown} outlined=${labelled} label="input, true mask outlined" />
-        <figcaption>input${labelled ? ", outlined" : ""}</figcaption>
-      </figure>`
-    }
-    ${
-      labelled &&
-      html`<figure data-whole>
-        <${ProbePicture} kind="labels" image=${shown} label="true mask" />
-        <figcaption>true mask</figcaption>
-      </figure>`
-    }
-  </div>`;
+  const slice = sliceText(slices[shown], slice_axis);
+  return html`${
+    pictures > shown &&
+    html`<figure data-whole>
+      <${ProbePicture} kind="input" image=${shown} outlined=${labelled} label="input, true mask outlined" />
+      <figcaption>input${slice || (labelled ? ", outlined" : "")}</figcaption>
+    </figure>`
+  }
+  ${
+    labelled &&
+    html`<figure data-whole>
+      <${ProbePicture} kind="labels" image=${shown} label="true mask" />
+      <figcaption>true mask</figcaption>
+    </figure>`
+  }`;
 }
 
 // The layer's channels now and at the first step, which is what a score is to be measured against.
@@ -108,7 +136,8 @@ function Baseline({ layer, numbers, measure }) {
     const found = numbers.summary(step, measure.field);
     const place = found[who];
     const channel = html`<span class="second"><abbr title="channel">ch</abbr> ${layer.channels[place]}</span> `;
-    return html`<td>${place != null && channel}<b>${format(found[which], measure)}</b></td>`;
+    const side = who === "best" && found.dark ? " dark" : "";
+    return html`<td>${place != null && channel}<b>${format(found[which], measure)}${side}</b></td>`;
   };
   const row = (name, which, who = "") =>
     html`<tr><th scope="row">${name}</th>${columns.map((step) => cell(step, which, who))}</tr>`;
@@ -127,7 +156,7 @@ function Tile({ layer, place, size, now, onShown }) {
   const [ref, near] = useNear();
   const measure = chosenMeasure.value;
   const channel = layer.channels[place];
-  const value = format(numbersOf(layer).value?.get(now, place, measure.field), measure);
+  const value = told(numbersOf(layer).value?.get(now, place, measure.field), measure);
   const point = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const [height, width] = layer.map;
@@ -137,7 +166,9 @@ function Tile({ layer, place, size, now, onShown }) {
     };
     const x = cell(event.clientX - box.left, box.width, width);
     const y = cell(event.clientY - box.top, box.height, height);
-    pointed.value = { place, cell: { x, y } };
+    const pixel = Math.floor((event.clientX - box.left) * ratio.value);
+    const span = height === 1 ? spanUnder(pixel, width, Math.round(size.width * ratio.value)) : [x, x + 1];
+    pointed.value = { place, cell: { x, y, span } };
   };
   const frame = { width: `${size.width}px`, height: `${size.height}px` };
   return html`<button ref=${ref} class="tile" data-whole aria-pressed=${state.channel.value === channel}
@@ -164,14 +195,36 @@ function Pointed({ layer, now }) {
     return html`<div class="pointed"><p class="second">Point at a map for its values.</p></div>`;
   }
   const picture = ready(layer, now.step, Math.min(now.image, Math.max(layer.run.probe.stored, 1) - 1));
-  const value = picture && cell ? valueAt(picture, layer, place, cell, numbers.range("own", now.step, place)) : null;
-  const told = (field) => format(numbers.get(now.step, place, field), measureOf(field));
+  const [value, most] =
+    picture && cell ? valuesUnder(picture, layer, place, cell, numbers.range("own", now.step, place)) : [];
+  const cells = cell ? cell.span[1] - cell.span[0] : 0;
+  const say = (field) => told(numbers.get(now.step, place, field), measureOf(field));
+  const measure = measureOf("mask_auroc");
+  const over = toldExcess(excessOf(numbers, now.step, place, measure));
   return html`<div class="pointed" aria-live="polite">
     <p>
       <b>channel ${layer.channels[place]}</b>${" "}
-      ${cell && html`<span class="second">at (${cell.x}, ${cell.y})</span>`}
+      ${
+        cell &&
+        html`<span class="second">
+          at ${cellText(layer, cell)}${cells > 1 && ` and ${plural(cells - 1, "cell")} around it`}
+        </span>`
+      }
     </p>
-    <p>value <b>${value === null ? "–" : format(value)}</b></p>
-    <dl>${numbers.fields.map((field) => html`<dt>${measureOf(field).label}</dt><dd>${told(field)}</dd>`)}</dl>
+    <p>
+      value <b>${value === undefined ? "–" : format(value)}</b>${most !== value && html` to <b>${format(most)}</b>`}
+    </p>
+    <dl>${numbers.fields.map((field) => html`<dt>${measureOf(field).label}</dt><dd>${say(field)}</dd>`)}</dl>
+    ${over.text && html`<p class="second">mask AUROC ${over.title}</p>`}
+    <p><${InView} layer=${layer} step=${now.step} place=${place} measure=${measure} /></p>
   </div>`;
+}
+
+// The lowest and the highest value of the cells under the pointer.
+function valuesUnder(picture, layer, place, { y, span }, range) {
+  const [from, to] = span;
+  const values = Array.from({ length: to - from }, (_, index) =>
+    valueAt(picture, layer, place, { x: from + index, y }, range),
+  );
+  return [Math.min(...values), Math.max(...values)];
 }
