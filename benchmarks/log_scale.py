@@ -35,7 +35,7 @@ from timing import figure
 from fm_callback.format import NUMBERS, LayerFacts, LayerStep, ProbeFacts, RunFacts, run_record, step_record, to_grid
 from fm_callback.scores.measures import described, summaries
 from fm_callback.write import event_copies, grid, png
-from fm_callback.write.run_files import open_run
+from fm_callback.write.run_files import new_run
 
 CHANNELS = 32
 # The resolutions that the 51 convolutions of SD_UNet have for an input of 96x96.
@@ -118,7 +118,7 @@ def write_log(folder: Path, size: Size) -> int:
     copies = {side: [_copy(each, table) for each, table in zip(maps[side], numbers, strict=True)] for side in maps}
     layers = [_facts(number, side) for number, side in enumerate(size.sides, 1)]
     facts = RunFacts(0, tuple(layers), probe=ProbeFacts(8, 1), measures=described(), images=size.images)
-    files = open_run(folder / "seed0", facts)
+    files = new_run(folder / "seed0", 0)
     scalars = rng.uniform(0.4, 0.9, len(layers[0].summaries)).astype(np.float32)
     for step in range(size.steps):
         turn = step % DIFFERENT

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ON_SD_UNET = ("encoders", "forward", "epoch_cost")  # they take a trained model
-OTHERS = ("scale", "train_overhead", "measures", "log_scale")
+OTHERS = ("scale", "train_overhead", "measures", "likeness", "log_scale")
 
 
 def main() -> None:

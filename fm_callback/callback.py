@@ -22,16 +22,19 @@ from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
 from fm_callback.capture.tokens import read_grid
 from fm_callback.scores.history import aligned
+from fm_callback.write.batches import Batches
+from fm_callback.write.claim import release
 from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
-from fm_callback.write.say import say
+from fm_callback.write.resume import Written
+from fm_callback.write.say import say, warn_or_say
 
 
 class FeatureMapCallback(keras.callbacks.Callback):
     """Logs feature maps of chosen layers, so that TensorBoard shows them evolve.
 
     Acts before the first batch (the maps of the untrained network), at the end of each epoch, and at the end of
-    training. Step n is the state after n epochs: "Epoch 3" of Keras's progress bar is step 3. (Keras's own `epoch_*`
+    training; in a loop of your own at the hooks that it calls, of which one is enough. Step n is the state after n epochs: "Epoch 3" of Keras's progress bar is step 3. (Keras's own `epoch_*`
     scalars carry n - 1.)
 
     Training is the same with and without it, to the last bit. What is wrong in the configuration raises before the
@@ -51,7 +54,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
             decided by `model.input_shape`; where that is unknown, it is what the model can't take as a batch.
         log_dir: The directory for TensorBoard, as of `keras.callbacks.TensorBoard`, with which it can be shared. Maps
             go to `<log_dir>/feature_maps` ("~" is the home directory), or, where another run has left its maps there, to `feature_maps_2`,
-            `feature_maps_3`, ...
+            `feature_maps_3`, ... A training goes on in the run whose last step holds its model as it is; `fit` in a loop
+            counts on there.
         picture: Of several inputs the one that is the picture (or the volume, or the signal), which is shown, has the
             edges and is labelled by `masks`: its name or position. By default the one of the masks' size that looks
             most like a picture.
@@ -78,7 +82,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         channels: Which channels of each layer: the first so many, a list of indices, or "all". Frozen for the whole
             run.
         update_freq: "epoch", "batch", or a number of batches, as of `keras.callbacks.TensorBoard`. With batches, a step
-            is the optimizer's count of iterations.
+            is the optimizer's count of iterations, or of batches where nobody steps `model.optimizer`.
         every: Take each n-th of these steps, or those for which a predicate of the step is true; the first and the last
             are always taken.
         images: Whether to write the grids for TensorBoard's own Images and Time Series tabs, too.
@@ -156,12 +160,13 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.submodel = read_submodel(submodel)
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
-        self._started = self._said_cost = self._has_logged = False
+        self._written: Written | None = None
+        self._batches: Batches | None = None
+        self._is_training = self._began_late = self._started = False
+        self._has_logged = self._said_cost = self._said_apart = self._said_elsewhere = False
         self._epoch_began = self._epoch_seconds = 0.0
-        self._epochs = 0
+        self._epochs = self._offset = 0
         self._summary = "no training has ended yet"
-        self._iterations = self._epoch_iterations = 0
-        self._directory: Path | None = None
         self._hook()
 
     def _hook(self) -> None:
@@ -171,8 +176,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: the configuration, nothing that belongs to a training."""
-        training = dict.fromkeys(("_recorder", "_capture", "_model", "_directory"))
-        return {**self.__dict__, **training, "_has_logged": False}
+        nothing = dict.fromkeys(("_recorder", "_capture", "_model", "_written", "_batches"))
+        return {**self.__dict__, **nothing, **dict.fromkeys(("_is_training", "_has_logged"), False)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -180,14 +185,32 @@ class FeatureMapCallback(keras.callbacks.Callback):
 
     def set_model(self, model: keras.Model) -> None:
         refuse_keras_2(model)  # here: the `fit` of Keras 2 next asks for what its own callbacks have
+        if self._began_late and model is not self.model:  # a loop that says nothing of its end
+            self._close()
         super().set_model(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._close()
+        release()  # here, where no callback of this training has begun to write
+        self._begin()
+
+    def _begin(self, late: bool = False) -> None:
+        """Checks all that can be checked before the model runs."""
         self._started = self._said_cost = False
-        self._epochs = 0
-        if not backend.is_chief():  # of several processes one writes; the others do nothing and wait for nothing
-            return
+        self._epochs = self._offset = 0
+        if backend.is_chief():
+            self._recorder = self._made_recorder()
+        elif not self._said_elsewhere and (variable := backend.chief_by_environment()):
+            self._said_elsewhere = True
+            warn_or_say(
+                f"FeatureMapCallback logs nothing in this process: by {variable} another one does. If there is no other, the "
+                "variable is left over: unset it"
+            )
+        self._is_training, self._began_late = True, late
+
+    def _made_recorder(self) -> Recorder:
+        if self.model is None:
+            raise RuntimeError("FeatureMapCallback has no model: call `set_model` before its other hooks")
         model = watched(self.model, self.submodel)
         with unbuilt_again_on_error(model):
             batch = as_fit_has_them(self.samples, model)
@@ -207,33 +230,51 @@ class FeatureMapCallback(keras.callbacks.Callback):
                 named=self.concepts,
             )
             self._capture.predict(self.prediction, probe.section.axes, probe.labels)
-        self._recorder = Recorder(
+        return Recorder(
             self._capture,
             probe,
             Path(self.log_dir),
             step_unit="epoch" if self.update_freq == "epoch" else "batch",
             images=self.images,
             model=_about(model, self.model),
-            before=self._directory,
+            before=self._written,
         )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if self._recorder is None:
+        recorder = self._recording()
+        if recorder is None:
             return
-        if self.update_freq != "epoch":
-            self._iterations = self._epoch_iterations = self._optimizer_iterations()
+        if self._batches:
+            self._batches.begin_epoch()
         if not self._started:  # Keras tells callbacks no initial epoch: it is the first that begins
-            self._started = True
-            self._start(self._recorder, epoch)
+            self._start(recorder, epoch, goes_on=epoch > 0)
         self._say_cost()
         self._epoch_began = time.perf_counter()
 
-    def _start(self, recorder: Recorder, epoch: int) -> None:
-        step = epoch if self.update_freq == "epoch" else self._iterations
+    def _recording(self) -> Recorder | None:
+        """What records, begun now in a loop of the user's own that has not called `on_train_begin`; None if nothing does."""
+        if not self._is_training:
+            self._begin(late=True)
+        return self._recorder
+
+    def _start(self, recorder: Recorder, epoch: int, *, goes_on: bool = False, run: int = 0) -> None:
+        """The first step.
+
+        Args:
+            recorder: What records it.
+            epoch: After how many epochs, as Keras counts.
+            goes_on: Whether there were some before this training.
+            run: After how many batches of this training.
+        """
+        step = epoch
+        if self.update_freq != "epoch":
+            self._batches = Batches(self.model, 1 if self.update_freq == "batch" else int(self.update_freq), run)
+            step = self._batches.step(self.model)
+            goes_on = goes_on or step > run
         self._say(f"FeatureMapCallback: compiling one pass through {recorder.layers} layers ...", end=" ")
         began = time.perf_counter()
         try:
-            recorder.start(step, self)
+            there = recorder.start(step, self, goes_on=goes_on)
         except BaseException as error:
             recorder.close()
             self._recorder = None
@@ -241,50 +282,69 @@ class FeatureMapCallback(keras.callbacks.Callback):
             if self._has_logged and isinstance(error, Exception):
                 recorder.fail(error)  # a disk that is full by now must not end fits in a loop
                 return
+            self._is_training = False
             raise
-        self._has_logged = True
-        planned = self._planned(epoch)
-        size = f", {foretold(recorder.size, *planned, self.images)}" if planned else ""
-        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{recorder.told}")
+        self._started = self._has_logged = True
+        self._offset, self._written = there - step, recorder.written
+        if self._batches:
+            self._batches.go_on_at(there, self.model)
+        self._say(f"{time.perf_counter() - began:.1f} s, {self._told(recorder, epoch, step, there)}")
 
-    def _planned(self, first_epoch: int) -> tuple[int, int] | None:
-        """How many steps are planned, and epochs; None where that is not known: by a predicate, or for batches without a count."""
+    def _told(self, recorder: Recorder, epoch: int, step: int, there: int) -> str:
+        """Where feature maps go, how much they will be, and what may surprise."""
+        told = f"feature maps go to {recorder.directory}"
+        if recorder.goes_on:
+            told = f"feature maps go on in {recorder.directory} behind step {there}"
+        if there != step:
+            told += f", as which the model begins (Keras counts from {step})"
+        if recorder.told and not self._said_apart:
+            self._said_apart = True
+            told += f": {recorder.told}"
+        if recorder.size and (planned := self._planned(epoch, there)):
+            told += f", {foretold(recorder.size, *planned, self.images)}"
+        return told + recorder.left_out
+
+    def _planned(self, epoch: int, step: int) -> tuple[int, int] | None:
+        """How many steps are planned from a step on, and epochs; None where that is not known: by a predicate, or for batches without a count."""
         params = self.params or {}
-        epochs = (params.get("epochs") or 0) - first_epoch
+        epochs = (params.get("epochs") or 0) - epoch
         if callable(self.every) or epochs <= 0:
             return None
-        if self.update_freq == "epoch":
-            last = first_epoch + epochs
-            return 1 + last // self.every - first_epoch // self.every + (last % self.every > 0), epochs
+        if self._batches is None:
+            last = step + epochs
+            return 1 + last // self.every - step // self.every + (last % self.every > 0), epochs
         if not params.get("steps"):
             return None
-        return 1 + epochs * params["steps"] // (self._frequency * self.every), epochs
-
-    @property
-    def _frequency(self) -> int:
-        """How many batches lie between two steps that may be taken."""
-        return 1 if self.update_freq == "batch" else int(self.update_freq)
+        return 1 + epochs * params["steps"] // (self._batches.frequency * self.every), epochs
 
     def _on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self._recorder is None:
+        recorder = self._recording()
+        if recorder is None:
             return
-        # Counted, not read: on JAX a look at the optimizer brings the whole state back into the model.
-        before, self._iterations = self._iterations, max(self._iterations, self._epoch_iterations + batch + 1)
-        ordinal = self._iterations // self._frequency
-        if ordinal > before // self._frequency and self._due(self._recorder, self._iterations, ordinal):
-            self._recorder.record(self._optimizer_iterations())
+        if not self._started or self._batches is None:
+            self._start(recorder, 0, run=batch + 1)
+        elif (ordinal := self._batches.end(batch)) is not None and self._due(recorder, self._batches.count, ordinal):
+            recorder.record(self._batches.step(self.model))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self._recorder is None:
+        recorder = self._recording()
+        if recorder is None:
             return
-        self._epoch_seconds = time.perf_counter() - self._epoch_began
-        self._epochs += 1
-        if self.update_freq != "epoch":
-            self._recorder.keep(self._optimizer_iterations())
-        elif self._due(self._recorder, epoch + 1, epoch + 1):
-            self._recorder.record(epoch + 1)
+        if not self._started:
+            self._start(recorder, epoch + 1, goes_on=epoch > 0)
         else:
-            self._recorder.keep(epoch + 1)
+            self._epoch_seconds = time.perf_counter() - self._epoch_began
+            self._epochs += 1
+            step = self._offset + epoch + 1
+            ordinal: int | None = step
+            if self._batches:
+                step = self._batches.step(self.model)
+                ordinal = self._batches.due(step)  # where nobody has told us of batches
+            if ordinal is not None and self._due(recorder, step, ordinal):
+                recorder.record(step)
+            else:
+                recorder.keep(step)
+        self._epoch_began = time.perf_counter()
 
     def on_train_end(self, logs: Any = None) -> None:
         self._close()
@@ -308,14 +368,10 @@ class FeatureMapCallback(keras.callbacks.Callback):
             recorder.fail(error)
             return False
 
-    def _optimizer_iterations(self) -> int:
-        optimizer = getattr(self.model, "optimizer", None)  # none without `compile`
-        return self._iterations if optimizer is None else int(optimizer.iterations)
-
     def _close(self) -> None:
+        self._is_training, self._batches = False, None
         if self._recorder is not None:
             self._recorder.close()
-            self._directory = self._recorder.directory
             self._say_cost()
             tables = self._recorder.tables
             self._summary = "\n\n".join(map(aligned, tables)) or (

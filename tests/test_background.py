@@ -61,10 +61,36 @@ def test_patience_is_bounded_in_all_and_then_nothing_waits():
     started = time.monotonic()
     for item in range(20):
         background.submit(item)
-    background.close()
+    assert not background.close()
     assert time.monotonic() - started < 5
-    assert isinstance(background.error, TimeoutError)
+    assert background.error is None and background.left_out > 10
     gate.set()
+    background._thread.join(10)
+    assert background.close()
+
+
+def test_what_is_too_fast_is_left_out_but_for_the_first_and_the_last():
+    done, gate = [], threading.Event()
+    background = Background(lambda item: (done.append(item), gate.wait(30)), lambda: done.append("end"), patience=0.3)
+    for item in range(100):
+        background.submit(item)
+    gate.set()
+    assert background.close() and background.error is None
+    assert done == [0, 99, "end"] and background.left_out == 98
+
+
+def test_after_a_slow_time_all_are_worked_on_again():
+    done, gate = [], threading.Event()
+    background = Background(lambda item: (gate.wait(30), done.append(item)), patience=0.3)
+    for item in range(10):
+        background.submit(item)
+    gate.set()
+    for item in range(10, 20):
+        while len(done) < item - 8:
+            time.sleep(0.001)
+        background.submit(item)
+    background.close()
+    assert done == [0, 9, *range(10, 20)]
 
 
 def test_what_was_submitted_is_done_before_the_interpreter_ends():
@@ -101,7 +127,7 @@ def test_what_comes_at_last_comes_after_everything_and_after_an_error_too():
     assert done == [1, "last", "last again"] and background.error.errno == 28
 
 
-def test_a_thread_that_was_given_up_ends_when_it_can():
+def test_a_thread_that_nobody_waits_for_ends_when_it_has_done_the_last():
     gate, done = threading.Event(), []
     background = Background(lambda item: (gate.wait(30), done.append(item)), lambda: done.append("last"), patience=0.2)
     for item in range(3):
@@ -109,7 +135,7 @@ def test_a_thread_that_was_given_up_ends_when_it_can():
     background.close()
     gate.set()
     background._thread.join(10)
-    assert done == [0, "last"] and not background._thread.is_alive()
+    assert done == [0, 2, "last"] and not background._thread.is_alive()
 
 
 def test_an_interrupt_while_waiting_leaves_the_rest_to_the_end_of_the_interpreter():

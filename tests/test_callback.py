@@ -20,10 +20,20 @@ from reading import events, numbers, values_at, with_tensorboards_own_loader
 from support.decoding import all_steps, decoded, probe_pictures, run_facts, stored
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
-from fm_callback.format import NUMBERS
+from fm_callback.format import (
+    MOST_BLOB,
+    MOST_HEAD,
+    NUMBERS,
+    LayerFacts,
+    ProbeFacts,
+    RunFacts,
+    from_json,
+    to_json,
+)
 from fm_callback.read.log import Log
 from fm_callback.scores.measures import MEASURES, ChannelMeasure, summaries
 from fm_callback.write.cost import Cost, foretold
+from fm_callback.write.limits import refuse_too_much
 from fm_callback.write.say import say
 
 X = np.random.default_rng(0).random((8, 16, 16, 3)).astype("float32")
@@ -152,10 +162,20 @@ def test_the_stored_maps_and_numbers_are_those_of_the_trained_weights(tmp_path):
 
 
 def test_a_log_that_is_being_written_never_shows_half_a_step(tmp_path):
-    log, seen = Log(tmp_path), []
-    training = threading.Thread(
-        target=fit, args=(segmenter(), FeatureMapCallback(X[:4], tmp_path, masks=MASKS[:4])), kwargs={"epochs": 40}
-    )
+    """Now and then the training waits until somebody has looked: on a machine with other work it would be over before."""
+    log, seen, looked = Log(tmp_path), [], threading.Semaphore(0)
+
+    class Paced(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch % 4 == 0:
+                while looked.acquire(blocking=False):
+                    pass
+                for _ in range(2):  # the first look may have begun before
+                    looked.acquire(timeout=30)
+
+    callbacks = [FeatureMapCallback(X[:4], tmp_path, masks=MASKS[:4]), Paced()]
+    options = {"batch_size": 4, "epochs": 40, "verbose": 0, "callbacks": callbacks}
+    training = threading.Thread(target=segmenter().fit, args=(X, Y), kwargs=options)
     training.start()
     looks = 0
     while training.is_alive() or looks < 1000:
@@ -166,6 +186,7 @@ def test_a_log_that_is_being_written_never_shows_half_a_step(tmp_path):
             assert run.problems == () and [layer.maps().shape[0] for layer in run.layers] == [4, 4, 4]
             table = run.table("channel")
             assert len(table["step"]) == len(run.steps) * (32 + 6 + 1) and not np.isnan(table["std"]).any()
+        looked.release()
     training.join()
     assert seen[-1] == tuple(range(41)) and all(steps == tuple(range(len(steps))) for steps in seen)
     assert len(seen) > 5, "it was looked at between steps"
@@ -182,14 +203,11 @@ def test_initial_epoch_is_the_first_step_and_resuming_keeps_each_step_once_for_r
     model = fit(segmenter(), FeatureMapCallback(X[:1], tmp_path), epochs=2)
     fit(model, FeatureMapCallback(X[:1], tmp_path), epochs=4, initial_epoch=2)
     assert runs(tmp_path) == ["feature_maps"]
-    assert all_steps(tmp_path / "feature_maps") == [0, 1, 2, 2, 3, 4]
+    assert all_steps(tmp_path / "feature_maps") == [0, 1, 2, 3, 4], "what is there is not written again"
     summaries = {step: entry["up"].summaries for step, entry in stored(tmp_path / "feature_maps").items()}
-    assert [np.isnan(each["cka_previous"]) for each in summaries.values()] == [True, False, True, False, False]
-    assert [np.isnan(each["cka_first"]) for each in summaries.values()] == [True, False, True, True, True], (
-        "another reference"
-    )
-    starts = [event.step for event in events(tmp_path / "feature_maps") if event.session_log.status]
-    assert starts == [0, 2], "readers drop the first step 2"
+    for each in ("cka_previous", "cka_first"):
+        assert [np.isnan(values[each]) for values in summaries.values()] == [True, False, False, False, False]
+    assert [event.step for event in events(tmp_path / "feature_maps") if event.session_log.status] == [0]
 
 
 def test_a_second_run_from_the_start_gets_its_own_directory(tmp_path):
@@ -439,6 +457,32 @@ def test_a_picture_that_no_reader_takes_is_refused_before_training(tmp_path):
     assert not (tmp_path / "logs").exists()
 
 
+@pytest.mark.parametrize(
+    ("layers", "channels", "stored", "message"),
+    [
+        (100, 1, 10_000, "maps of 10,000 samples in 100 layers .* `stored` 4,657 at most"),
+        (100, 1, 4_657, None),
+        (46, 1, 10_000, None),
+        (10_001, 1, 1, "up to 10,000 layers; `layers` chooses 10,001"),
+        (9, 120_000, 1, "up to 1,048,576 channels; `channels` chooses 1,080,000"),
+    ],
+)
+def test_a_log_that_no_reader_takes_is_refused_before_training(layers, channels, stored, message):
+    """And what is not refused is read: the list of a step, with references as long as they get."""
+    conv = LayerFacts("c", "c", (1, 1, channels), (1, 1), tuple(range(channels)), 1, channels, (*NUMBERS,), ("rank",))
+    facts = RunFacts(0, (conv,) * layers, probe=ProbeFacts(stored, stored))
+    if message:
+        with pytest.raises(ValueError, match=message):
+            refuse_too_much(facts)
+        return
+    refuse_too_much(facts)
+    longest = [99_999_999_999, MOST_BLOB, 2**32 - 1]
+    entry = {"maps": [longest] * stored, "numbers": longest, "summaries": longest}
+    text = to_json([entry] * layers)
+    assert len(text) <= MOST_HEAD and len(from_json(text)) == layers
+    assert len(to_json(facts.head())) <= MOST_HEAD
+
+
 def test_a_log_dir_that_is_a_file_is_refused(tmp_path):
     path = tmp_path / "logs"
     path.write_text("notes")
@@ -475,7 +519,7 @@ def test_fits_of_one_epoch_each_go_on_in_one_run_and_compile_once(tmp_path, capl
         if epoch == 0:
             first = len(traces)
     assert first > before and len(traces) == first
-    assert all_steps(tmp_path / "feature_maps") == [0, 1, *(step for at in range(1, 8) for step in (at, at + 1))]
+    assert all_steps(tmp_path / "feature_maps") == list(range(9))
     assert runs(tmp_path) == ["feature_maps"] and "retracing" not in caplog.text
 
 
@@ -541,7 +585,7 @@ def test_the_size_of_a_log_is_told_before_training(tmp_path, capsys):
         stops = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(callback.model, "stop_training", True))
         segmenter().fit(X, Y, batch_size=2, epochs=epochs, verbose=2, callbacks=[callback, stops])
         (line,) = [line for line in capsys.readouterr().out.splitlines() if "feature maps go to" in line]
-        size = sum(path.stat().st_size for path in (callback._directory).iterdir())
+        size = sum(path.stat().st_size for path in callback._written.files.directory.iterdir())
         return line, size
 
     line, size = said(200)

@@ -28,6 +28,7 @@ from test_callback import MASKS, X, Y, fit, runs, segmenter
 
 from fm_callback import FeatureMapCallback, tfrecord
 from fm_callback.write.background import Background
+from fm_callback.write.run_files import RunFiles
 
 EPOCHS = 6
 
@@ -270,9 +271,8 @@ def test_a_disk_that_fails_in_training(fault, ends, message, tmp_path, unharmed)
             assert steps_everywhere(log_dir) == {"feature_maps": [0, 1, 2, 6, 7]}
 
 
-def test_a_disk_that_hangs(tmp_path, unharmed, monkeypatch):
-    monkeypatch.setattr(Background.__init__, "__defaults__", (*Background.__init__.__defaults__[:-1], 0.5))  # seconds
-    with stalled_disk(tmp_path) as (start, end):
+def test_a_disk_that_hangs(tmp_path, unharmed):
+    with stalled_disk(tmp_path) as (start, end), patience(0.5):
         before = threading.active_count()
         result, given, model = train(tmp_path, Between(tmp_path, start))
         assert result == unharmed
@@ -293,6 +293,68 @@ def test_a_slow_disk_makes_training_wait_and_loses_nothing(tmp_path, unharmed):
         result, given, _ = train(tmp_path, Between(tmp_path, start), at_step_5)
     assert result == unharmed and given == []
     assert steps_everywhere(tmp_path) == {"feature_maps": list(range(EPOCHS + 1))}
+
+
+@contextlib.contextmanager
+def patience(seconds):
+    """For how long training waits in all."""
+    start = Background.__init__
+    before = start.__defaults__
+    start.__defaults__ = (*before[:-1], seconds)
+    try:
+        yield
+    finally:
+        start.__defaults__ = before
+
+
+@contextlib.contextmanager
+def slow_disk(monkeypatch, begins, ends, fails=False):
+    """Writing stops at a step, until the training has come to another one; a callback that sees to that."""
+    write, flows = RunFiles.write, threading.Event()
+
+    def slow(files, step, *rest):
+        if step == begins:
+            flows.wait(60)
+            if fails:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(files, step, *rest)
+
+    monkeypatch.setattr(RunFiles, "write", slow)
+    yield keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: flows.set() if epoch == ends else None)
+
+
+@pytest.mark.parametrize("update_freq", ["epoch", 2])
+def test_a_disk_that_is_too_slow_leaves_out_steps_but_not_the_last(update_freq, tmp_path, monkeypatch):
+    model, callback = untrained(), FeatureMapCallback(X[:1], tmp_path, update_freq=update_freq)
+    with (
+        slow_disk(monkeypatch, begins=4, ends=30) as ends,
+        patience(0.3),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        model.fit(X, Y, batch_size=8, epochs=40, verbose=0, callbacks=[ends, callback])
+    (steps,) = steps_everywhere(tmp_path).values()
+    assert steps[:2] == [0, 1 if update_freq == "epoch" else 2] and {4, 40} <= set(steps)
+    assert set(steps) & set(range(5, 30)) == set() and len(set(steps) & set(range(30, 40))) > 1, (
+        "then it keeps up again"
+    )
+    (told,) = our_warnings(caught)
+    assert "did not keep up" in told and "left out" in told and "log fewer `layers`" in told
+    model.fit(X, Y, batch_size=8, initial_epoch=40, epochs=42, verbose=0, callbacks=[callback])
+    assert steps_everywhere(tmp_path) == {"feature_maps": [*steps, *([41] if update_freq == "epoch" else []), 42]}
+
+
+def test_a_slow_disk_that_fails_at_last_ends_the_log_with_the_one_warning(tmp_path, monkeypatch):
+    with (
+        slow_disk(monkeypatch, begins=4, ends=30, fails=True) as ends,
+        patience(0.3),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        untrained().fit(X, Y, epochs=40, verbose=0, callbacks=[ends, FeatureMapCallback(X[:1], tmp_path)])
+    slow, full = our_warnings(caught)
+    assert "left out" in slow and "No space left on device" in full
+    assert steps_everywhere(tmp_path) == {"feature_maps": [0, 1, 2, 3]}
 
 
 def test_a_directory_made_unwritable_is_no_loss_to_a_training_that_has_its_file(tmp_path, unharmed):
@@ -332,7 +394,6 @@ def fits_of_one_epoch(callback, unharmed_loop, before=lambda epoch: None):
     [
         (full_disk, "No space left on device"),
         (read_only_mount, "Read-only file system"),
-        (unwritable_directory, "not permitted|Permission denied"),
     ],
 )
 def test_a_fault_that_comes_and_goes_between_fits(fault, message, tmp_path, unharmed_loop):
@@ -344,6 +405,14 @@ def test_a_fault_that_comes_and_goes_between_fits(fault, message, tmp_path, unha
         assert all(re.search(message, each) and str(log_dir) in each for each in given[2] + given[3])
         files_are_whole(log_dir / "feature_maps")
         assert steps_everywhere(log_dir) == {"feature_maps": [0, 1, 2, 4, 5, 6]}
+
+
+def test_a_directory_made_unwritable_is_no_loss_to_further_fits_which_go_on_in_the_file(tmp_path, unharmed_loop):
+    with unwritable_directory(tmp_path) as (start, end):
+        callback = FeatureMapCallback(X[:2], tmp_path, masks=MASKS[:2])
+        given = fits_of_one_epoch(callback, unharmed_loop, lambda epoch: {2: start, 4: end}.get(epoch, lambda: None)())
+    assert given == [[]] * EPOCHS
+    assert steps_everywhere(tmp_path) == {"feature_maps": list(range(EPOCHS + 1))}
 
 
 @pytest.mark.parametrize("fault", [full_disk, read_only_mount])
@@ -529,12 +598,19 @@ def seen(directory):
     return all_steps(directory) if directory.exists() else []
 
 
+def trained_again(epochs):
+    """The model that `killed` has trained, after so many epochs: what a checkpoint would hold."""
+    model = segmenter()
+    model.fit(X, Y, batch_size=4, epochs=epochs, verbose=0)
+    return model
+
+
 def resume_and_rerun(log_dir, steps):
     """After a crash: all steps are there; then training goes on before its end, with the same settings and with others, and anew."""
     found = steps_everywhere(log_dir)["feature_maps"]
     assert found == list(range(len(found))) and len(found) >= len(steps)
     first, last = len(found) - 3, len(found) + 1
-    model = untrained()
+    model = trained_again(first)
     for options in ({}, {"images": False}, {"channels": 3}):
         callback = FeatureMapCallback(X[:2], log_dir, **{"masks": MASKS[:2]} | options)
         fit(model, callback, initial_epoch=first, epochs=last)
@@ -557,11 +633,12 @@ def test_kill_a_fit_ten_times(tmp_path):
     for at in range(10):
         log_dir = tmp_path / str(at)
         log_dir.mkdir()
-        steps = killed(log_dir, signal.SIGKILL, after=random.randint(1, 10))
+        steps = killed(log_dir, signal.SIGKILL, after=random.randint(2, 11))
         found = steps_everywhere(log_dir)["feature_maps"]
         assert found == list(range(len(found))) and len(found) >= len(steps)
-        first = random.randint(1, len(found))
-        fit(untrained(), FeatureMapCallback(X[:2], log_dir, masks=MASKS[:2]), initial_epoch=first, epochs=first + 2)
+        first = random.randint(1, len(found) - 1)
+        callback = FeatureMapCallback(X[:2], log_dir, masks=MASKS[:2])
+        fit(trained_again(first), callback, initial_epoch=first, epochs=first + 2)
         assert steps_everywhere(log_dir) == {"feature_maps": list(range(first + 3))}
 
 
@@ -576,7 +653,7 @@ def test_an_interrupted_training_is_gone_on_with_in_its_own_process(tmp_path):
     model = untrained()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=5, verbose=0, callbacks=[FeatureMapCallback(X[:1], tmp_path), Interrupt()])
-    fit(model, FeatureMapCallback(X[:1], tmp_path), initial_epoch=1, epochs=3)
+    fit(model, FeatureMapCallback(X[:1], tmp_path), initial_epoch=2, epochs=3)
     assert steps_everywhere(tmp_path) == {"feature_maps": [0, 1, 2, 3]}
 
 
@@ -620,7 +697,7 @@ def test_a_clock_that_was_set_back(tmp_path):
     model = fit(untrained(), FeatureMapCallback(X[:1], tmp_path), epochs=3)
     for path in (tmp_path / "feature_maps").iterdir():
         path.rename(path.with_name(re.sub(r"\d{10}", "9999999000", path.name)))
-    fit(model, FeatureMapCallback(X[:1], tmp_path), epochs=4, initial_epoch=2)
+    fit(model, FeatureMapCallback(X[:1], tmp_path), epochs=4, initial_epoch=3)
     assert steps_everywhere(tmp_path) == {"feature_maps": [0, 1, 2, 3, 4]}
 
 

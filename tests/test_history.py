@@ -42,11 +42,9 @@ def test_dead_flat_and_dormant_channels_are_shares():
 
 def test_every_summary_has_a_value_and_is_nan_where_it_is_not_defined():
     history = LayerHistory("conv", (0,))
-    assert not history.begun
     values = history.add(0, np.zeros((1, 1, 4, 4), np.uint8), np.zeros((1, 7), np.float32), {
         "mask_auroc": np.array([np.nan], np.float32)
     })  # fmt: skip
-    assert history.begun
     assert tuple(values) == summaries((*NUMBERS, "mask_auroc"))
     defined = {name: value for name, value in values.items() if not np.isnan(value)}
     assert defined == {"dead_or_flat": 1.0, "dormant": 1.0}

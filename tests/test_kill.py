@@ -10,9 +10,9 @@ import numpy as np
 from reading import on_both_paths
 from support.decoding import stored
 
-from fm_callback.format import LayerFacts, LayerStep, RunFacts, run_record, step_record
+from fm_callback.format import NUMBERS, LayerFacts, LayerStep, RunFacts, run_record, step_record
 from fm_callback.write import event_copies, png
-from fm_callback.write.run_files import open_run
+from fm_callback.write.resume import open_run
 
 #: 200 times: a forked process writes steps as fast as it can, and says of each when it is on disk, until it is killed.
 WRITER = """
@@ -25,7 +25,7 @@ for run in range(200):
     heard, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        files = open_run(Path(sys.argv[2]) / str(run), facts(0))
+        files = open_run(Path(sys.argv[2]) / str(run), facts(0)).files
         for step in range(1000):
             write(files, step, 0)
             os.write(tell, b".")
@@ -46,17 +46,20 @@ LAYERS = [f"conv{count}" for count in range(4)]
 def facts(first):
     channels = tuple(range(10))
     layers = [
-        LayerFacts(name, name, (20, 50, 10), (20, 50), channels, 5, 2, ("low", "high"), ("effective_rank",))
-        for name in LAYERS
+        LayerFacts(name, name, (20, 50, 10), (20, 50), channels, 5, 2, NUMBERS, ("effective_rank",)) for name in LAYERS
     ]
     return RunFacts(first, tuple(layers))
+
+
+def numbers(step):
+    return np.full((10, len(NUMBERS)), 1 + step, np.float32)
 
 
 def write(files, step, first):
     """Four layers of four images each: 230 kB, as compressed pictures are."""
     layers, copies = [], []
     for layer in LAYERS:
-        layers.append(LayerStep(random.sample(PICTURES, 4), np.full((10, 2), step, np.float32), np.ones(1, np.float32)))
+        layers.append(LayerStep(random.sample(PICTURES, 4), numbers(step), np.ones(1, np.float32)))
         copies += [
             event_copies.image_value(layer, PICTURES[0], (100, 100), "a picture"),
             event_copies.scalar_value("effective_rank", layer, 1 / (step + 1)),
@@ -91,13 +94,16 @@ def test_kill_the_writer_200_times(tmp_path):
         assert said[run] <= count <= said[run] + 1, "what was on its way may have arrived"
         copies = copied.get(run, [])
         assert copies == list(range(len(copies))) and said[run] <= len(copies) <= count, "they come second"
-    first = {run: random.randint(1, count) if count else 0 for run, count in last.items()}
+    # What was killed behind step 0 begins anew: there is nothing to go on from.
+    first = {run: random.randint(2, count) if count else 0 for run, count in last.items() if count != 1}
     for run, start in first.items():
-        files = open_run(tmp_path / str(run), facts(start))
+        held = max(start - 1, 0)  # the weights that were saved
+        files = open_run(tmp_path / str(run), facts(held), [numbers(held)] * len(LAYERS), goes_on=start > 0).files
         for step in range(start, start + 3):
             write(files, step, start)
         files.close()
-    assert steps_of_runs(tmp_path) == {run: list(range(start + 3)) for run, start in first.items()}
+    expected = {run: list(range(start + 3)) for run, start in first.items()}
+    assert steps_of_runs(tmp_path) == {run: [0] for run in last.keys() - first.keys()} | expected
     lost = {run for run, start in first.items() if len(copied.get(run, [])) < start}  # the one at which the kill came
     copied = copies_of_runs(tmp_path)
     for run, start in first.items():

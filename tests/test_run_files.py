@@ -16,11 +16,12 @@ import pytest
 from reading import events, on_both_paths, with_tensorboards_own_loader
 from support.decoding import all_steps, run_facts, stored
 
-from fm_callback.format import LayerFacts, LayerStep, RunFacts, run_record, step_record
+from fm_callback.format import NUMBERS, LayerFacts, LayerStep, RunFacts, run_record, step_record
 from fm_callback.read.log import open_log
 from fm_callback.write import event_copies, png
 from fm_callback.write.claim import release
-from fm_callback.write.run_files import RunFiles, event_files, log_files, open_run
+from fm_callback.write.resume import open_run
+from fm_callback.write.run_files import RunFiles, event_files, log_files
 
 HERE = str(Path(__file__).parent)
 #: The same in another process, without TensorFlow.
@@ -28,21 +29,24 @@ CODE = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv.pop())
-from test_run_files import facts, open_run, write
+from test_run_files import begun, facts, opened, write
 """
 
 
 def facts(first_step=0, layer="conv", **options):
     """A run of one layer with three channels of 2x2 cells."""
-    conv = LayerFacts(layer, layer, (2, 2, 3), (2, 2), (0, 1, 2), 1, 3, ("low", "high"), ("effective_rank",))
+    conv = LayerFacts(layer, layer, (2, 2, 3), (2, 2), (0, 1, 2), 1, 3, NUMBERS, ("effective_rank",))
     return RunFacts(first_step, (conv,), **options)
 
 
-def write(files, step, run=None):
+def numbers(step, model=0):
+    """Those of a model after so many steps: each has its own."""
+    return np.full((3, len(NUMBERS)), (1 + step) * 7.3**model, np.float32)
+
+
+def write(files, step, run=None, model=0):
     """A step; the first one of a file with what the run is."""
-    layer = LayerStep(
-        [png.encode(np.full((2, 6), step, np.uint8))], np.full((3, 2), step, np.float32), np.ones(1, np.float32)
-    )
+    layer = LayerStep([png.encode(np.full((2, 6), step, np.uint8))], numbers(step, model), np.ones(1, np.float32))
     copies = [
         event_copies.image_value("conv", b"png", (1, 1), ""),
         event_copies.scalar_value("effective_rank", "conv", 1.0),
@@ -50,20 +54,28 @@ def write(files, step, run=None):
     return files.write(step, step_record(step, 1.0, [layer]), copies, b"" if run is None else run_record(run))
 
 
-def record(log_dir, steps, last=None, **options):
-    run = facts(steps[0], **options)
-    files = open_run(log_dir, run, last)
-    for step in steps:
-        write(files, step, run if step == steps[0] else None)
-    files.close()
-    return files.directory.name
+def opened(log_dir, first_step, model=0, **options):
+    """What a training of a model begins with that Keras begins with this step."""
+    now = [numbers(first_step, model)]
+    return open_run(log_dir, facts(first_step, **options), now, goes_on=first_step > 0)
+
+
+def record(log_dir, steps, model=0, **options):
+    """A training of these steps, of which the first may be there; the run's name."""
+    start = opened(log_dir, steps[0], model, **options)
+    run = facts(steps[0] + start.is_there, **options)
+    for step in steps[start.is_there :]:
+        write(start.files, step, run, model)
+        run = None
+    start.files.close()
+    return start.files.directory.name
 
 
 def begun(log_dir, first_step=0):
     """A run that is being written, with its first step on disk."""
-    files = open_run(log_dir, facts(first_step))
-    write(files, first_step, facts(first_step))
-    return files
+    start = opened(log_dir, first_step)
+    write(start.files, first_step + start.is_there, facts(first_step + start.is_there))
+    return start.files
 
 
 def everywhere(log_dir):
@@ -87,7 +99,7 @@ def test_a_step_is_one_record_of_the_log_and_a_picture_one_of_the_copies(tmp_pat
 
 def test_a_run_goes_on_where_the_same_run_left_off(tmp_path):
     assert [record(tmp_path, [0, 1, 2]), record(tmp_path, [2, 3])] == ["feature_maps", "feature_maps"]
-    assert [event.step for event in events(tmp_path / "feature_maps") if event.session_log.status] == [0, 2]
+    assert [event.step for event in events(tmp_path / "feature_maps") if event.session_log.status] == [0, 3]
     assert {step for step, tag in with_tensorboards_own_loader(tmp_path / "feature_maps") if tag} == {0, 1, 2, 3}
 
 
@@ -96,10 +108,11 @@ def test_another_run_gets_a_directory_of_its_own_and_a_resumed_one_finds_its_own
     assert record(tmp_path, [0, 1]) == "feature_maps"
     assert record(tmp_path, [0, 1], **other) == "feature_maps_2"
     assert record(tmp_path, [0]) == "feature_maps_3", "step 0 again"
-    assert record(tmp_path, [2], **other) == "feature_maps_2"
-    assert record(tmp_path, [2]) == "feature_maps_3", "the newest with the same facts"
+    assert record(tmp_path, [1, 2], **other) == "feature_maps_2"
+    assert record(tmp_path, [1, 2]) == "feature_maps", "the one that holds the model at that step"
     assert record(tmp_path, [2], layer="a third") == "feature_maps_4"
-    assert all_steps(tmp_path / "feature_maps") == [0, 1], "nothing old is touched"
+    assert record(tmp_path, [2], model=1) == "feature_maps_5"
+    assert all_steps(tmp_path / "feature_maps") == [0, 1, 2] and all_steps(tmp_path / "feature_maps_3") == [0]
     assert run_facts(tmp_path / "feature_maps_2")["layers"][0]["name"] == "another"
 
 
@@ -114,7 +127,7 @@ def test_a_clock_set_back_does_not_change_the_order(tmp_path):
     for path in (tmp_path / "feature_maps").iterdir():
         path.rename(path.with_name(re.sub(r"\d{10}", "9999999000", path.name)))
     record(tmp_path, [1, 2])
-    assert all_steps(tmp_path / "feature_maps") == [0, 1, 1, 2]
+    assert all_steps(tmp_path / "feature_maps") == [0, 1, 2]
     assert everywhere(tmp_path) == {"feature_maps": [0, 1, 2]}
 
 
@@ -152,7 +165,7 @@ def test_a_vanished_directory_is_an_error_not_a_silent_loss(tmp_path):
 
 @pytest.mark.parametrize("file", [0, 1], ids=["log", "copies"])
 def test_a_first_step_that_does_not_fit_leaves_nothing(tmp_path, file):
-    files = open_run(tmp_path, facts())
+    files = opened(tmp_path, 0).files
     (path,) = (tmp_path / "feature_maps").iterdir()
     room = contextlib.nullcontext() if file else no_room_in(path)
     if file:  # somebody takes the name of the copies' file
@@ -194,8 +207,8 @@ def test_damage_at_the_beginning_is_no_reason_to_delete_or_to_go_on(tmp_path, pl
     path.write_bytes(damaged)
     assert record(tmp_path, [0, 1]) == "feature_maps_2", "a training from the start has nothing to do with it"
     assert path.read_bytes() == damaged
-    readable = place in ("step 0", "framing of step 0")
-    assert record(tmp_path, [5, 6], tmp_path / "feature_maps") == ("feature_maps" if readable else "feature_maps_2")
+    readable = place == "step 0"  # behind damaged framing readers find more steps, a training does not look for any
+    assert record(tmp_path, [5, 6]) == ("feature_maps" if readable else "feature_maps_3")
     assert path.read_bytes() == damaged
     if readable:
         assert set(open_log(tmp_path)["feature_maps"].steps) >= {1, 2, 3, 4, 5, 6}
@@ -222,11 +235,11 @@ def test_a_kill_during_the_first_step_of_a_run_that_goes_on_hides_nothing(tmp_pa
     record(tmp_path, [0, 1, 2, 3])
     code = """
 import resource, signal
-files = open_run(Path(sys.argv[1]), facts(2))
+files = opened(Path(sys.argv[1]), 2).files
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
-write(files, 2, facts(2))
+write(files, 3, facts(3))
 """
     killed = subprocess.run([sys.executable, "-c", CODE + code, tmp_path, HERE])
     assert killed.returncode == -signal.SIGXFSZ
@@ -246,11 +259,50 @@ def test_a_directory_that_can_not_be_made_raises(name, tmp_path):
 
 
 def test_of_several_runs_alike_each_goes_on_with_its_own(tmp_path):
-    record(tmp_path, [0])
-    record(tmp_path, [0])
-    for name in ("feature_maps", "feature_maps_2"):
-        assert record(tmp_path, [1], tmp_path / name) == name
-    assert record(tmp_path, [1], tmp_path / "elsewhere") == "feature_maps_2"
+    record(tmp_path, [0, 1], model=1)
+    record(tmp_path, [0, 1, 2], model=2)
+    for model, name in ((1, "feature_maps"), (2, "feature_maps_2"), (1, "feature_maps")):
+        assert record(tmp_path, [1, 2], model) == name
+    assert record(tmp_path, [1], model=3) == "feature_maps_3"
+
+
+@pytest.mark.parametrize(
+    ("first", "goes_on", "at"),
+    [(9, True, 10), (10, True, 10), (12, True, 12), (0, True, 10), (0, False, None)],
+)
+def test_a_model_that_a_run_ends_with_goes_on_behind_its_last_step(first, goes_on, at, tmp_path):
+    """Whose first epoch is counted from 0 begins before what is there; without a first epoch it is another training."""
+    record(tmp_path, list(range(11)))
+    start = open_run(tmp_path, facts(first), [numbers(10)], goes_on=goes_on)
+    assert (start.files.directory.name, start.is_there, start.step) == (
+        ("feature_maps", True, at) if goes_on else ("feature_maps_2", False, 0)
+    )
+    start.files.close()
+
+
+def test_the_weights_of_the_best_epoch_go_on_behind_the_last_one(tmp_path):
+    """As a search promotes trials, while others were written."""
+    record(tmp_path, list(range(4)), model=1)
+    record(tmp_path, list(range(4)), model=2)
+    start = open_run(tmp_path, facts(3), [numbers(2, model=1)], goes_on=True)
+    assert (start.files.directory.name, start.step, start.is_there) == ("feature_maps", 3, True)
+    write(start.files, 4, facts(4), model=1)
+    start.files.close()
+    assert everywhere(tmp_path) == {"feature_maps": [0, 1, 2, 3, 4], "feature_maps_2": [0, 1, 2, 3]}
+
+
+def test_of_two_runs_that_hold_the_model_the_nearer_one_is_gone_on_with(tmp_path):
+    """In another precision: the numbers are those of neither run to the last bit."""
+    record(tmp_path, [0, 1])
+    start = opened(tmp_path, 0)
+    for step in (0, 1):
+        layer = LayerStep([png.encode(np.zeros((2, 6), np.uint8))], numbers(step) * np.float32(1.02), np.ones(1, "f4"))
+        start.files.write(step, step_record(step, 1.0, [layer]), [], run_record(facts()) if step == 0 else b"")
+    start.files.close()
+    for factor, name in ((1.001, "feature_maps"), (1.019, "feature_maps_2"), (1.2, "feature_maps_3")):
+        start = open_run(tmp_path, facts(1), [numbers(1) * np.float32(factor)], goes_on=True)
+        assert start.files.directory.name == name
+        start.files.close()
 
 
 def test_one_training_writes_in_a_directory(tmp_path):
@@ -265,7 +317,7 @@ def test_one_training_writes_in_a_directory(tmp_path):
 
 
 def in_another_process(log_dir, first):
-    code = f"{CODE}files = open_run(Path(sys.argv[1]), facts({first})); write(files, {first}, facts({first})); print(files.directory.name)"
+    code = f"{CODE}print(begun(Path(sys.argv[1]), {first}).directory.name)"
     return subprocess.run(
         [sys.executable, "-c", code, log_dir, HERE], stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()
@@ -290,7 +342,7 @@ def test_directories_of_a_thread_that_trains_anew_are_free(tmp_path):
 def test_a_forked_child_that_outlives_its_parent_holds_nothing(tmp_path):
     code = f"""{CODE}
 import os, time
-write(open_run(Path(sys.argv[1]), facts()), 0, facts())
+write(begun(Path(sys.argv[1])), 1)
 if os.fork() == 0:
     os.kill(os.getppid(), 9)
     print(os.getpid(), flush=True)
@@ -311,10 +363,11 @@ def test_processes_that_start_at_once_get_a_directory_each(tmp_path, first):
     code = f"""{CODE}
 print("ready", flush=True)
 first = int(input() and sys.argv[2])
-files = open_run(Path(sys.argv[1]), facts(first))
-for step in range(first, 50):
-    write(files, step, facts(first) if step == first else None)
-print(files.directory.name, flush=True)
+start = opened(Path(sys.argv[1]), first)
+begins = first + start.is_there
+for step in range(begins, 50):
+    write(start.files, step, facts(begins) if step == begins else None)
+print(start.files.directory.name, flush=True)
 input()
 """
     command = [sys.executable, "-c", code, str(tmp_path), str(first), HERE]

@@ -12,7 +12,7 @@ from reading import tensorboard
 from fm_callback import FeatureMapCallback
 from fm_callback.format import RunFacts, run_record
 from fm_callback.write import event_copies, grid, png
-from fm_callback.write.run_files import open_run
+from fm_callback.write.run_files import new_run
 
 LAYERS = ["down", "odd.name>1", "head"]
 BY_HAND = "by_hand/feature_maps"
@@ -34,9 +34,11 @@ def log_dir(tmp_path_factory):
     path = tmp_path_factory.mktemp("logs")
     y = np.zeros((4, 10, 10, 4))
     resumed = model()
-    resumed.fit(
-        X, y, epochs=3, verbose=0, callbacks=[FeatureMapCallback(X[:1], path), keras.callbacks.TensorBoard(path)]
-    )
+    callbacks = [FeatureMapCallback(X[:1], path), keras.callbacks.TensorBoard(path)]
+    resumed.fit(X, y, epochs=2, verbose=0, callbacks=callbacks)
+    saved = resumed.get_weights()
+    resumed.fit(X, y, epochs=3, initial_epoch=2, verbose=0, callbacks=callbacks)
+    resumed.set_weights(saved)  # as after a crash
     resumed.fit(X, y, epochs=4, initial_epoch=2, verbose=0, callbacks=[FeatureMapCallback(X[:1], path)])
     model().fit(X, y, epochs=1, verbose=0, callbacks=[FeatureMapCallback(X[:1], path)])
     # TensorFlow has no such layer names, JAX and PyTorch have: this record is made by hand.
@@ -45,7 +47,7 @@ def log_dir(tmp_path_factory):
     one_tile = grid.picture(maps, np.zeros((1, 7), np.float32), (0,), 1, 1)  # of 64 pixels
     picture = png.encode(one_tile, grid.PALETTE)
     facts = RunFacts(0, ())
-    files = open_run(path / "by_hand", facts)
+    files = new_run(path / "by_hand", 0)
     files.write(0, run_record(facts), [event_copies.image_value(tag, picture, (10, 10), "")])
     files.close()
     return path

@@ -53,6 +53,7 @@ class Capture:
     """The compiled pass of one model over batches of one shape.
 
     Attributes:
+        model: The model.
         plans: What is captured, in the order of the maps.
         channels_first: Whether the model has the channel axis second.
         prediction: What is read of the model's output; None: nothing.
@@ -92,8 +93,8 @@ class Capture:
             chosen = select(found, layers)
             grids = lay_out(chosen, found, _planes(samples, self.channels_first), grid)
             self.plans = plan_layers(chosen, channels, grids, self.channels_first)
-        self._model, self._trained = model, trained or model
-        self._arguments, self._parts = _arguments(samples, layers, channels, grid), _parts(model, self._trained)
+        self.model, self._trained = model, trained or model
+        self._plain, self._parts = _made_of(model, samples, layers, channels, grid, trained)
         self._summarise = backend.compile_pure(partial(summarise))  # its own: TensorFlow warns of many traces of one
         self._eager = untraceable is not None or backend.runs_eagerly
         self.prediction: Prediction | None = None
@@ -104,11 +105,11 @@ class Capture:
 
     def _compile(self) -> None:
         """Makes the functions; each is traced when it is first called."""
-        model = self._model
+        model = self.model
         self._fast, self._slow = backend.compile(model, self._forward), backend.eager(model, self._forward)
         self._fast_chunk, self._slow_chunk = backend.compile(model, self._chunk), backend.eager(model, self._chunk)
         at_once = self._whole if self._images <= AT_ONCE else self._chunk
-        self._deferred = backend.defer(model, at_once) if backend.defers else None
+        self._deferred = backend.defer(model, at_once)
 
     def predict(self, asked: Asked, axes: tuple[int, ...] = (), labels: Sequence[Label] = ()) -> None:
         """Decides what is read of the model's output as its prediction, before the first pass.
@@ -130,7 +131,7 @@ class Capture:
                 labels=labels,
                 channels_first=self.channels_first,
                 loss=getattr(self._trained, "loss", None),
-                whole=self._model is self._trained,
+                whole=self.model is self._trained,
             )
             if chosen and 4 * self._images * chosen.channels * len(SCORES) > MOST_BLOB:
                 raise NoPredictionError(f"scores of {chosen.channels} labels in {self._images:,} images are too many")
@@ -153,22 +154,10 @@ class Capture:
         tokens = "token" if most == 1 else "tokens"
         return f"; {most} {tokens} before those of the picture left out, in {len(prefixed)} of {len(self.plans)} layers"
 
-    def fits(
-        self,
-        model: keras.Model,
-        samples: Any,
-        layers: Choice,
-        channels: Channels,
-        grid: Grids = None,
-        trained: keras.Model | None = None,
-    ) -> bool:
-        """Whether a capture made anew would be this one again: same arguments, and a model of the same parts."""
-        return (
-            model is self._model
-            and (trained or model) is self._trained
-            and self._arguments == _arguments(samples, layers, channels, grid)
-            and same_objects(self._parts, _parts(model, self._trained))
-        )
+    def fits(self, *arguments: Any) -> bool:
+        """Whether a capture made of these arguments, in the constructor's order, would be this one again."""
+        plain, parts = _made_of(*arguments)
+        return plain == self._plain and same_objects(parts, self._parts)
 
     def __call__(self, samples: Any) -> Captured:
         """Captures the chosen channels at the weights of this moment.
@@ -191,7 +180,7 @@ class Capture:
         return maps
 
     def _passed(self, samples: Any) -> tuple[list[Any], list[Any]]:
-        with explaining(self._model, samples):
+        with explaining(self.model, samples):
             maps, predicted = self._run(self._fast, self._slow, samples)
         return maps, predicted
 
@@ -212,7 +201,7 @@ class Capture:
         work = partial(self._of_chunks, samples)
         captured = self._later(first_of_chunks(samples, self._channels), work)
         if captured is None:
-            with explaining(self._model, samples):
+            with explaining(self.model, samples):
                 result = work(partial(self._run, self._fast_chunk, self._slow_chunk))
             return lambda: result
         return captured
@@ -295,8 +284,8 @@ class Capture:
             if call.path in wanted and obstacle(output := shown(call), like) is None:
                 outputs[call.path] = wanted[call.path].take(output)
 
-        with recording(self._model, visit):
-            returned = self._model(inputs, training=False)
+        with recording(self.model, visit):
+            returned = self.model(inputs, training=False)
         absent = [path for path in wanted if path not in outputs]
         if absent and not self._runs_eagerly:
             raise RuntimeError(f"{absent} could not be captured, though a first trace of the model had found them")
@@ -309,7 +298,7 @@ class Capture:
 
     def _warn(self, reason: str) -> None:
         warn(
-            f"model {self._model.name!r} can't be compiled ({reason}): its feature maps are taken by running it layer "
+            f"model {self.model.name!r} can't be compiled ({reason}): its feature maps are taken by running it layer "
             "by layer, which is slower"
         )
 
@@ -320,14 +309,18 @@ def _planes(samples: Any, channels_first: bool) -> list[tuple[int, int]]:
     return [(shape[2], shape[3]) if channels_first else (shape[1], shape[2]) for shape in shapes]
 
 
-def _arguments(samples: Any, layers: Choice, channels: Channels, grid: Grids) -> tuple[Any, ...]:
-    """What a capture depends on of its arguments, to be compared with `==`."""
+def _made_of(
+    model: keras.Model,
+    samples: Any,
+    layers: Choice,
+    channels: Channels,
+    grid: Grids = None,
+    trained: keras.Model | None = None,
+) -> tuple[tuple[Any, ...], list[Any]]:
+    """What a capture depends on: of its arguments, to be compared with `==`, and of its models, with `same_objects`."""
     shapes = [(batch.shape, str(batch.dtype)) for batch in keras.tree.flatten(samples)]
     choice = layers if isinstance(layers, (int, np.integer, str)) or callable(layers) else list(layers)
-    return shapes, choice, channels, grid
-
-
-def _parts(model: keras.Model, trained: keras.Model) -> list[Any]:
-    """What a capture depends on of its model, to be compared with `same_objects`."""
+    trained = trained or model
     compiled_with = getattr(trained, "optimizer", None)  # where Keras traces anew, so do we
-    return [compiled_with, *every_layer(model), *model.variables]
+    parts = [model, trained, compiled_with, *every_layer(model), *model.variables]
+    return (shapes, choice, channels, grid), parts

@@ -34,11 +34,6 @@ class LayerHistory:
     _first: Activations | None = None
     _previous: Activations | None = None
 
-    @property
-    def begun(self) -> bool:
-        """Whether a step was taken in."""
-        return self._previous is not None
-
     def add(
         self, step: int, maps: np.ndarray, numbers: np.ndarray, scores: Mapping[str, np.ndarray]
     ) -> dict[str, float]:
@@ -52,7 +47,7 @@ class LayerHistory:
 
         Returns:
             The step's value of each name of `measures.summaries`, NaN where it is not defined. Step 0, to which later
-            ones are compared, is unknown in a training that goes on.
+            ones are compared, is unknown in a training that another process goes on with.
         """
         detect(self.detections, step, scores, [score_of(label) for label in self.labels])
         now = Activations.of(maps, numbers)

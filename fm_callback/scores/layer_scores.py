@@ -21,8 +21,8 @@ class LayerStep:
     Attributes:
         numbers: float32 (channels, at least 7) in the order of `format.NUMBERS`.
         now: Its activations at this step.
-        previous: Those of the step before; None at the first of a training, also of one that goes on.
-        first: Those of step 0; None there, and in a training that goes on.
+        previous: Those of the step before; None at the first.
+        first: Those of step 0; None there, and in a training that another process goes on with.
         scores: float32 (channels,) of each measure of its channels.
         maps: uint8 (N, channels, *sizes).
         cells: The concepts at these sizes.
@@ -146,7 +146,7 @@ def cka_previous(layer: LayerStep) -> float:
 def cka_first(layer: LayerStep) -> float:
     """How alike the layer is now and at step 0: `activations.cka`, whose docstring has formula and source.
 
-    0 to 1, no fixed chance level; NaN at step 0, in a training that goes on, or if nothing varies in one of the two.
+    0 to 1, no fixed chance level; NaN at step 0, in a training that another process goes on with, or if nothing varies in one of the two.
     """
     return math.nan if layer.first is None else cka(layer.first, layer.now)
 

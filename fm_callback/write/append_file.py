@@ -22,6 +22,17 @@ class AppendFile:
         self._file = open(path, "xb", buffering=0)  # noqa: SIM115
         self._size = 0
 
+    def reopen(self) -> None:
+        """Opens the file again after `close`, to go on where it ends.
+
+        Raises:
+            OSError: if it can't be opened, or is not as it was left.
+        """
+        self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)), "ab", 0)
+        if os.fstat(self._file.fileno()).st_size != self._size:
+            self.close()
+            raise OSError(f"the file has changed: {self.path}")
+
     def append(self, piece: bytes) -> int:
         """Appends a piece; returns its length.
 

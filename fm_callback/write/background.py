@@ -1,13 +1,16 @@
-"""One thread behind the training: items in order, a queue of depth one, bounded patience.
+"""One thread behind the training: items in order, one in work and one waiting, and training waits for a bounded time.
+
+Where items come faster than they can be worked on, training waits: a minute in all. From then on it does not wait any more, and a new
+item takes the place of the one that is waiting. So the last is never left out, and none is while the work keeps up.
 
 It is what ends a recording, whoever notices the end first:
 
 | what ends | who notices | what happens |
 |---|---|---|
-| the training | the callback's `on_train_end` calls `close` | what was submitted or kept is worked on; waited for |
-| the process, after an interrupt that told callbacks nothing | `atexit` calls `close` | the same |
+| the training | the callback's `on_train_end` calls `close` | what is waiting or kept is worked on; waited for, another minute at most |
+| the process, after an interrupt that told callbacks nothing, or with work left | `atexit` calls `close` | the same |
 | the callback is garbage, after such an interrupt | `weakref.finalize` in `recorder.py` calls `close`, in whichever thread collects | the same; by the thread itself, without waiting |
-| patience | a full queue | training goes on; the thread ends when it is done with what it is stuck at |
+| nobody, where the work hangs | `close` has waited for as long as it may | training goes on; the thread does the rest when it can, and ends |
 | an error of `work` | the thread | the rest is passed over, `finish` is called; the next `submit` sees `error` |
 | a forked child | there is no thread in it | nothing: the parent's work is the parent's |
 """
@@ -24,75 +27,74 @@ Item = TypeVar("Item")
 
 
 class Background(Generic[Item]):
-    """Calls `work` with each submitted item, in order, on one background thread, and at last `finish`.
+    """Calls `work` with submitted items, in order, on one background thread, and at last `finish`.
 
-    A full queue means wait: nothing is dropped, nothing grows. All waits together, at the end included, last at most
-    `patience` seconds. After the first error nothing more is done but `finish`. In a forked child, where there is no
-    thread, nothing is done at all.
+    After the first error nothing more is done but `finish`. In a forked child, where there is no thread, nothing is done
+    at all.
 
     Attributes:
         error: The first error, or None.
         waited: Seconds that `submit` has waited so far.
+        left_out: How many items have given their place to a later one.
     """
 
     def __init__(
         self, work: Callable[[Item], None], finish: Callable[[], None] = lambda: None, patience: float = 60.0
     ) -> None:
+        """Starts the thread.
+
+        Args:
+            work: What to do with an item.
+            finish: What to do at last.
+            patience: For how many seconds all calls of `submit` may wait together, and then `close`.
+        """
         self.error: Exception | None = None
         self.waited = 0.0
-        self._work, self._finish = work, finish
-        self._patience = patience
+        self.left_out = 0
+        self._work, self._finish, self._patience = work, finish, patience
         self._kept: Item | None = None
         self._closing = False
+        self._ended = threading.Event()
         self._queue: queue.Queue[Item | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name="fm_callback", daemon=True)
         self._thread.start()
         atexit.register(self.close)
 
     def submit(self, item: Item) -> None:
-        """Hands over an item; waits while the queue is full. After an error, or when closed, does nothing."""
+        """Hands over an item; waits while another one is waiting, then takes its place. After an error does nothing."""
         self._kept = None
         if self.error is None and self._thread.is_alive():
-            self.waited += self._put(item)
+            started = time.monotonic()
+            try:
+                self._queue.put(item, timeout=max(self._patience - self.waited, 0.0))
+            except queue.Full:
+                with contextlib.suppress(queue.Empty):  # this thread alone hands over: what it takes out leaves room
+                    self._queue.get_nowait()
+                    self.left_out += 1
+                self._queue.put_nowait(item)
+            self.waited += time.monotonic() - started
 
     def keep(self, item: Item | None) -> None:
-        """Takes an item that is worked on only if no other follows: `close` submits it. Forgets the one before; None for none."""
+        """Takes an item that is worked on only if no other follows. Forgets the one before; None for none."""
         self._kept = item
 
-    def close(self) -> None:
-        """Waits until all that was submitted, and what is kept, is done and the thread has ended.
+    def close(self) -> bool:
+        """Waits until all that is waiting or kept is done and the thread has ended; returns whether it has.
 
-        Out of patience, it ends when it is done with the item that it is stuck at.
+        If it has not, nothing is given up: it ends when all is done, and the end of the process waits for it once more.
         """
+        self._closing = True
         if threading.current_thread() is self._thread:  # a garbage collection, in the middle of its work
-            self._closing = True
-            return
-        if self._kept is not None:
-            self.submit(self._kept)
+            return False
         if self._thread.is_alive():
-            self._put(None)
-            started = time.monotonic()
-            self._thread.join(max(self._patience, 0.0))
-            self._patience -= time.monotonic() - started
-            if self._thread.is_alive():
-                self._give_up()
+            with contextlib.suppress(queue.Full):  # then it is at work, and will see
+                self._queue.put_nowait(None)
+            # An interrupt of `join` would make a thread that works pass for one that has ended.
+            if not self._ended.wait(self._patience):
+                return False
+            self._thread.join()
         atexit.unregister(self.close)
-
-    def _put(self, item: Item | None) -> float:
-        started = time.monotonic()
-        try:
-            self._queue.put(item, timeout=max(self._patience, 0.0))
-        except queue.Full:
-            self._give_up()
-        waited = time.monotonic() - started
-        self._patience -= waited
-        return waited
-
-    def _give_up(self) -> None:
-        self.error = self.error or TimeoutError("writing did not keep up: training has waited for it as long as it may")
-        with contextlib.suppress(queue.Empty):
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
+        return True
 
     def _run(self) -> None:
         while (item := self._next()) is not None:
@@ -106,13 +108,14 @@ class Background(Generic[Item]):
             self._finish()
         except Exception as error:
             self.error = self.error or error
+        self._ended.set()
 
     def _next(self) -> Item | None:
-        """The next item; None at the end. Closed by its own thread, nobody hands over any more: the rest, and what is kept."""
-        if not self._closing:
-            return self._queue.get()
-        try:
-            return self._queue.get_nowait()
-        except queue.Empty:
-            kept, self._kept = self._kept, None
-            return kept
+        """The next item; None at the end. Nobody hands over any more once it is closing: then what waits, then what is kept."""
+        item = None if self._closing else self._queue.get()
+        if item is None:
+            with contextlib.suppress(queue.Empty):
+                item = self._queue.get_nowait()
+        if item is None:
+            item, self._kept = self._kept, None
+        return item

@@ -21,6 +21,7 @@ class Claim:
     Attributes:
         end: Gives it up.
         exclusive: Whether nobody else can have it.
+        released: Whether `release` has given it up.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -31,7 +32,7 @@ class Claim:
             OSError: if the directory can't be opened.
         """
         self.end: Callable[[], Any] = lambda: None
-        self.exclusive = False
+        self.exclusive = self.released = False
         self.thread = threading.current_thread()
         if fcntl is None:
             return
@@ -61,6 +62,7 @@ def release() -> None:
     for claim in list(_claims):
         if claim.thread is threading.current_thread() or not claim.thread.is_alive():
             claim.end()
+            claim.released = True
 
 
 def _release_all() -> None:

@@ -9,7 +9,7 @@ MUCH = 2e9
 SHARE = 0.05
 
 
-def _less(images: bool) -> str:
+def less(images: bool) -> str:
     """What can be turned down."""
     return f"log fewer `layers` or `channels`, a smaller probe, {'fewer steps, or `images=False`' if images else 'or fewer steps'}"
 
@@ -64,7 +64,7 @@ class Cost:
             f"a step costs {each * 1e3:.0f} ms in the training thread, {self.behind * 1e3:.0f} ms behind it and "
             f"{self.size / 1e6:.1f} MB; of the time of an epoch that is {blocked:.1%} and {behind:.1%}"
         )
-        return f"{text}. For less, {_less(self.images)}" if max(blocked, behind) > SHARE else text
+        return f"{text}. For less, {less(self.images)}" if max(blocked, behind) > SHARE else text
 
 
 def foretold(size: int, steps: int, epochs: int, images: bool = True) -> str:
@@ -84,4 +84,4 @@ def foretold(size: int, steps: int, epochs: int, images: bool = True) -> str:
     amount = total / unit
     text = f"{amount:.0f}" if amount >= 9.95 or unit == 1e6 else f"{amount:.1f}"
     told = f"about {text} {name} in {epochs} epoch{'' if epochs == 1 else 's'}"
-    return f"{told}; for less, {_less(images)}" if total > MUCH else told
+    return f"{told}; for less, {less(images)}" if total > MUCH else told

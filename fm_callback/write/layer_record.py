@@ -6,7 +6,7 @@ import numpy as np
 
 from fm_callback.capture.plan import Plan
 from fm_callback.capture.section import Section
-from fm_callback.format import MOST_BLOB, NUMBERS, LayerFacts, LayerStep, to_grid
+from fm_callback.format import NUMBERS, LayerFacts, LayerStep, to_grid
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
 from fm_callback.scores.measures import fields, measure, summaries
@@ -46,14 +46,10 @@ class LayerRecord:
             images: Whether to make the picture for TensorBoard's Images tab.
             stored: Of how many samples, from the first, maps are stored.
             labels: Names of the labels that have a score of their own.
-
-        Raises:
-            ValueError: if a picture of the layer would be larger than a reader takes.
         """
-        self._tag, self._section, self._images, self._stored, self._goes_on = tag, section, images, stored, False
+        self._tag, self._section, self._images, self._stored = tag, section, images, stored
         self._cells = concepts.at(*plan.axes) if section.covers(plan.axes) else _NO_CONCEPTS
         self.facts = _facts(plan, name, self._cells, section, stored)
-        _refuse_large(self.facts)
         self._description = _description(plan, self.facts)
         number = "" if plan.info.number is None else f"#{plan.info.number} "
         self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells, labels)
@@ -69,9 +65,12 @@ class LayerRecord:
         planes = self._planes(maps[: self._stored])
         pngs = [png.encode(to_grid(plane, self.facts.rows, self.facts.columns)) for plane in planes]
         scores = measure(maps, numbers, self._cells)
-        self._goes_on = step > 0 and not self.history.begun
         found = self.history.add(step, maps, numbers, scores)
         return LayerStep(pngs, np.column_stack([numbers, *scores.values()]), np.array([*found.values()], np.float32))
+
+    def resume(self, step: int, maps: np.ndarray, numbers: np.ndarray) -> None:
+        """Takes in a step that is there already, so that the next is compared with it; arguments as for `step`."""
+        self.history.add(step, maps, numbers, measure(maps, numbers, self._cells))
 
     def pictures(self, maps: np.ndarray, numbers: np.ndarray) -> list[Value]:
         """The copy for TensorBoard's Images tab, if it is wanted; arguments as for `step`."""
@@ -90,26 +89,14 @@ class LayerRecord:
     def curves(self, stored: LayerStep) -> list[Value]:
         """The copies for TensorBoard's Scalars tab, of what `step` has just returned.
 
-        What is not defined is no point of a curve. But what a crashed training has logged from this step on is dropped by
-        TensorBoard's fast reading path only where there is a value in its place: NaN at the first step of one that goes on.
+        What is not defined is no point of a curve.
         """
         values = dict(zip(self.facts.summaries, stored.summaries.tolist(), strict=True))
         return [
             event_copies.scalar_value(name, self._tag, values[name])
             for name in event_copies.curves(self.facts.summaries)
-            if self._goes_on or not math.isnan(values[name])
+            if not math.isnan(values[name])
         ]
-
-
-def _refuse_large(facts: LayerFacts) -> None:
-    height, width = facts.map
-    most = MOST_BLOB - 2**20  # what does not get smaller by packing gets a little larger
-    if math.prod(facts.grid) > most:
-        raise ValueError(
-            f"layer {facts.path!r}: {len(facts.channels)} channels of {height}×{width} make a picture of "
-            f"{math.prod(facts.grid) / 1e6:.0f} MB, and the log takes up to {most / 1e6:.0f}; log fewer `channels`, "
-            f"such as the first {max(1, most // (height * width) // 2)}"
-        )
 
 
 def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -> LayerFacts:

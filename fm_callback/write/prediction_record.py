@@ -36,7 +36,7 @@ class PredictionRecord:
             prediction: How it is read of the model's output.
             probe: What goes through the model, with its masks.
         """
-        self._section, self._stored, self._goes_on, self._begun = probe.section, probe.stored, False, False
+        self._section, self._stored = probe.section, probe.stored
         self._masks, self.told = None, ""
         labels, truth = _labels(prediction, probe.labels)
         if prediction.kind == "labels" and probe.masks is not None:
@@ -61,14 +61,12 @@ class PredictionRecord:
         self._palette = b"".join(bytes.fromhex(colour[1:]) for colour in colours)
         self._tags = event_copies.tags(each.name for each in labels)
 
-    def step(self, step: int, predicted: np.ndarray) -> PredictionStep:
+    def step(self, predicted: np.ndarray) -> PredictionStep:
         """What is stored of the prediction at a step.
 
         Args:
-            step: The step.
             predicted: As `Prediction.take` gives it, on the host.
         """
-        self._goes_on, self._begun = step > 0 and not self._begun, True
         if self.facts.kind == "class":
             missing = predicted[:, :1] < 0
             return PredictionStep([], np.where(missing, [[-1, np.nan]], predicted).astype(np.float32))
@@ -89,7 +87,7 @@ class PredictionRecord:
         return [
             event_copies.scalar_value("prediction_iou", tag, mean)
             for tag, mean in zip(tags, means, strict=True)
-            if self._goes_on or not math.isnan(mean)
+            if not math.isnan(mean)
         ]
 
 

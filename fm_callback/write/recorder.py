@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fm_callback import format
-from fm_callback.capture.capture import Capture, Captured
+from fm_callback.capture.capture import Arrays, Capture, Captured
 from fm_callback.capture.probe import Probe
-from fm_callback.capture.warn import warn
 from fm_callback.format import RunFacts, unique
 from fm_callback.scores.history import label_table, markdown, table
 from fm_callback.scores.measures import described
 from fm_callback.write import event_copies, png
 from fm_callback.write.background import Background
-from fm_callback.write.claim import release
-from fm_callback.write.cost import Cost
+from fm_callback.write.cost import Cost, less
 from fm_callback.write.layer_record import LayerRecord
+from fm_callback.write.limits import refuse_too_much
 from fm_callback.write.prediction_record import PredictionRecord
-from fm_callback.write.run_files import RunFiles, open_run, refuse_file
-from fm_callback.write.say import say
+from fm_callback.write.resume import Written, open_run
+from fm_callback.write.run_files import refuse_file
+from fm_callback.write.say import say, warn_or_say
+
+#: The runs that this process has written of a model. More than one where several callbacks watch it.
+_of_models: weakref.WeakKeyDictionary[Any, list[Written]] = weakref.WeakKeyDictionary()
 
 
 class Moment(NamedTuple):
@@ -36,10 +39,11 @@ class Recorder:
     `start` once, then `record` and `keep` as often as steps come, then `close`. What ends it otherwise: `background.py`.
 
     Attributes:
-        directory: Where the records go; None before the first.
         tables: When layers became masks, and detected which label, by the steps on disk; none without masks.
         cost: What steps have cost.
-        size: Bytes of the first step on disk.
+        written: What is known of the run; None before `start`.
+        goes_on: Whether the steps go to a run that was there.
+        told: Why they do not, where that may surprise; else empty.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class Recorder:
         step_unit: str = "epoch",
         images: bool = True,
         model: dict[str, Any] | None = None,
-        before: Path | None = None,
+        before: Written | None = None,
     ) -> None:
         """Checks everything that can be checked before the model runs.
 
@@ -62,13 +66,12 @@ class Recorder:
             step_unit: "epoch" or "batch".
             images: Whether to write pictures for TensorBoard's Images tab.
             model: What the log says of the model.
-            before: The directory of an earlier training: this one goes on there if it can.
+            before: The run of the callback's last training: this one goes on there if it can.
 
         Raises:
-            ValueError: if the log directory is no directory.
+            ValueError: if the log directory is no directory, or readers would not take the log.
         """
         refuse_file(log_dir)
-        release()  # here, where no callback of this training has begun to write
         self._capture, self._probe, self._log_dir, self._before = capture, probe, log_dir, before
         facts, *pictures = probe.described()
         paths = [plan.info.path for plan in capture.plans]
@@ -89,18 +92,23 @@ class Recorder:
             images=images,
             prediction=self._prediction.facts if self._prediction else None,
         )
-        self._files: RunFiles | None = None
+        refuse_too_much(self._facts)
+        self._run_record = b""
         self._background: Background[Moment] | None = None
         self._last = -1
+        self._captured = self._refused = 0
         self._error: Exception | None = None
+        self._has_told_of_time = False
         self._detach: Callable[[], Any] = lambda: None
         self.tables: list[list[list[str]]] = []
         self.cost = Cost(images=images)
-        self.size = 0
+        self.written: Written | None = None
+        self.goes_on, self.told = False, ""
 
     @property
     def directory(self) -> Path | None:
-        return self._files.directory if self._files else None
+        """Where the records go; None before the first."""
+        return self.written.files.directory if self.written else None
 
     @property
     def layers(self) -> int:
@@ -108,29 +116,38 @@ class Recorder:
         return len(self._layers)
 
     @property
-    def told(self) -> str:
+    def left_out(self) -> str:
         """What is left out, or read otherwise than goes without saying; empty if nothing is."""
         return self._capture.told + (self._prediction.told if self._prediction else "")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the last step on disk; 0 where it is of an earlier process."""
+        return self.written.size if self.written else 0
 
     @property
     def waited(self) -> float:
         """Seconds that the training thread has waited for the work behind it."""
         return self._background.waited if self._background else 0.0
 
-    def start(self, step: int, owner: object) -> None:
-        """Compiles the pass and records the first step; returns when it is on disk.
+    def start(self, step: int, owner: object, *, goes_on: bool = False) -> int:
+        """Compiles the pass and finds where the steps go; returns when the first is on disk.
 
         Args:
-            step: The first step.
+            step: The first step, as Keras counts.
             owner: When it is gone, recording ends: an interrupted training tells callbacks nothing, and thread and model must
                 not stay.
+            goes_on: Whether the model was trained before, as Keras says.
+
+        Returns:
+            The step at which the model is in its run: another one, where the training goes on with a run.
 
         Raises:
             Exception: whatever fails; it is for the user to mend before training starts.
         """
-        moment = Moment(step, self._capture(self._probe.inputs))
+        captured = self._capture(self._probe.inputs)
         try:
-            self.size = self._write(moment)
+            step = self._begin(step, goes_on, captured())
         except OSError as error:  # the system's message names neither us nor, of a full disk, any place
             message = f"FeatureMapCallback can't write to {str(self._log_dir)!r}: {error.strerror}"
             raise OSError(error.errno, message) from error
@@ -139,12 +156,17 @@ class Recorder:
         end = weakref.finalize(owner, self.close)
         end.atexit = False  # `Background` is registered there, behind what backends have registered
         self._detach = end.detach
+        return step
 
     def record(self, step: int) -> None:
         """Captures the maps at the weights of this moment, for a record; never raises."""
         if (moment := self._moment(step)) is not None and self._background is not None:
             self._last = step
             self._background.submit(moment)
+            if self._background.left_out and not self._has_told_of_time:
+                self._tell_of_time(
+                    f"steps are left out from now on, but not the last. For more, {less(self.cost.images)}"
+                )
 
     def keep(self, step: int) -> None:
         """Captures as `record` does, but records only if no later moment follows: this may be the last of the training.
@@ -159,23 +181,56 @@ class Recorder:
         if error is None or self._error is not None:
             return
         self._error = error
-        message = (
+        warn_or_say(
             f"FeatureMapCallback stopped logging feature maps to {self.directory or self._log_dir}: "
             f"{type(error).__name__}: {error}. Training goes on; what was logged before stays readable."
         )
-        try:
-            warn(message)
-        except RuntimeWarning:  # where warnings are errors, they still must not stop the training
-            say(message)
 
     def close(self) -> None:
         """Waits until everything recorded, and what is kept, is on disk, and closes the files."""
         if self._background is None:
             self._close_files()
         else:
-            self._background.close()
+            if not self._background.close():
+                self._tell_of_time("training has waited as long as it may, and the last steps are still to come")
             self.fail(self._background.error)
+            if self._refused and not self._captured and self._error is None:
+                warn_or_say(
+                    f"FeatureMapCallback has logged step {self._last} alone to {self.directory}: of the {self._refused} moments "
+                    "that followed, none had a later step"
+                )
         self._detach()
+
+    def _begin(self, step: int, goes_on: bool, captured: Arrays) -> int:
+        """Opens the files and writes the first step, if it is not there; returns the step at which the model is in its run."""
+        known = _of_models.setdefault(self._capture.model, [])
+        facts, numbers = self._facts.starting_at(step), captured.numbers
+        start = open_run(self._log_dir, facts, numbers, goes_on=goes_on, of_model=known, of_callback=self._before)
+        self.goes_on, self.told = start.goes_on, start.told
+        if start.is_new:
+            facts = facts.starting_at(start.step + start.is_there)
+            self._run_record = format.run_record(facts, *self._pictures)
+        if start.before:
+            for layer, history in zip(self._layers, start.before.histories, strict=True):
+                layer.history = history
+        histories = [layer.history for layer in self._layers]
+        self.written = Written(
+            start.files, facts, start.step, numbers, start.before.size if start.before else 0, histories
+        )
+        if not start.is_there:
+            self._write(self.written, start.step, captured)
+        else:
+            if not start.before:
+                for layer, *of_layer in zip(self._layers, captured.maps, captured.numbers, strict=True):
+                    layer.resume(start.step, *of_layer)
+            self.tables = self._tables()
+            if self._run_record:
+                start.files.begin(self._run_record)
+                self._run_record = b""
+        if not start.goes_on:  # what this one does not go on with, a later one will not
+            known[:] = [each for each in known if not (each.files.closed and each.facts.same_run(facts))]
+        known[:] = [each for each in known if each.files.directory != start.files.directory] + [self.written]
+        return start.step
 
     def _moment(self, step: int) -> Moment | None:
         """The capture of a step; None if it is there already or recording has ended."""
@@ -184,6 +239,7 @@ class Recorder:
         self._background.keep(None)
         self.fail(self._background.error)
         if step <= self._last or self._error is not None:
+            self._refused += 1
             return None
         began = time.perf_counter()
         try:
@@ -191,38 +247,46 @@ class Recorder:
         except Exception as error:
             self.fail(error)
             return None
+        self._captured += 1
         self.cost.capture(time.perf_counter() - began)
         return moment
 
     def _record(self, moment: Moment) -> None:
         began = time.perf_counter()
-        size = self._write(moment)
-        self.cost.record(time.perf_counter() - began, size)
+        if self.written is not None:
+            size = self._write(self.written, moment.step, moment.captured())
+            self.cost.record(time.perf_counter() - began, size)
 
-    def _write(self, moment: Moment) -> int:
-        """Puts a step on disk; returns its bytes."""
-        captured = moment.captured()
+    def _write(self, run: Written, step: int, captured: Arrays) -> int:
+        """Puts a step of the run on disk; returns its bytes."""
         stored, copies = [], []
         for layer, maps, numbers in zip(self._layers, captured.maps, captured.numbers, strict=True):
-            stored.append(layer.step(moment.step, maps, numbers))
+            stored.append(layer.step(step, maps, numbers))
             copies += layer.pictures(maps, numbers) + layer.curves(stored[-1])
         prediction = None
         if self._prediction is not None and captured.prediction is not None:
-            prediction = self._prediction.step(moment.step, captured.prediction)
+            prediction = self._prediction.step(captured.prediction)
             copies += self._prediction.curves(prediction)
-        histories = [layer.history for layer in self._layers]
-        tables = [each for each in (table(histories), label_table(histories)) if each]
+        tables = self._tables()
         if tables:
             copies.append(event_copies.table_value("\n\n".join(map(markdown, tables))))
-        record, head = format.step_record(moment.step, time.time(), stored, prediction), b""
-        if self._files is None:
-            facts = self._facts.starting_at(moment.step)
-            self._files = open_run(self._log_dir, facts, self._before)
-            head = format.run_record(facts, *self._pictures)
-        size = self._files.write(moment.step, record, copies, head)
+        record = format.step_record(step, time.time(), stored, prediction)
+        head, self._run_record = self._run_record, b""
+        size = run.files.write(step, record, copies, head) - len(head)
         self.tables = tables
-        return size - len(head)
+        run.step, run.numbers, run.size = step, captured.numbers, size
+        return size
+
+    def _tables(self) -> list[list[list[str]]]:
+        histories = [layer.history for layer in self._layers]
+        return [each for each in (table(histories), label_table(histories)) if each]
+
+    def _tell_of_time(self, what: str) -> None:
+        """Once with a warning: a disk that hangs is first slow."""
+        message = f"FeatureMapCallback: writing to {self.directory} did not keep up with the training: {what}."
+        (say if self._has_told_of_time else warn_or_say)(message)
+        self._has_told_of_time = True
 
     def _close_files(self) -> None:
-        if self._files is not None:
-            self._files.close()
+        if self.written is not None:
+            self.written.files.close()

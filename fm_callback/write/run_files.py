@@ -1,4 +1,4 @@
-"""A run's files in its directory: our log, and TensorBoard's copies beside it. Which directory a run gets is decided here."""
+"""A run's files in its directory: our log, and TensorBoard's copies beside it."""
 
 import contextlib
 import itertools
@@ -6,11 +6,11 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fm_callback import tfrecord
-from fm_callback.format import PLUGIN, SUFFIX, DamagedError, RunFacts, read_head, run_directory_name, run_number
+from fm_callback.format import PLUGIN, SUFFIX, run_directory_name, run_number
 from fm_callback.write.append_file import AppendFile
 from fm_callback.write.claim import Claim
 from fm_callback.write.event_copies import EventRecords, Value
@@ -25,6 +25,7 @@ class RunFiles:
 
     Attributes:
         directory: Where they are.
+        closed: Whether they are closed.
     """
 
     def __init__(self, directory: Path, first_step: int) -> None:
@@ -47,9 +48,8 @@ class RunFiles:
                     if _is_cut_in_its_first_step(path):
                         path.unlink()
         # Readers take files in the order of their stamps: a clock that was set back must not put these before older ones.
-        stamp = max(
-            [int(time.time()), *(_stamp(path) + 1 for path in (*log_files(directory), *event_files(directory)))]
-        )
+        older = log_files(directory)
+        stamp = max([int(time.time()), *(_stamp(path) + 1 for path in (*older, *event_files(directory)))])
         name = f"{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{next(_count)}"
         try:
             self._log = AppendFile(directory / (name + SUFFIX))
@@ -59,7 +59,50 @@ class RunFiles:
         self._copies: AppendFile | None = None
         self._copies_path = directory / f"events.out.tfevents.{name}"
         self._events = EventRecords(first_step)
-        self._begun = False
+        self._begun = self._is_torn = self.closed = False
+        self._older = older[-1:]
+
+    @property
+    def are_done(self) -> bool:
+        """Whether their training is over, if only by an exception that nobody told us of."""
+        return self.closed or self._claim.released
+
+    @property
+    def are_newest(self) -> bool:
+        """Whether nobody has begun newer ones in the directory, or removed what was there."""
+        return log_files(self.directory)[-1:] == ([self._log.path] if self._begun else self._older)
+
+    def reopen(self) -> None:
+        """Opens the files again after `close`, to go on where they end.
+
+        Raises:
+            BlockingIOError: if another training is writing there.
+            OSError: if they can't be opened, have changed, or do not end with the same step.
+        """
+        self._claim = Claim(self.directory)
+        try:
+            if self._is_torn:
+                raise OSError(f"a step was not written whole in {self.directory}")
+            for file in self._files():
+                file.reopen()
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.close()
+            raise
+        self.closed = False
+
+    def begin(self, run_record: bytes) -> None:
+        """Puts the run record on disk ahead of the first step, so that what can't be written to fails now.
+
+        Raises:
+            OSError: as `write`.
+        """
+        try:
+            self._log.append(run_record)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.close()
+            raise
 
     def write(self, step: int, record: bytes, copies: Iterable[Value], run_record: bytes = b"") -> int:
         """Appends a step.
@@ -68,7 +111,7 @@ class RunFiles:
             step: The step.
             record: Its framed record for our log.
             copies: The same for TensorBoard's own tabs.
-            run_record: With the first step, the framed record of the run.
+            run_record: With the first step, the framed record of the run, if that is not there yet.
 
         Returns:
             How many bytes the files grew by.
@@ -83,6 +126,7 @@ class RunFiles:
                 self._copies = AppendFile(self._copies_path)
             grown += self._copies.append(self._events.step(step, copies))
         except OSError:
+            self._is_torn = True
             with contextlib.suppress(OSError):
                 self.close()
             raise
@@ -95,55 +139,44 @@ class RunFiles:
         Raises:
             OSError: if the system says only now that something was not written.
         """
-        files = [file for file in (self._log, self._copies) if file is not None]
+        self.closed = True
         try:
             if self._begun:
                 with contextlib.ExitStack() as closing:
-                    for file in files:
+                    for file in self._files():
                         closing.callback(file.close)
                 return
-            for file in files:
+            for file in self._files():
                 file.remove()
             with contextlib.suppress(OSError):
                 self.directory.rmdir()
         finally:
             self._claim.end()
 
+    def _files(self) -> list[AppendFile]:
+        return [file for file in (self._log, self._copies) if file is not None]
 
-def open_run(log_dir: Path, facts: RunFacts, last: Path | None = None) -> RunFiles:
-    """Opens files for a run in `<log_dir>/feature_maps`, or beside it where another run is there already.
 
-    A run that starts after step 0 goes on in the newest directory whose run has the same facts and is not being written; any
-    other run gets a directory of its own, `feature_maps_2`, `feature_maps_3`, ...: what a run is does not change.
-
-    Args:
-        log_dir: The directory that TensorBoard watches.
-        facts: What the run is, with its first step.
-        last: The directory that the caller wrote to before: of several that it could go on in, that one.
+def new_run(log_dir: Path, first_step: int) -> RunFiles:
+    """Files for a run of its own: in `<log_dir>/feature_maps`, or in `feature_maps_2`, `feature_maps_3`, ... behind the last there.
 
     Raises:
         OSError: if no file can be created there.
     """
-    used = run_directories(log_dir)
-    highest = run_number(used[-1].name) if used else 0
-    new = (log_dir / run_directory_name(number) for number in itertools.count(highest + 1))
-    candidates = itertools.chain([last] if last in used else [], reversed(used), new)
+    last = next(run_directories(log_dir), None)
+    number = run_number(last.name) if last else 0
+    if last is None or not all(map(_is_cut_in_its_first_step, log_files(last))):
+        number += 1
     while True:
-        directory = next(candidates)
+        directory = log_dir / run_directory_name(number)
+        number += 1
         try:
-            free = _free_for(directory, facts)
-        except OSError:
-            if directory in used:  # somebody else's
-                continue
-            raise
-        if free:
-            try:
-                return RunFiles(directory, facts.first_step)
-            except BlockingIOError:  # being written
-                continue
-            except FileExistsError:  # a file has the name; or nothing has, and there is no place for it
-                if not os.path.lexists(directory):
-                    raise
+            return RunFiles(directory, first_step)
+        except BlockingIOError:  # being written
+            continue
+        except FileExistsError:  # a file has the name; or nothing has, and there is no place for it
+            if not os.path.lexists(directory):
+                raise
 
 
 def refuse_file(log_dir: Path) -> None:
@@ -159,10 +192,12 @@ def refuse_file(log_dir: Path) -> None:
             raise ValueError(f"log_dir {str(log_dir)!r} can't be made: {str(path)!r} is a file; give a directory")
 
 
-def run_directories(log_dir: Path) -> list[Path]:
-    """The directories of our runs in a log directory that hold a log, oldest first."""
-    candidates = [path for path in log_dir.glob(f"{PLUGIN}*") if path.is_dir() and run_number(path.name)]
-    return sorted((path for path in candidates if log_files(path)), key=lambda path: run_number(path.name))
+def run_directories(log_dir: Path) -> Iterator[Path]:
+    """The directories of our runs in a log directory that hold a log, newest first."""
+    named = [path for path in log_dir.glob(f"{PLUGIN}*") if run_number(path.name)]
+    for path in sorted(named, key=lambda path: run_number(path.name), reverse=True):
+        if path.is_dir() and log_files(path):
+            yield path
 
 
 def log_files(directory: Path) -> list[Path]:
@@ -173,22 +208,6 @@ def log_files(directory: Path) -> list[Path]:
 def event_files(directory: Path) -> list[Path]:
     """TensorBoard's event files of a directory, in the order in which its readers take them."""
     return sorted(directory.glob("events.out.tfevents.*"))
-
-
-def _free_for(directory: Path, facts: RunFacts) -> bool:
-    """Whether a training with these facts may write in a directory: no step is stored there, or it goes on with that run.
-
-    What can't be read is not free: damage at the beginning of a file says nothing of the steps behind it.
-    """
-    for path in reversed(log_files(directory)):
-        if not _is_cut_in_its_first_step(path):
-            with open(path, "rb") as file:
-                first = next(tfrecord.records(file), b"")
-            try:
-                return facts.first_step > 0 and RunFacts.parse(read_head(first)).same_run(facts)
-            except DamagedError:
-                return False
-    return True
 
 
 def _is_cut_in_its_first_step(path: Path) -> bool:

@@ -1,6 +1,8 @@
-"""One way to tell the user something, which can't hurt the training."""
+"""Ways to tell the user something, which can't hurt the training."""
 
 import contextlib
+
+from fm_callback.capture.warn import warn
 
 
 def say(text: str, end: str = "\n") -> None:
@@ -10,3 +12,11 @@ def say(text: str, end: str = "\n") -> None:
             print(text, end=end, flush=True)
         except UnicodeEncodeError:
             print(text.encode("ascii", "backslashreplace").decode(), end=end, flush=True)
+
+
+def warn_or_say(message: str) -> None:
+    """Gives a warning; where warnings are errors, prints it."""
+    try:
+        warn(message)
+    except RuntimeWarning:
+        say(message)

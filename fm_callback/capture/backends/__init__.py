@@ -39,6 +39,7 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
 """
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -52,19 +53,18 @@ Function = Callable[[Any], Any]
 Work = Callable[[Function], Any]
 
 
-class Backend:
+class Backend(ABC):
     """A backend of Keras's, as a capture needs it. What stands here holds for most; see the requirements above.
 
     Attributes:
         name: Keras's name of it.
         runs_eagerly: Whether nothing is ever compiled: the model's Python runs at each call.
-        defers: Whether it has `defer`.
     """
 
     name: str
     runs_eagerly = False
-    defers = False
 
+    @abstractmethod
     def compile(self, model: keras.Model, function: Function) -> Function:
         """Compiles `function`, which takes tensors and may call `model`, so that a call leaves the model as it was.
 
@@ -79,17 +79,16 @@ class Backend:
         Returns:
             A function of the same signature.
         """
-        raise NotImplementedError
 
-    def defer(self, model: keras.Model, function: Function) -> Callable[[Any, Work], Callable[[], Any]]:
+    def defer(self, model: keras.Model, function: Function) -> Callable[[Any, Work], Callable[[], Any]] | None:
         """Compiles as `compile` does, in two parts: what must see the weights of this moment, and the rest.
 
         Returns:
             A function of inputs like those to come and of the work that is to be done with `function` at the weights of
             this moment. It returns the rest: a function of nothing, whose result is that of the work. The rest may run
-            later and on another thread, while training changes the weights.
+            later and on another thread, while training changes the weights. None where nothing can be put off.
         """
-        raise NotImplementedError
+        return None
 
     def eager(self, model: keras.Model, function: Function) -> Function:
         """`function` as `compile` has it, but its Python runs each time."""
@@ -101,9 +100,9 @@ class Backend:
 
         return run
 
+    @abstractmethod
     def compile_pure(self, function: Function) -> Function:
         """Compiles a function of tensors alone."""
-        raise NotImplementedError
 
     def stateless(self, function: Function, values: Any = ()) -> Function:
         """`function` without effects on Keras's state, and inert.
@@ -131,20 +130,20 @@ class Backend:
         """After it the model's state that Keras does not know is as it was before."""
         return nullcontext()
 
-    def synchronise(self, model: keras.Model) -> None:
+    def synchronise(self, model: keras.Model) -> None:  # noqa: B027 (most hold nothing elsewhere)
         """Brings back into the model what the backend holds elsewhere during an epoch."""
 
+    @abstractmethod
     def scope(self, tensor: Any) -> object | None:
         """What a tensor belongs to while a function is traced, such as a graph; None for a concrete value.
 
         A tensor made inside a loop, a branch, a vectorised map or a function that is compiled on its own has another
         scope than the inputs of the function around it, and must not leave there.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def is_dense(self, value: Any) -> bool:
         """Whether a value is one tensor that holds all its numbers: neither several, nor sparse, nor ragged."""
-        raise NotImplementedError
 
     def clone(self, tensor: Any) -> Any:
         """The tensor, safe from later changes in place."""
@@ -154,9 +153,13 @@ class Backend:
         """Tensors as arrays."""
         return [keras.ops.convert_to_numpy(tensor) for tensor in tensors]
 
+    @abstractmethod
     def is_chief(self) -> bool:
         """Whether this process is the one of a distributed training that writes; true without other processes."""
-        raise NotImplementedError
+
+    def chief_by_environment(self) -> str | None:
+        """The environment variable that says which process writes, in words, if nothing else does: it may be left over."""
+        return None
 
 
 def traced_per_variables(model: keras.Model, trace: Callable[[list[keras.Variable]], Function]) -> Function:

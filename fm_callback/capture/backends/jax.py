@@ -16,7 +16,6 @@ class JAX(Backend):
     """Keras on JAX."""
 
     name = "jax"
-    defers = True
 
     def compile(self, model: keras.Model, function: Function) -> Function:
         def trace(variables: list[keras.Variable]) -> Function:

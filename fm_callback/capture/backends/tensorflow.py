@@ -63,12 +63,21 @@ class TensorFlow(Backend):
         return isinstance(value, tf.Tensor)
 
     def is_chief(self) -> bool:
-        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
-        cluster, task = config.get("cluster", {}), config.get("task", {})
-        kind, index = task.get("type", "chief"), int(task.get("index", 0))
-        return kind in ("chief", "master") or (
-            kind == "worker" and index == 0 and not {"chief", "master"} & cluster.keys()
-        )
+        kind, index, others = _task()
+        return kind in ("chief", "master") or (kind == "worker" and index == 0 and not {"chief", "master"} & others)
+
+    def chief_by_environment(self) -> str | None:
+        if tf.distribute.has_strategy() or not os.environ.get("TF_CONFIG"):
+            return None
+        kind, index, _ = _task()
+        return f"TF_CONFIG, which says {kind} {index}"
+
+
+def _task() -> tuple[str, int, set[str]]:
+    """What this process is in its cluster, its number, and which kinds there are; the chief without a cluster."""
+    config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    task = config.get("task", {})
+    return task.get("type", "chief"), int(task.get("index", 0)), set(config.get("cluster", {}))
 
 
 def _as_written(function: Any, *args: Any, **kwargs: Any) -> Any:

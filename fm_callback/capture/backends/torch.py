@@ -54,6 +54,11 @@ class Torch(Backend):
         return tensor.clone()
 
     def is_chief(self) -> bool:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return torch.distributed.get_rank() == 0
-        return os.environ.get("RANK", "0") == "0"
+        return torch.distributed.get_rank() == 0 if _is_distributed() else os.environ.get("RANK", "0") == "0"
+
+    def chief_by_environment(self) -> str | None:
+        return None if _is_distributed() or "RANK" not in os.environ else f"RANK={os.environ['RANK']}"
+
+
+def _is_distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
