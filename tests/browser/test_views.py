@@ -32,7 +32,8 @@ def test_evolution_shows_layers_by_epochs(tab):
 def test_one_chosen_channel_fills_the_cells(tab):
     tab.open(channel=3)
     assert tab.frame.locator(".row").first.locator(".now canvas").count() == 1
-    assert "not logged" in tab.frame.locator(".row").last.inner_text(), "the head has two channels"
+    tab.frame.locator(".row").last.scroll_into_view_if_needed()
+    tab.frame.locator(".row").last.get_by_text("not logged").first.wait_for()  # the head has two channels
 
 
 def test_scrubbing_changes_numbers_with_pictures(tab):
@@ -119,6 +120,12 @@ def test_a_linked_layer_is_in_view(tab):
     assert page["y"] <= row["y"] and row["y"] + row["height"] <= page["y"] + page["height"]
 
 
+def separations(tab):
+    """How well the channels of a layer tell the object, whether bright or dark."""
+    told = tab.frame.locator(".tile .value").all_inner_texts()
+    return [float(text.removesuffix(" dark")) for text in told if text != "–"]
+
+
 def test_layer_shows_values_and_sorts(tab):
     tab.open(view="layer", layer="down")
     tiles = tab.frame.locator(".tile")
@@ -127,8 +134,7 @@ def test_layer_shows_values_and_sorts(tab):
     told = tab.frame.locator(".pointed").inner_text()
     assert "channel 5" in told and "value" in told and "mask" in told
     tab.frame.get_by_label("sort by").select_option("mask_auroc")
-    values = [float(text) for text in tab.frame.locator(".tile .value").all_inner_texts() if text != "–"]
-    assert values == sorted(values, reverse=True)
+    assert (values := separations(tab)) == sorted(values, reverse=True)
     tab.frame.get_by_label("measure").select_option("std")
     tab.frame.get_by_role("checkbox", name="mask outline").check()
     tab.frame.get_by_label("probe image 3").click()
@@ -142,8 +148,8 @@ def test_a_layer_is_measured_against_the_step_before_training(tab):
     table = tab.frame.locator(".baseline")
     assert [head.inner_text() for head in table.locator("thead th").all()] == ["before training", "epoch 2"]
     assert [head.inner_text() for head in table.locator("tbody th").all()] == ["best", "median", "lowest"]
-    highest = max(float(text) for text in tab.frame.locator(".tile .value").all_inner_texts() if text != "–")
-    assert table.locator("tbody tr").first.locator("td b").last.inner_text() == f"{highest:.2f}"
+    told = table.locator("tbody tr").first.locator("td b").last.inner_text()
+    assert told.removesuffix(" dark") == f"{max(separations(tab)):.2f}"
     assert "32 channels, 256 cells × 4 images" in tab.frame.locator("aside").inner_text()
 
 
@@ -283,7 +289,7 @@ def test_compared_maps_stand_side_by_side_with_their_scores(tab):
     tab.open(view="compare", layer="down")
     tops = "() => [...document.querySelectorAll('.window')].map((each) => each.getBoundingClientRect().top)"
     assert len(set(tab.frame.evaluate(tops))) == 1
-    told = tab.frame.locator(".panels figure > p").all_inner_texts()
+    told = tab.frame.locator(".panels figure > div > p, .panels figure > p").all_inner_texts()
     assert all(text.startswith("best mask AUROC ") and "median" in text for text in told[:2])
     assert told[2].startswith("mean |difference|")
     tab.frame.get_by_text("swipe", exact=True).click()
@@ -311,6 +317,8 @@ def test_depth_goes_from_input_to_mask(tab):
     assert legend.count() == 2
     style = "each => getComputedStyle(each).borderTopStyle"
     assert {marker.evaluate(style) for marker in legend.locator(".u-marker").all()} == {"dashed"}
+    assert tab.frame.locator(".heat .colour-bar").inner_text().split() == ["0.50", "1.00"], "of two sides the better"
+    tab.frame.get_by_label("measure").select_option("edge_auroc")
     assert tab.frame.locator(".heat .colour-bar").inner_text().split() == ["0.00", "chance", "0.50", "1.00"]
     tab.frame.get_by_label("of each layer").select_option("median")
     field = tab.frame.locator(".field")
@@ -354,7 +362,7 @@ def test_a_saved_picture_cuts_nothing_in_two(tab, view):
         """() => {
           const view = document.querySelector("main"), page = view.getBoundingClientRect();
           const head = view.querySelector(".columns")?.offsetHeight ?? 0;
-          const boxes = [...view.querySelectorAll(".row, .tile, .card, figure, .about")].map((each) => each.getBoundingClientRect());
+          const boxes = [...view.querySelectorAll(".row, .predictions, .tile, .card, figure, .about")].map((each) => each.getBoundingClientRect());
           const seen = boxes.filter((box) => box.bottom > page.top + head + 1 && box.top < page.bottom - 1);
           return Math.max(...seen.map((box) => box.bottom)) - Math.min(...seen.map((box) => box.top)) + head;
         }"""

@@ -37,7 +37,8 @@ export function told(value, measure) {
 export const toldBest = (summary, measure) => `${format(summary?.highest, measure)}${summary?.dark ? " dark" : ""}`;
 
 /**
- * What a channel's score has more than it scores on the masks of other images, on its side; NaN where that is not known.
+ * What a channel's score has more than it scores on the masks of other images, on its side; NaN where that is not
+ * known.
  *
  * @param {import("./numbers.js").Numbers} numbers
  * @param {number} step
@@ -51,7 +52,8 @@ export function excessOf(numbers, step, place, { field }) {
 }
 
 const EXCESS =
-  "more than the same map scores on the masks of other images: what it knows of these, and not of where objects usually are";
+  "more than the same map scores on the masks of other images: what it knows of these, and not of where objects " +
+  "usually are";
 
 // "+0.12", and what that means; empty where it is not known.
 export function toldExcess(/** @type {number} */ excess) {

@@ -57,8 +57,8 @@ function reduced({ width: wide, height: high, pixels, labels }, height, width) {
 }
 
 /**
- * Which pixels lie in each cell along an axis, and how much of each: a pixel is as long as there are cells, a cell as long
- * as there are pixels.
+ * Which pixels lie in each cell along an axis, and how much of each: a pixel is as long as there are cells, a cell as
+ * long as there are pixels.
  *
  * @param {number} pixels
  * @param {number} cells

@@ -31,6 +31,7 @@ export function InView({ layer, step, place, measure }) {
     };
   }, [asked, layer, step, shown, place]);
   if (!asked) return null;
-  const title = `${measure.label} of this channel on the image in view alone; the other is over all ${layer.run.probe.images}`;
+  const others = `the other is over all ${layer.run.probe.images}`;
+  const title = `${measure.label} of this channel on the image in view alone; ${others}`;
   return html`<span class="second in-view" title=${title}>image ${shown}: ${told(value.value, measure)}</span>`;
 }

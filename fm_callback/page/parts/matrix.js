@@ -7,8 +7,8 @@ import { html } from "./ui.js";
 const SCORE = /** @type {const} */ ({ kind: "score", sided: true });
 
 /*
- * rows, columns: [{name, title, here}]; value(row, column): a separation, or an AUROC whose side is told; raw: whether it
- * is one; onPick(row, column), if a cell can be opened.
+ * rows, columns: [{name, title, here}]; value(row, column): a separation, or an AUROC whose side is told; raw: whether
+ * it is one; onPick(row, column), if a cell can be opened.
  */
 export function Matrix({ caption, corner, rows, columns, value, raw = false, onPick }) {
   const cell = (row, column) => {

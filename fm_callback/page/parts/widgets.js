@@ -136,7 +136,8 @@ export function BestOf({ layer, numbers, step, measure }) {
   const { best, median } = summary;
   const over = toldExcess(excessOf(numbers, step, best, measure));
   return html`<span class="second" title=${basis(layer)}>
-    ${bestOf(measure)} ${measure.label} <b>${toldBest(summary, measure)}</b>${over.text && html` <span title=${over.title}>${over.text}</span>`}
+    ${bestOf(measure)} ${measure.label} <b>${toldBest(summary, measure)}</b>${" "}
+    ${over.text && html`<span title=${over.title}>${over.text}</span>`}
     ${best !== null && ` (channel ${layer.channels[best]})`}, median ${format(median, measure)}
   </span>`;
 }

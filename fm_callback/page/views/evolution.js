@@ -72,7 +72,12 @@ function Predictions({ columns, plan }) {
   const shown = image.value;
   const iou = (when) => (scores && known ? meanIou(run.value, scores, when, { image: shown }) : NaN);
   const all = (when) => (scores && known ? meanIou(run.value, scores, when, {}) : NaN);
-  const cell = (when, size) => html`<button class="cell-button predicted" style=${{ width: `${Math.min(size, 128)}px` }}
+  const [high, wide] = run.value.prediction.size;
+  const shape = (size) => {
+    const width = Math.min(size, 128);
+    return { width: `${width}px`, height: `${Math.min(Math.max((width * high) / wide, 12), 160)}px` };
+  };
+  const cell = (when, size) => html`<button class="predicted" style=${shape(size)}
       aria-label=${`open the predictions, ${stepName(run.value, when)}`}
       onClick=${() => open("prediction", { step: when === steps.peek().at(-1) ? null : when })}>
       <${Predicted} run=${run.value} step=${when} image=${shown} />
@@ -224,24 +229,26 @@ function Caption({ layer, step, places }) {
     const value = numbers.get(step, places[0], measure.field);
     const strength = measure.sided ? Math.max(value, 1 - value) : value;
     const over = toldExcess(excessOf(numbers, step, places[0], measure));
-    return html`<p class="caption">
+    return html`<div class="caption">
+      <p>
         <${Meter} value=${strength} measure=${measure} />${" "}
         ${measure.short} <span class="value">${told(value, measure)}</span>${" "}
         <span class="second" title=${over.title}>${over.text}</span>
       </p>
-      <p class="caption"><${InView} layer=${layer} step=${step} place=${places[0]} measure=${measure} /></p>`;
+      <p><${InView} layer=${layer} step=${step} place=${places[0]} measure=${measure} /></p>
+    </div>`;
   }
   const summary = numbers.summary(step, measure.field);
   const over = toldExcess(excessOf(numbers, step, summary.best, measure));
   const channel = summary.best === null ? "" : ` (channel ${layer.channels[summary.best]})`;
   const best = `${bestOf(measure)} ${toldBest(summary, measure)}${channel}`;
   const title = [`${measure.label}: ${best}, median ${format(summary.median, measure)}`, over.title, basis(layer)];
-  return html`<div title=${title.filter(Boolean).join("; ")}>
-    <p class="caption">
+  return html`<div class="caption" title=${title.filter(Boolean).join("; ")}>
+    <p>
       <${Meter} value=${summary.highest} measure=${measure} />${" "}
       <span class="value">${toldBest(summary, measure)}</span> <span class="second">${over.text}</span>
     </p>
-    <p class="caption">
+    <p>
       <span class="second">median ${format(summary.median, measure)} </span>
       <${InView} layer=${layer} step=${step} place=${summary.best} measure=${measure} />
     </p>

@@ -1,5 +1,6 @@
 // @ts-check
-// Which layer, and which channel, tells which label: label by layer at a step, label by step of a layer, channel by label.
+// Which layer, and which channel, tells which label: label by layer at a step, label by step of a layer, channel by
+// label.
 
 import { labelOf, measureOf, stepName } from "../data/log.js";
 import { numbersOf } from "../data/tables.js";
@@ -35,7 +36,9 @@ export function Labels() {
   }
   const rows = all.map((field) => ({ name: nameOf(field), title: behind(field) }));
   return html`<div class="labels">
-    <${ByLayer} all=${all} rows=${rows} /> <${ByStep} all=${all} rows=${rows} /> <${ByChannel} all=${all} rows=${rows} />
+    <${ByLayer} all=${all} rows=${rows} />
+    <${ByStep} all=${all} rows=${rows} />
+    <${ByChannel} all=${all} rows=${rows} />
   </div>`;
 }
 
@@ -59,8 +62,8 @@ function ByLayer({ all, rows }) {
   return html`<section class="card" data-whole>
     <h2>Which layer tells which label, ${stepName(run.value, step.value)}</h2>
     <p class="note">
-      How well the best of a layer's channels tells a label from all else, bright or dark: 0.5 is chance, 1 is perfect. The
-      best of many is above chance by chance: look at the step before training. Click a cell to choose the layer.
+      How well the best of a layer's channels tells a label from all else, bright or dark: 0.5 is chance, 1 is perfect.
+      The best of many is above chance by chance: look at the step before training. Click a cell to choose the layer.
     </p>
     <${Matrix} caption="label by layer" corner="label" rows=${rows} columns=${columns} value=${value}
       onPick=${(_, column) => (state.layer.value = layers[column].name)} />
@@ -81,8 +84,8 @@ function ByStep({ all, rows }) {
   return html`<section class="card" data-whole>
     <h2>Since when in ${labelOf(layer.value)}, by ${run.value.unit}</h2>
     <p class="note">The same of this layer at each ${run.value.unit}. Click a cell to go there.</p>
-    <${Matrix} caption=${`label by ${run.value.unit}`} corner=${run.value.unit} rows=${rows} columns=${columns} value=${value}
-      onPick=${(_, column) => (state.step.value = columnsOf[column] === last ? null : columnsOf[column])} />
+    <${Matrix} caption=${`label by ${run.value.unit}`} corner=${run.value.unit} rows=${rows} columns=${columns}
+      value=${value} onPick=${(_, column) => (state.step.value = columnsOf[column] === last ? null : columnsOf[column])} />
   </section>`;
 }
 
@@ -94,8 +97,8 @@ function ByChannel({ all, rows: columns }) {
   return html`<section class="card" data-whole>
     <h2>Which channel of ${labelOf(chosen)} tells which label, ${stepName(run.value, step.value)}</h2>
     <p class="note">
-      “dark”: the channel is darker where the label is than elsewhere, which tells it as well. Click a cell for the channel's
-      film.
+      “dark”: the channel is darker where the label is than elsewhere, which tells it as well. Click a cell for the
+      channel's film.
     </p>
     <${Matrix} raw caption="channel by label" corner="channel" rows=${rows} columns=${columns} value=${value}
       onPick=${(row) => {

@@ -20,7 +20,8 @@ export function Prediction() {
   const { prediction } = run.value;
   if (!prediction) {
     return html`<p class="message">
-      No prediction is stored in this run: none was read of the model's output, or <code>prediction=False</code> was given.
+      No prediction is stored in this run: none was read of the model's output, or <code>prediction=False</code> was
+      given.
     </p>`;
   }
   return prediction.kind === "class" ? html`<${Classes} />` : html`<${Samples} />`;
@@ -64,7 +65,7 @@ function Sample({ image, columns, scores }) {
   const known = hasTruth(run.value);
   const told = (when) => (scores && known ? format(meanIou(run.value, scores, when, { image }), SCORE) : "");
   const cell = (when) => html`<button class="tile" data-whole title=${whole(image, when, scores)}
-    aria-label=${`image ${image}, ${stepName(run.value, when)}: ${whole(image, when, scores)}`}
+    aria-label=${`image ${image}, ${stepName(run.value, when)}: IoU ${told(when)}; ${whole(image, when, scores)}`}
     onClick=${() => goTo(steps.peek().indexOf(when))}>
     ${near && html`<${Predicted} run=${run.value} step=${when} image=${image} />`}
     <span class="under"><span></span><span class="value">${known ? `IoU ${told(when)}` : ""}</span></span>
@@ -86,7 +87,7 @@ function whole(image, when, scores) {
     const value = scoreOf(run.value, scores, when, image, label, "iou");
     return Number.isFinite(value) ? [`${name} ${format(value, SCORE)}`] : [];
   });
-  return `IoU of ${told.join(", ")}`;
+  return told.join(", ");
 }
 
 // The mean IoU of each label over all samples, step by step.
@@ -109,8 +110,8 @@ function Progress({ scores }) {
   return html`<div class="card" data-whole>
     <h2>IoU by ${run.value.unit}</h2>
     <p class="note">
-      Intersection over union of predicted and true cells, the mean over ${plural(run.value.probe.images, "probe image")};
-      a label that is nowhere, predicted or true, does not count.
+      Intersection over union of predicted and true cells, the mean over
+      ${" "}${plural(run.value.probe.images, "probe image")}; a label that is nowhere, predicted or true, does not count.
     </p>
     <${Curves} title="IoU" unit=${run.value.unit} x=${scores.steps} lines=${[all, ...lines.slice(0, 12)]}
       here=${step.value} range=${[0, 1]} names=${(value) => stepName(run.value, value)} height=${220}
@@ -145,7 +146,10 @@ function Classes() {
         ${[...Array(shown).keys()].map(
           (image) => html`<tr key=${image}>
             <th scope="row">
-              ${pictures > image && html`<span class="thumb"><${ProbePicture} kind="input" image=${image} label="" /></span>`}
+              ${
+                pictures > image &&
+                html`<span class="thumb"><${ProbePicture} kind="input" image=${image} label="" /></span>`
+              }
               image ${image}
             </th>
             ${columns.map((each) => html`<td>${told(image, each)}</td>`)}
