@@ -72,7 +72,7 @@ function Predictions({ columns, plan }) {
   const shown = image.value;
   const iou = (when) => (scores && known ? meanIou(run.value, scores, when, { image: shown }) : NaN);
   const all = (when) => (scores && known ? meanIou(run.value, scores, when, {}) : NaN);
-  const [high, wide] = run.value.prediction.size;
+  const [high, wide] = run.value.prediction?.size ?? [1, 1];
   const shape = (size) => {
     const width = Math.min(size, 128);
     return { width: `${width}px`, height: `${Math.min(Math.max((width * high) / wide, 12), 160)}px` };

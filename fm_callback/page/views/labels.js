@@ -79,13 +79,14 @@ function ByStep({ all, rows }) {
     title: stepName(run.value, each),
     here: each === step.value,
   }));
+  const pick = (each) => (state.step.value = each === last ? null : each);
   const numbers = numbersOf(layer.value).value;
   const value = (row, column) => numbers?.summary(columnsOf[column], all[row]).highest ?? NaN;
   return html`<section class="card" data-whole>
     <h2>Since when in ${labelOf(layer.value)}, by ${run.value.unit}</h2>
     <p class="note">The same of this layer at each ${run.value.unit}. Click a cell to go there.</p>
     <${Matrix} caption=${`label by ${run.value.unit}`} corner=${run.value.unit} rows=${rows} columns=${columns}
-      value=${value} onPick=${(_, column) => (state.step.value = columnsOf[column] === last ? null : columnsOf[column])} />
+      value=${value} onPick=${(_, column) => pick(columnsOf[column])} />
   </section>`;
 }
 

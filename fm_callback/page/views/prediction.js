@@ -111,7 +111,8 @@ function Progress({ scores }) {
     <h2>IoU by ${run.value.unit}</h2>
     <p class="note">
       Intersection over union of predicted and true cells, the mean over
-      ${" "}${plural(run.value.probe.images, "probe image")}; a label that is nowhere, predicted or true, does not count.
+      ${" "}${plural(run.value.probe.images, "probe image")}; a label that is nowhere, predicted or true, does not
+      count.
     </p>
     <${Curves} title="IoU" unit=${run.value.unit} x=${scores.steps} lines=${[all, ...lines.slice(0, 12)]}
       here=${step.value} range=${[0, 1]} names=${(value) => stepName(run.value, value)} height=${220}
