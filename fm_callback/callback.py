@@ -302,7 +302,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             told += f": {recorder.told}"
         if recorder.size and (planned := self._planned(epoch, there)):
             told += f", {foretold(recorder.size, *planned, self.images)}"
-        return told + recorder.left_out
+        return told + recorder.remarks
 
     def _planned(self, epoch: int, step: int) -> tuple[int, int] | None:
         """How many steps are planned from a step on, and epochs; None where that is not known: by a predicate, or for batches without a count."""

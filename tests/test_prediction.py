@@ -298,6 +298,14 @@ def test_the_class_is_the_highest_and_its_probability(name: str, count: int) -> 
     np.testing.assert_allclose(found[:, 1], expected.max(-1), rtol=1e-5)
 
 
+def test_a_class_where_no_input_is_a_picture() -> None:
+    inputs = keras.Input((12,))
+    value = layers.Conv1D(4, 3, name="body")(layers.Reshape((12, 1))(inputs))
+    model = keras.Model(inputs, layers.Dense(3, "softmax")(layers.Flatten()(value)))
+    outputs = model.predict(samples := data(5, 12), verbose=0)
+    np.testing.assert_array_equal(taken(model, samples, axes=())[:, 0], outputs.argmax(-1))
+
+
 LABELS = (Label("a", 0), Label("b", 1, foreground=True))
 
 
@@ -469,6 +477,7 @@ def test_what_can_not_be_read_is_left_out_and_costs_nothing_else(
         (layers.Softmax(name="soft"), "`prediction` is the layer 'soft' itself"),
         (lambda outputs: outputs["x"], "`prediction` fails on what the model returns, of shape .*: KeyError: 'x'"),
         (lambda outputs: (outputs["depth"], 1), "`prediction` must return one tensor; it returned a tuple"),
+        (lambda outputs: ops.mean(outputs["labels"], 0), "something of each sample; it returned the shape"),
         (lambda outputs: ops.argmax(outputs["labels"], -1), "what `prediction` returns is int"),
         (lambda outputs: outputs["labels"][:, 0], r"what `prediction` returns of shape \(None, 16, 3\) is no prediction"),
     ],
@@ -495,7 +504,7 @@ def test_without_masks_values_are_not_taken_for_labels() -> None:
             picture.compile("sgd", loss)
         capture.predict(None, (SIZE, SIZE))
         assert (capture.prediction is not None) == read, loss
-        assert ("if they are, give `masks` or `prediction=`" in capture.told) != read
+        assert ("if they are, give `prediction=`, or `masks`" in capture.told) != read
         capture.predict(None, (SIZE, SIZE), LABELS)
         assert capture.prediction is not None and capture.told == ""
         capture.predict(lambda outputs: outputs, (SIZE, SIZE))
@@ -507,6 +516,28 @@ def test_without_masks_values_are_not_taken_for_labels() -> None:
     part = Capture(of(head(3, "softmax")), samples, "all", "all", None, keras.Sequential([picture]))
     part.predict(None, (SIZE, SIZE))
     assert part.prediction is not None
+
+
+def test_masks_say_nothing_of_a_class() -> None:
+    regression, samples = classifier(layers.Dense(1)), pictures(4)
+    regression.compile("sgd", "mae")
+    capture = Capture(regression, samples, "all", "all")
+    capture.predict(None, (SIZE, SIZE), LABELS)
+    assert capture.prediction is None and "trained by mean_absolute_error" in capture.told
+    capture.predict(lambda outputs: outputs)
+    assert capture.prediction is not None and capture.prediction.kind == "class"
+    assert capture.told.endswith("the output is taken for logits: class 1 is predicted where they are over 0")
+
+
+@pytest.mark.parametrize(("masked", "output"), [(True, "coarse"), (False, "classes")])
+def test_of_labels_and_a_class_the_masks_decide(masked: bool, output: str) -> None:
+    inputs = keras.Input((SIZE, SIZE, 3))
+    value = body(inputs)
+    classes = layers.Dense(4, name="classes")(layers.GlobalAveragePooling2D()(value))
+    model = keras.Model(inputs, [classes, head(3, "softmax", "coarse", 4)(value)])
+    capture = Capture(model, pictures(4), "all", "all")
+    capture.predict(None, (SIZE, SIZE), LABELS if masked else ())
+    assert capture.prediction is not None and capture.prediction.output == output
 
 
 def test_false_logs_no_prediction(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ _OF_VALUES = (
     "log_cosh",
     "cosine_similarity",
 )
+_ELSE = "if they are, give `prediction=`, or `masks` for labels of cells"
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,10 @@ def choose(
     reasons: list[str] = []
     for at, output in enumerate(listed):
         try:
-            if not labels:
-                _refuse_values(output, loss, whole)
-            found += _readings(output, _name(names, at), at, axes, channels_first)
+            for reading in _readings(output, _name(names, at), at, axes, channels_first):
+                if reading.kind == "class" or not labels:
+                    _refuse_values(output, loss, whole)
+                found.append(reading)
         except ValueError as error:
             reasons.append(str(error))
     if not found:
@@ -193,8 +195,10 @@ def _best(found: list[Prediction], axes: tuple[int, ...], labels: Sequence[Label
     values = [label.value or 0 for label in labels if not label.ignored]
 
     def fit(reading: Prediction) -> tuple[Any, ...]:
+        exact = reading.axes == axes
+        kind = 1 if reading.kind == "class" else 2 if labels or exact else 0
         as_many = max(values, default=0) < reading.channels if reading.channels > 1 else len(values) <= 2
-        return reading.kind == "labels", reading.axes == axes, as_many, math.prod(reading.axes)
+        return kind, exact, as_many, math.prod(reading.axes)
 
     return max(found, key=fit)
 
@@ -210,8 +214,10 @@ def _readings(
     called = f"the output {name!r}" if name else "what `prediction` returns" if callable(source) else "the output"
     if output.obstacle is not None or output.spec is None:
         raise ValueError(f"{called} can't be captured: {output.obstacle}")
-    _, *rest = output.spec.shape
-    shape = tuple(int(size) for size in rest)
+    _, *shape = output.spec.shape
+    if None in shape:
+        raise ValueError(f"{called} of shape {(None, *shape)} has a size that is known only when it runs")
+    shape = tuple(shape)
     if not keras.backend.is_float_dtype(output.spec.dtype):
         raise ValueError(
             f"{called} is {output.spec.dtype}, and a prediction is read of floats, a channel for each label"
@@ -234,7 +240,7 @@ def _readings(
         )
         raise ValueError(f"{called} of shape {(None, *shape)} is no prediction {fitting}, nor a row of classes")
     for axis, channels, cells in readings:
-        of_class = math.prod(cells) == 1 and cells != axes
+        of_class = not cells or (math.prod(cells) == 1 and cells != axes)
         most = MOST_CLASSES if of_class else NO_LABEL
         if channels > most:
             raise ValueError(f"{called} has {channels:,} channels, and a prediction of at most {most:,} is logged")
@@ -290,6 +296,8 @@ def _of_function(function: Callable[[Any], Any], outputs: Any) -> Output:
         ) from reason
     if not isinstance(spec, keras.KerasTensor):
         raise ValueError(f"`prediction` must return one tensor; it returned a {type(spec).__name__}")
+    if spec.shape[:1] != listed[0].spec.shape[:1]:
+        raise ValueError(f"`prediction` must return something of each sample; it returned the shape {spec.shape}")
     given = listed[traced.given] if traced.given is not None else None
     by = traced.squashed or (given.squashed if given else None)
     return Output("", None, spec, given.data_format if given else None, by, None)
@@ -320,7 +328,7 @@ class _Traced(keras.Operation):
 
 
 def _refuse_values(output: Output, loss: Any, whole: bool) -> None:
-    """Without masks, numbers are taken for labels only where something says so.
+    """Numbers are taken for labels only where something says so, as masks do, which are labels themselves.
 
     Raises:
         ValueError: if they are the values of an autoencoder, a regression, or of a part of a model.
@@ -331,12 +339,10 @@ def _refuse_values(output: Output, loss: Any, whole: bool) -> None:
     if names and names <= set(_OF_VALUES):
         raise ValueError(
             f"the model is trained by {' and '.join(sorted(names))}, so that what it returns are values and no labels; "
-            "if they are, give `masks` or `prediction=`"
+            + _ELSE
         )
     if not whole and output.squashed is None:
-        raise ValueError(
-            "nothing says that what this part of the model returns are labels; if they are, give `masks` or `prediction=`"
-        )
+        raise ValueError("nothing says that what this part of the model returns are labels; " + _ELSE)
 
 
 def _loss_name(loss: Any) -> str:

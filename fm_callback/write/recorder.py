@@ -116,7 +116,7 @@ class Recorder:
         return len(self._layers)
 
     @property
-    def left_out(self) -> str:
+    def remarks(self) -> str:
         """What is left out, or read otherwise than goes without saying; empty if nothing is."""
         return self._capture.told + (self._prediction.told if self._prediction else "")
 
