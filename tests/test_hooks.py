@@ -208,6 +208,8 @@ def own(compiled):
     [("batch", 1, list(range(13))), (3, 1, [0, 3, 6, 9, 12]), (5, 1, [0, 5, 10, 12]), (3, 2, [0, 4, 6, 10, 12])],
 )
 def test_batches_are_counted_where_nobody_steps_the_optimizer(compiled, update_freq, several, expected, tmp_path):
+    if several > 1 and backend.name == "torch":
+        pytest.skip("takes one batch at a time")
     model = own(compiled)
     model.steps_per_execution = several
     callback = FeatureMapCallback(X[:1], tmp_path, update_freq=update_freq)
