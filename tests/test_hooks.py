@@ -239,6 +239,21 @@ def test_gathered_gradients_are_steps_of_the_optimizer(update_freq, gathered, ex
     assert last_map_is_of(model, tmp_path)
 
 
+def test_an_optimizer_that_counts_faster_than_batches_come(tmp_path):
+    """Stepped twice in a batch, it says what steps are called; batches say when they are due."""
+    model, callback = made(), FeatureMapCallback(X[:1], tmp_path, update_freq=3)
+    callback.set_model(model)
+    for epoch in range(3):
+        callback.on_epoch_begin(epoch)
+        for batch in range(4):
+            model.train_on_batch(X, Y)
+            model.train_on_batch(X, Y)
+            callback.on_train_batch_end(batch)
+        callback.on_epoch_end(epoch)
+    callback.on_train_end()
+    assert steps(tmp_path) == {"feature_maps": [0, 6, 12, 18, 24]}
+
+
 def test_a_further_fit_with_another_optimizer_counts_on(tmp_path):
     model, callback = made(), FeatureMapCallback(X[:1], tmp_path, update_freq=2)
     for _ in range(3):
