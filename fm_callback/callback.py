@@ -339,7 +339,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             ordinal: int | None = step
             if self._batches:
                 step = self._batches.step(self.model)
-                ordinal = self._batches.due(step)  # where nobody has told us of batches
+                ordinal = self._batches.end_epoch(step)
             if ordinal is not None and self._due(recorder, step, ordinal):
                 recorder.record(step)
             else:

@@ -1,7 +1,8 @@
 """The stored format, version 2: the contract between the side that writes and the side that reads.
 
 A run of training has a directory, `<log_dir>/feature_maps` by default. In it, one file `<stamp>.<host>.<pid>.<count>.fmlog` for each
-time that training started: TFRecord framing (`fm_callback.tfrecord`), append only, never renamed. Beside them TensorBoard's own event
+time that training started, but for further `fit`s of a process, which go on in its file: TFRecord framing (`fm_callback.tfrecord`),
+append only, never renamed. Beside them TensorBoard's own event
 files, which hold copies for its Images, Scalars and Text tabs; nothing of ours reads those.
 
 **A record's data**

@@ -1,7 +1,9 @@
 """Which run a training goes on in: real fits, in loops, after crashes, among other trainings, and what their logs then hold."""
 
 import copy
+import errno
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -85,6 +87,43 @@ def test_a_callback_goes_on_with_a_model_that_is_loaded_each_time(tmp_path):
     for _ in range(3):
         fit(keras.models.load_model(tmp_path / "model.keras"), callback, 0, 1).save(tmp_path / "model.keras")
     assert steps(tmp_path) == {"feature_maps": [0, 1, 2, 3]}
+
+
+def test_a_bucket_that_appends_to_no_file_gets_a_new_one_each_time(tmp_path, monkeypatch):
+    real = os.open
+
+    def refusing(path, flags, *rest, **options):
+        if flags & os.O_APPEND:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return real(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", refusing)
+    model, callback = made(1), FeatureMapCallback(X[:2], tmp_path)
+    for _ in range(3):
+        fit(model, callback, 0, 1)
+    found = means(tmp_path)
+    assert list(found) == ["feature_maps"] and list(found["feature_maps"]) == [0, 1, 2, 3]
+    assert found["feature_maps"][3] == now(model) and len(os.listdir(tmp_path / "feature_maps")) == 6
+
+
+def test_a_log_that_is_removed_between_two_calls_begins_anew(tmp_path):
+    model, callback = made(1), FeatureMapCallback(X[:2], tmp_path)
+    fit(model, callback, 0, 2)
+    shutil.rmtree(tmp_path / "feature_maps")
+    fit(model, callback, 0, 1)
+    assert steps(tmp_path) == {"feature_maps": [0, 1]}
+
+
+def test_a_run_that_another_process_has_gone_on_with_is_not_written_to(tmp_path):
+    """By its log alone: the model of this process is at a step that was, and went another way."""
+    model = fit(made(1), tmp_path, 0, 3)
+    other = made(2, rate=0.2)
+    other.set_weights(model.get_weights())
+    fit(other, tmp_path, 3, 5)
+    before = means(tmp_path)["feature_maps"]
+    fit(model, tmp_path, 0, 1)
+    found = means(tmp_path)
+    assert found["feature_maps"] == before and list(found["feature_maps_2"]) == [0, 1]
 
 
 def test_a_model_that_is_set_back_is_another_training_and_the_remedy_is_said_once(tmp_path, capsys):

@@ -79,13 +79,13 @@ class Background(Generic[Item]):
         self._kept = item
 
     def close(self) -> bool:
-        """Waits until all that is waiting or kept is done and the thread has ended; returns whether it has.
+        """Waits until all that is waiting or kept is done and the thread has ended; False if it has waited in vain.
 
-        If it has not, nothing is given up: it ends when all is done, and the end of the process waits for it once more.
+        Then nothing is given up: the thread ends when all is done, and the end of the process waits for it once more.
         """
         self._closing = True
         if threading.current_thread() is self._thread:  # a garbage collection, in the middle of its work
-            return False
+            return True
         if self._thread.is_alive():
             with contextlib.suppress(queue.Full):  # then it is at work, and will see
                 self._queue.put_nowait(None)

@@ -46,13 +46,20 @@ class Batches:
         return self._offset + self._first + self._run
 
     def end(self, batch: int) -> int | None:
-        """Counts up to the end of a batch, of which Keras may have taken several at once; as `due`."""
+        """Counts up to the end of a batch, of which Keras may have taken several at once.
+
+        Returns:
+            Which of the steps that may be taken has been reached; None if none has been since the last call.
+        """
         self._run += batch - self._last if batch > self._last else batch + 1
         self._last = batch
-        return self.due(self.count)
+        return self._reached(self.count)
 
-    def due(self, count: int) -> int | None:
-        """Which step that may be taken has been reached with so many batches; None where none has been since the last call."""
+    def end_epoch(self, step: int) -> int | None:
+        """At the end of an epoch with this step, the same as `end`, where nobody has told of its batches."""
+        return None if self._run else self._reached(step)
+
+    def _reached(self, count: int) -> int | None:
         before, self._ordinal = self._ordinal, max(self._ordinal, count // self.frequency)
         return self._ordinal if self._ordinal > before else None
 
