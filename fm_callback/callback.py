@@ -93,6 +93,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
             an output with a channel for each label (the highest), or with one channel (over .5, or over 0 if no sigmoid
             made it); a class and its probability of an output of one row of numbers a sample. Or the name of an output,
             or a function of what the model returns that gives one such tensor. False: none.
+        scores_in_logs: Whether the scores of each step go into Keras's `logs`, for callbacks behind this one, such as
+            `EarlyStopping` or `CSVLogger`, and the history: "mask_separation_best/<layer>" and "readout/<layer>" (without
+            masks "edge_auroc_best/<layer>"), "prediction_iou" and "prediction_iou/<label>". Training then waits for them.
         submodel: The model inside the trained one that is watched: the name of an attribute or a layer, such as
             "generator", or a function of the model. None: the whole model. `samples` are what it takes: latents for a
             generator.
@@ -125,6 +128,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         images: bool = True,
         stored: int = 4,
         prediction: Asked = None,
+        scores_in_logs: bool = False,
         submodel: Submodel = None,
     ) -> None:
         super().__init__()
@@ -157,6 +161,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.images = images
         self.stored = read_stored(stored)
         self.prediction = read_prediction(prediction)
+        self.scores_in_logs = scores_in_logs
         self.submodel = read_submodel(submodel)
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
@@ -302,7 +307,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
             told += f": {recorder.told}"
         if recorder.size and (planned := self._planned(epoch, there)):
             told += f", {foretold(recorder.size, *planned, self.images)}"
-        return told + recorder.remarks
+        waits = "; training waits for the scores of each step, which go into its logs" if self.scores_in_logs else ""
+        return told + recorder.remarks + waits
 
     def _planned(self, epoch: int, step: int) -> tuple[int, int] | None:
         """How many steps are planned from a step on, and epochs; None where that is not known: by a predicate, or for batches without a count."""
@@ -344,6 +350,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
                 recorder.record(step)
             else:
                 recorder.keep(step)
+        if self.scores_in_logs and logs is not None:
+            logs.update(recorder.scores())
         self._epoch_began = time.perf_counter()
 
     def on_train_end(self, logs: Any = None) -> None:

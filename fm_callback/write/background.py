@@ -54,6 +54,8 @@ class Background(Generic[Item]):
         self._work, self._finish, self._patience = work, finish, patience
         self._kept: Item | None = None
         self._closing = False
+        self._open = 0  # what was handed over and is not done
+        self._done = threading.Condition()
         self._ended = threading.Event()
         self._queue: queue.Queue[Item | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name="fm_callback", daemon=True)
@@ -65,18 +67,26 @@ class Background(Generic[Item]):
         self._kept = None
         if self.error is None and self._thread.is_alive():
             started = time.monotonic()
+            with self._done:
+                self._open += 1
             try:
                 self._queue.put(item, timeout=max(self._patience - self.waited, 0.0))
             except queue.Full:
                 with contextlib.suppress(queue.Empty):  # this thread alone hands over: what it takes out leaves room
                     self._queue.get_nowait()
                     self.left_out += 1
+                    self._one_done()
                 self._queue.put_nowait(item)
             self.waited += time.monotonic() - started
 
     def keep(self, item: Item | None) -> None:
         """Takes an item that is worked on only if no other follows. Forgets the one before; None for none."""
         self._kept = item
+
+    def settle(self) -> bool:
+        """Waits until all that was handed over is done, as long as `close` may; False if it has waited in vain."""
+        with self._done:
+            return self._done.wait_for(lambda: not self._open or not self._thread.is_alive(), self._patience)
 
     def close(self) -> bool:
         """Waits until all that is waiting or kept is done and the thread has ended; False if it has waited in vain.
@@ -103,12 +113,18 @@ class Background(Generic[Item]):
                     self._work(item)
                 except Exception as error:
                     self.error = error
+            self._one_done()
             del item  # it would live until the next one comes, an epoch later, with what it holds on the device
         try:
             self._finish()
         except Exception as error:
             self.error = self.error or error
         self._ended.set()
+
+    def _one_done(self) -> None:
+        with self._done:
+            self._open = max(self._open - 1, 0)  # what is kept was never handed over
+            self._done.notify_all()
 
     def _next(self) -> Item | None:
         """The next item; None at the end. Nobody hands over any more once it is closing: then what waits, then what is kept."""

@@ -86,6 +86,13 @@ class LayerRecord:
         """Of maps (N, channels, *sizes) what is stored, (N, channels, height, width)."""
         return np.moveaxis(self._section.planes(np.moveaxis(maps, 1, -1)), -1, 1)
 
+    def scores(self, stored: LayerStep) -> dict[str, float]:
+        """What goes into Keras's logs, of what `step` has just returned: by measure and layer, without what is not defined."""
+        values = dict(zip(self.facts.summaries, stored.summaries.tolist(), strict=True))
+        names = [name for name in ("mask_separation_best", "readout", "edge_auroc_best") if name in values]
+        chosen = names[:-1] if len(names) > 1 and names[-1] == "edge_auroc_best" else names
+        return {f"{name}/{self.facts.name}": values[name] for name in chosen if not math.isnan(values[name])}
+
     def curves(self, stored: LayerStep) -> list[Value]:
         """The copies for TensorBoard's Scalars tab, of what `step` has just returned.
 

@@ -74,6 +74,16 @@ class PredictionRecord:
         scores = label_scores(predicted, self._known, self._masks, self._truth)
         return PredictionStep([png.encode(plane, self._palette) for plane in planes], scores)
 
+    def scores(self, stored: PredictionStep) -> dict[str, float]:
+        """What goes into Keras's logs, of what `step` has just returned: the mean IoU of each label, and of all."""
+        if self._masks is None:
+            return {}
+        means = _means(stored.scores[:, self._known, SCORES.index("iou")])
+        names = [label.name for label, known in zip(self.facts.labels, self._known, strict=True) if known]
+        known = {name: mean for name, mean in zip(names, means, strict=True) if not math.isnan(mean)}
+        scores = {f"prediction_iou/{name}": mean for name, mean in known.items()}
+        return scores | ({"prediction_iou": sum(known.values()) / len(known)} if known else {})
+
     def curves(self, stored: PredictionStep) -> list[Value]:
         """The copies for TensorBoard's Scalars tab, of what `step` has just returned: each label's mean IoU.
 

@@ -101,6 +101,7 @@ class Recorder:
         self._has_told_of_time = False
         self._detach: Callable[[], Any] = lambda: None
         self.tables: list[list[list[str]]] = []
+        self._scores: dict[str, float] = {}
         self.cost = Cost(images=images)
         self.written: Written | None = None
         self.goes_on, self.told = False, ""
@@ -175,6 +176,12 @@ class Recorder:
         """
         if (moment := self._moment(step)) is not None and self._background is not None:
             self._background.keep(moment)
+
+    def scores(self) -> dict[str, float]:
+        """The scores of the last step that was recorded, for Keras's logs; waits until they are there."""
+        if self._background is not None and not self._background.settle():
+            self._tell_of_time("the logs have the scores of an earlier step")
+        return dict(self._scores)
 
     def fail(self, error: Exception | None) -> None:
         """Stops recording because of an error, if there is one, with the one warning."""
@@ -260,20 +267,23 @@ class Recorder:
     def _write(self, run: Written, step: int, captured: Arrays) -> int:
         """Puts a step of the run on disk; returns its bytes."""
         stored, copies = [], []
+        scores: dict[str, float] = {}
         for layer, maps, numbers in zip(self._layers, captured.maps, captured.numbers, strict=True):
             stored.append(layer.step(step, maps, numbers))
             copies += layer.pictures(maps, numbers) + layer.curves(stored[-1])
+            scores |= layer.scores(stored[-1])
         prediction = None
         if self._prediction is not None and captured.prediction is not None:
             prediction = self._prediction.step(captured.prediction)
             copies += self._prediction.curves(prediction)
+            scores |= self._prediction.scores(prediction)
         tables = self._tables()
         if tables:
             copies.append(event_copies.table_value("\n\n".join(map(markdown, tables))))
         record = format.step_record(step, time.time(), stored, prediction)
         head, self._run_record = self._run_record, b""
         size = run.files.write(step, record, copies, head) - len(head)
-        self.tables = tables
+        self.tables, self._scores = tables, scores
         run.step, run.numbers, run.size = step, captured.numbers, size
         return size
 
