@@ -17,6 +17,9 @@ from tensorboard.plugins.text import metadata as text_metadata
 from fm_callback import tfrecord
 from fm_callback.format import PLUGIN, TABLE_TAG, unique
 
+#: Bytes of a record with more than one value, at most.
+_MOST_IN_RECORD = 2**14
+
 #: One tag's value at one step, a protocol buffer that is made when TensorBoard's module is loaded: no type for a checker.
 Value: TypeAlias = Any
 
@@ -88,18 +91,20 @@ class EventRecords:
         """All values of a step, behind the head of the file if it is the first.
 
         Metadata is written with the first value of a tag only, since readers take it from there; of later values it is removed.
-        A picture or text has a record of its own, the curves' points one together. TensorBoard's slow reading path keeps in
-        memory, with any value, the whole record that it came in: were they one, all pictures of each of a thousand steps.
+        They are one record as long as that is small, the curves' points first. TensorBoard's slow reading path keeps in memory,
+        with any value, the whole record that it came in: were they one always, all pictures of each of a thousand steps.
         """
         records: list[list[Value]] = [[]]
-        for value in values:
+        size = 0
+        for value in sorted(values, key=lambda value: bool(value.tensor.dtype == types_pb2.DT_STRING)):
             if value.tag in self._tags:
                 value.ClearField("metadata")
             self._tags.add(value.tag)
-            if value.tensor.dtype == types_pb2.DT_STRING:
-                records.append([value])
-            else:
-                records[0].append(value)
+            size += value.ByteSize()
+            if records[-1] and size > _MOST_IN_RECORD:
+                records.append([])
+                size = value.ByteSize()
+            records[-1].append(value)
         summaries = [summary_pb2.Summary(value=each) for each in records if each]
         events = [event_pb2.Event(wall_time=time.time(), step=step, summary=each) for each in summaries]
         head, self._head = self._head, ()

@@ -41,6 +41,10 @@ export function Keyboard() {
       The best channel of many scores above chance even before training, the more so on small maps: look at the median
       beside it, and at the step before training.
     </p>
+    <p>
+      “0.93 dark”: the map is darker where the object is, which tells it as well. “+0.12” is what a score has more than
+      the same map scores on the masks of other images. “image 2” is the score on the image in view alone.
+    </p>
     <form method="dialog"><button class="plain">Close</button></form>
   </dialog>`;
 }
