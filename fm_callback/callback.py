@@ -245,7 +245,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._has_logged = True
         planned = self._planned(epoch)
         size = f", {foretold(recorder.size, *planned, self.images)}" if planned else ""
-        self._say(f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{recorder.remarks}")
+        self._say(
+            f"{time.perf_counter() - began:.1f} s, feature maps go to {recorder.directory}{size}{recorder.remarks}"
+        )
 
     def _planned(self, first_epoch: int) -> tuple[int, int] | None:
         """How many steps are planned, and epochs; None where that is not known: by a predicate, or for batches without a count."""
