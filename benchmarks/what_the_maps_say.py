@@ -2,7 +2,7 @@
 
     python benchmarks/what_the_maps_say.py --archives DIR
 
-trains the full model with three seeds, and three times more on shuffled masks, measures all 51 layers on 16 held-out
+trains the full model with six seeds, and six times more on shuffled masks, measures all 51 layers on 64 held-out
 photographs before training and after every epoch, and writes figures, plots and `results.json` to --out. On a machine without
 TensorFlow Datasets, `--arrays FILE` takes photographs that `--only-arrays FILE` wrote on another.
 """
@@ -22,8 +22,16 @@ import numpy as np
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take the whole GPU for the first of them
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
-PROBE = 16
 SIZE = 160
+PROBE = 64  # enough for the readout and its control, which are fitted and tested on parts of it
+CHANNELS = 32  # as the callback's default; the readout is taken of more, too
+WIDE = 64
+#: What is kept of each layer at each step.
+KEPT = (
+    *("mask_auroc_best", "mask_auroc_lowest", "mask_separation_best", "mask_excess_best", "edge_auroc_median"),
+    *("pet_separation_best", "background_separation_best", "border_separation_best"),
+    *("readout", "readout_control", "readout_wide", "readout_control_wide"),
+)
 
 
 def photographs(args: argparse.Namespace) -> dict[str, np.ndarray]:
@@ -39,16 +47,19 @@ def photographs(args: argparse.Namespace) -> dict[str, np.ndarray]:
 def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse.Namespace) -> dict[str, Any]:
     """One training and what was measured at each of its steps."""
     import keras
-    from pets import BORDER, PET
+    from pets import BORDER, CLASSES, PET
     from sd_unet import sd_unet
     from train_pets import Batches, compile_model, scaled
 
     from fm_callback.capture.capture import Capture
-    from fm_callback.capture.probe import read_masks
+    from fm_callback.capture.labels import read_masks
     from fm_callback.scores.activations import Activations, cka
-    from fm_callback.scores.concepts import Concepts, luminance
-    from fm_callback.scores.layer_scores import LayerStep, effective_rank
-    from fm_callback.scores.measures import measure
+    from fm_callback.scores.channel_scores import Levels, mask_auroc
+    from fm_callback.scores.concepts import Cells, Concepts, luminance, score_of
+    from fm_callback.scores.detection import Detection, detect, enough
+    from fm_callback.scores.layer_scores import LayerStep
+    from fm_callback.scores.measures import measure, measure_layer
+    from fm_callback.scores.readout import readout
 
     keras.utils.set_random_seed(seed)
     labels = data["train_labels"]
@@ -57,13 +68,33 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
     model = sd_unet((args.size, args.size, 3), filters=args.filters, neck=args.filters[3])
     batches = Batches((data["train_images"], labels), args.batch, drawn=True, seed=seed)
     compile_model(model, True, args.epochs * len(batches))
-    picked = np.linspace(0, len(data["test_images"]) - 1, PROBE).astype(int)  # the breeds stand in order
-    images = scaled(data["test_images"][picked], True)
-    concepts = Concepts(luminance(images), read_masks(data["test_labels"][picked], PET, BORDER))
-    capture = Capture(model, images, "all", 32)
+    picked = np.linspace(0, len(data["test_images"]) - 1, PROBE).astype(int)
+    images, trimaps = scaled(data["test_images"][picked], True), data["test_labels"][picked]
+    concepts = Concepts(luminance(images), read_masks(trimaps, PET, BORDER))
+    # Nothing is ignored here: the border is a label beside the other two.
+    three = Concepts(None, read_masks(trimaps, PET, None, dict(enumerate(CLASSES))))
+    usual = np.round(255 * (data["train_labels"] == PET).mean(axis=0)).astype(np.uint8)  # where pets are
+    position = mask_auroc(Levels(np.broadcast_to(usual, (PROBE, 1, *usual.shape)), concepts.at(*usual.shape)))[0]
+    capture = Capture(model, images, "all", WIDE)
     probe = keras.ops.convert_to_tensor(images)
-    steps: list[dict[str, Any]] = []
+    steps: list[dict[str, float]] = []
     activations: list[list[Activations]] = []
+    detections: list[dict[str, Detection]] = [{} for _ in capture.plans]
+    told: list[list[str]] = []
+    layers: list[dict[str, Any]] = []
+    for plan in capture.plans:
+        there = three.at(*plan.axes)
+        told.append([name for name in map(score_of, CLASSES) if enough(there.counts, there.images, name)])
+        cells = concepts.at(*plan.axes).counts["foreground"]
+        layers.append({"number": plan.info.number, "name": plan.info.path, "cells": cells})
+
+    def scored(at: int, maps: np.ndarray, numbers: np.ndarray) -> tuple[dict[str, np.ndarray], LayerStep]:
+        cells, named = (each.at(*capture.plans[at].axes) for each in (concepts, three))
+        maps, numbers = maps[:, :CHANNELS], numbers[:CHANNELS]
+        labels = measure(maps, numbers, Cells(named=named.named))
+        labels = {name: labels[name] for name in told[at]}
+        scores = measure(maps, numbers, cells) | labels
+        return labels, LayerStep(numbers, Activations.of(maps, numbers), scores=scores, maps=maps, cells=cells)
 
     class Measure(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -75,34 +106,32 @@ def train(data: dict[str, np.ndarray], seed: int, shuffled: bool, args: argparse
 
         def measure(self, logs: dict[str, float]) -> None:
             _ = self.model  # on JAX this brings the weights back into the model
-            maps, numbers, _ = capture(probe)()
-            layers = []
-            for plan, layer_maps, layer_numbers in zip(capture.plans, maps, numbers, strict=True):
-                scores = measure(layer_maps, layer_numbers, concepts.at(*plan.axes))
-                layers.append({name: [round(float(value), 4) for value in values] for name, values in scores.items()})
-            activations.append([Activations.of(*both) for both in zip(maps, numbers, strict=True)])
-            for layer, layer_numbers, kept in zip(layers, numbers, activations[-1], strict=True):
-                layer["effective_rank"] = round(effective_rank(LayerStep(layer_numbers, kept)), 3)
-            steps.append({"logs": logs, "layers": layers})
+            activations.append([])
+            captured = capture(probe)()
+            for at, (maps, numbers) in enumerate(zip(captured.maps, captured.numbers, strict=True)):
+                labels, step = scored(at, maps, numbers)
+                activations[-1].append(step.now)
+                detect(detections[at], len(steps), labels, told[at])
+                wide = readout(maps, step.cells)
+                known = measure_layer(step) | {"readout_wide": wide.score, "readout_control_wide": wide.control}
+                for name in filter(known.__contains__, KEPT):  # a label has no score where it has too few cells
+                    layers[at].setdefault(name, []).append(round(known[name], 4))
+            steps.append(logs)
 
     began = time.perf_counter()
     held_out = Batches((data["test_images"], data["test_labels"]), args.batch, drawn=True)
     model.fit(batches, epochs=args.epochs, validation_data=held_out, verbose=0, callbacks=[Measure()])
-    for step, kept in zip(steps, activations, strict=True):
-        for at, layer in enumerate(step["layers"]):
-            layer["cka_last"] = round(cka(kept[at], activations[-1][at]), 4)
-    last = steps[-1]["logs"]
+    for at, layer in enumerate(layers):
+        layer["cka_last"] = [round(cka(kept[at], activations[-1][at]), 4) for kept in activations]
+        layer["detected"] = {name: {"first": each.first, "since": each.since} for name, each in detections[at].items()}
+    last = steps[-1]
     print(
         f"seed {seed}{' shuffled masks' if shuffled else ''}: {time.perf_counter() - began:.0f} s, held out: mean IoU "
         f"{last['val_mean_iou']:.3f}, pet {last['val_iou_pet']:.3f}, background {last['val_iou_background']:.3f}, "
         f"border {last['val_iou_border']:.3f}",
         flush=True,
     )
-    described = [
-        {"number": plan.info.number, "name": plan.info.path, "size": plan.axes, "cells": concepts.at(*plan.axes).counts}
-        for plan in capture.plans
-    ]
-    return {"seed": seed, "shuffled": shuffled, "layers": described, "steps": steps}
+    return {"seed": seed, "shuffled": shuffled, "position": round(position, 4), "steps": steps, "layers": layers}
 
 
 def main() -> None:
@@ -120,7 +149,7 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(6))
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (default 1)")
     args = parser.parse_args()
     if args.results:
