@@ -9,8 +9,8 @@ from fm_callback.format import NUMBERS
 #: What rounding makes of one model's numbers, in float32: up to 3e-6 between backends, on CPUs.
 ROUNDING = 1e-5
 
-#: What another device or precision makes of them at most: 3e-3 in float16, of whose kind a GPU's products of float32 are by
-#: default, and 4e-2 in bfloat16.
+#: What another precision makes of them at most: 5e-3 in float16, which has as many digits as the products that a GPU makes of
+#: float32 by default, and 4e-2 in bfloat16.
 PRECISION = 5e-2
 
 _MEAN, _STD = map(NUMBERS.index, ("mean", "std"))
@@ -24,11 +24,11 @@ def distance(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
     median passes over the few channels that hardly vary, and the largest over the layers that are frozen. Channels that
     are dead in both are left out.
 
-    The same weights in other precisions, and other weights, by `benchmarks/likeness.py` (51 layers):
+    Of the same weights at most, and of others at least, by `benchmarks/likeness.py` (51 layers, on CPUs):
 
-        float32 on TensorFlow, JAX and PyTorch   3e-6        one batch    3e-2 to 4e-1
-        float16 against float32                  3e-3        one epoch    2e-1 to 5e-1
-        bfloat16 against any                     4e-2        another seed 5e-1 to 7e-1
+        float32 on TensorFlow, JAX and PyTorch   3e-6        one batch      8e-2
+        float16 against float32                  5e-3        one epoch      4e-1
+        bfloat16 against float32                 4e-2        another seed   5e-1
 
     Args:
         one: float32 (channels, at least 7) for each layer, in the order of `format.NUMBERS`.
