@@ -594,7 +594,9 @@ def separable2d() -> Animal:
 @animal
 def grouped() -> Animal:
     a, b = conv(6, "a", groups=3, activation="relu"), layers.Conv1D(4, 3, groups=2, name="b")
-    model = keras.Sequential([keras.Input((8, 8, 3)), a, layers.Reshape((64, 6)), b])
+    c = layers.Conv3D(4, 3, padding="same", groups=2, name="c")
+    shapes = layers.Reshape((64, 6)), layers.Reshape((2, 31, 1, 4))
+    model = keras.Sequential([keras.Input((8, 8, 3)), a, shapes[0], b, shapes[1], c])
 
     def parts(layer: keras.Layer, value: Any, padding: str) -> Any:
         groups = layer.groups
@@ -603,7 +605,8 @@ def grouped() -> Animal:
 
     def truth(batch: Any) -> Maps:
         first = ops.relu(parts(a, batch, "same"))
-        return {"a": first, "b": parts(b, ops.reshape(first, (-1, 64, 6)), "valid")}
+        second = parts(b, ops.reshape(first, (-1, 64, 6)), "valid")
+        return {"a": first, "b": second, "c": parts(c, ops.reshape(second, (-1, 2, 31, 1, 4)), "same")}
 
     return Animal(model, truth)
 

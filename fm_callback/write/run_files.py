@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fm_callback import tfrecord
 from fm_callback.format import PLUGIN, SUFFIX, run_directory_name, run_number
+from fm_callback.write.announce import announce
 from fm_callback.write.append_file import AppendFile
 from fm_callback.write.claim import Claim
 from fm_callback.write.event_copies import EventRecords, Value
@@ -47,6 +48,7 @@ class RunFiles:
                 with contextlib.suppress(OSError):
                     if _is_cut_in_its_first_step(path):
                         path.unlink()
+        announce(directory)
         # Readers take files in the order of their stamps: a clock that was set back must not put these before older ones.
         older = log_files(directory)
         stamp = max([int(time.time()), *(_stamp(path) + 1 for path in (*older, *event_files(directory)))])

@@ -30,7 +30,7 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     backends/tensorflow.py   tf.__internal__.EagerTensor                a concrete value has no scope
     backends/tensorflow.py   "loop_body" in names of tensors            the scope of a vectorised map's turn
     backends/tensorflow.py   ConcreteFunction.graph.variables           the variables that Keras does not know
-    backends/tensorflow.py   tensorflow.python.eager.context            no remapper, on this thread alone
+    backends/tensorflow.py   keras.src.backend                          its functions hold no layer, and stay compiled
     backends/jax.py          jax_state_sync of a model                  `synchronise`
     backends/jax.py          Tracer._trace                              `scope`
     backends/torch.py        torch._C._functorch                        `scope`

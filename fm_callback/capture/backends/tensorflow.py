@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.python.eager import context
 
 from fm_callback.capture.backends import Backend, Function, traced_per_variables
 
@@ -41,7 +40,7 @@ class TensorFlow(Backend):
 
         def call(function: Any, *args: Any, **kwargs: Any) -> Any:
             python = function.python_function
-            if threading.get_ident() != thread or (getattr(python, "__module__", None) or "").startswith("tensorflow."):
+            if threading.get_ident() != thread or (getattr(python, "__module__", None) or "").startswith(_THEIRS):
                 return original(function, *args, **kwargs)
             return _as_written(function, *args, **kwargs)
 
@@ -90,6 +89,9 @@ def _as_written(function: Any, *args: Any, **kwargs: Any) -> Any:
         return tf.__internal__.autograph.tf_convert(python, enabled)(*args, **kwargs)
 
 
+#: Modules whose functions hold no layer: TensorFlow's own, and Keras's, which run by XLA what has no kernel (grouped convolutions).
+_THEIRS = ("tensorflow.", "keras.src.backend.")
+
 # Contexts of two threads that end in another order than they began would leave one of the replacements behind.
 _one_at_a_time = threading.RLock()
 
@@ -100,7 +102,6 @@ def _graph(function: Function, variables: list[keras.Variable]) -> Function:
     ours = {id(part) for variable in variables for part in getattr(variable.value, "values", [variable.value])}
     concrete: Any = None
     foreign: list[Any] = []
-    fused = True
 
     def run(inputs: Any) -> Any:
         nonlocal concrete, foreign
@@ -109,37 +110,9 @@ def _graph(function: Function, variables: list[keras.Variable]) -> Function:
             foreign = [variable for variable in concrete.graph.variables if id(variable) not in ours]
         before = [variable.read_value() for variable in foreign]
         try:
-            return attempt(inputs)
+            return concrete(inputs)
         finally:
             for variable, value in zip(foreign, before, strict=True):
                 variable.assign(value)
 
-    def attempt(inputs: Any) -> Any:
-        nonlocal fused
-        if fused:
-            try:
-                return concrete(inputs)
-            except tf.errors.UnimplementedError:  # a grouped convolution and its bias, fused, on a CPU
-                fused = False
-        with _unfused():
-            return concrete(inputs)
-
     return run
-
-
-@contextmanager
-def _unfused() -> Iterator[None]:
-    """On this thread, functions run without Grappler's remapper: it fuses operations into what has no kernel, too."""
-    here = context.context()
-    before = here.function_call_options
-    config = tf.compat.v1.ConfigProto.FromString(before.config_proto_serialized)
-    config.graph_options.rewrite_options.remapping = _OFF
-    here.function_call_options = context.FunctionCallOptions(before.executor_type, config)
-    try:
-        yield
-    finally:
-        here.function_call_options = before
-
-
-#: `RewriterConfig.OFF`.
-_OFF = 2
