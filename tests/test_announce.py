@@ -15,11 +15,14 @@ from fm_callback import FeatureMapCallback
 from fm_callback.write.run_files import event_files
 
 
-def train(log_dir: Path, epochs: int = 2, **options: int) -> None:
+def train(log_dir: Path, epochs: int = 2, like: keras.Model | None = None, **options: int) -> keras.Model:
     x = np.random.default_rng(0).random((4, 8, 8, 3)).astype("float32")
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(3, 3, padding="same", name="conv")])
     model.compile("sgd", "mse")
+    if like is not None:
+        model.set_weights(like.get_weights())
     model.fit(x, x, epochs=epochs, verbose=0, callbacks=[FeatureMapCallback(x[:1], log_dir)], **options)
+    return model
 
 
 @pytest.fixture
@@ -46,8 +49,7 @@ def test_a_listener_hears_of_each_run_once_and_tensorboard_reads_all_steps(heard
 
 
 def test_a_training_that_goes_on_is_read_to_its_end(heard, tmp_path):
-    train(tmp_path)
-    train(tmp_path, epochs=4, initial_epoch=2)
+    train(tmp_path, epochs=4, initial_epoch=2, like=train(tmp_path))
     assert heard == [str(tmp_path / "feature_maps")] * 2
     assert on_both_paths(tmp_path)["feature_maps"]["feature_maps/conv"] == [0, 1, 2, 3, 4]
 
