@@ -156,12 +156,12 @@ def _sculpt(pet: Placed, size: int, *, fur: float, rng: Generator) -> Relief:
         flat = ex * ex + ey * ey + 1e-8
         free = (x * ex + y * ey) / flat
         t = np.clip(free, 0, 1)
-        r, d = ra + (rb - ra) * t, np.hypot(x - t * ex, y - t * ey)
+        r, d = ra + (rb - ra) * t, _length(x - t * ex, y - t * ey)
         edge = d - r
         if abs(ez) > 1e-4:  # a bone that points at the viewer shows its near end first
             bulge = np.sqrt(np.maximum(r * r - d * d, 0))
             t = np.clip(free + bulge * (ez / np.sqrt(flat * (flat + ez * ez))), 0, 1)
-            r, d = ra + (rb - ra) * t, np.hypot(x - t * ex, y - t * ey)
+            r, d = ra + (rb - ra) * t, _length(x - t * ex, y - t * ey)
         z = az + ez * t + np.sqrt(np.maximum(r * r - d * d, 0)) - 8 * np.maximum(edge, 0)
         if furry:
             here = outline[window]
@@ -373,7 +373,7 @@ def _shadow(pet: Placed, size: int) -> Array:
         x, y = grid - ax, (grid[:, None] - ay) * flat
         ex, ey = bx - ax, (by - ay) * flat
         t = np.clip((x * ex + y * ey) / (ex * ex + ey * ey + 1e-8), 0, 1)
-        np.minimum(distance, np.hypot(x - t * ex, y - t * ey) - (ra + (rb - ra) * t), out=distance)
+        np.minimum(distance, _length(x - t * ex, y - t * ey) - (ra + (rb - ra) * t), out=distance)
     dark = 1 - _step(distance, -0.05, 0.04)
     repeat = -(-size // coarse)
     return _blur(dark.repeat(repeat, 0).repeat(repeat, 1)[:size, :size], max(1, size // 48))
@@ -401,8 +401,8 @@ def _trimap(mask: NDArray[np.bool_]) -> Pixels:
 
 
 def _shrink(fine: Array) -> Array:
-    size = len(fine) // FINE
-    return fine.reshape(size, FINE, size, FINE, *fine.shape[2:]).mean((1, 3))
+    corners = [fine[row::FINE, column::FINE] for row in range(FINE) for column in range(FINE)]
+    return sum(corners[1:], corners[0]) / np.float32(FINE * FINE)
 
 
 def _blur(picture: Array, radius: int) -> Array:
@@ -419,6 +419,11 @@ def _step(x: Array, low: float, high: float) -> Array:
     """0 below `low`, 1 above `high`, smooth between."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
+
+
+def _length(x: Array, y: Array) -> Array:
+    """As `np.hypot`, which takes five times as long, for it minds numbers that can't be squared."""
+    return np.sqrt(x * x + y * y)
 
 
 def _unit(vector: ArrayLike) -> Array:
