@@ -16,7 +16,7 @@ import timing  # noqa: E402
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in (*run.ON_SD_UNET, *run.OTHERS) if name != "log_scale"])
+@pytest.mark.parametrize("name", [name for name in (*run.ON_SD_UNET, *run.OTHERS, *run.ALONE) if name != "log_scale"])
 def test_each_runs_and_gives_figures(name):
     done = subprocess.run(
         [sys.executable, FOLDER / f"{name}.py", "--quick"], capture_output=True, text=True, timeout=280
