@@ -1,6 +1,6 @@
 """Trains SD_UNet to tell pet, background and border apart, and logs its feature maps after every epoch.
 
-The default is a slim variant on drawn pets: no download, two to three minutes on two CPU cores. With
+The default is a slim variant on drawn pets: no download, about two and a half minutes on two CPU cores. With
 `--data oxford_iiit_pet` it is the full model on photographs, for 30 epochs: a matter for a GPU.
 """
 

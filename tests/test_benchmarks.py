@@ -41,7 +41,7 @@ def test_the_study_of_the_maps_trains_measures_and_draws(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in (*run.ON_SD_UNET, *run.OTHERS) if name != "log_scale"])
+@pytest.mark.parametrize("name", [name for name in (*run.ON_SD_UNET, *run.OTHERS, *run.ALONE) if name != "log_scale"])
 def test_each_runs_and_gives_figures(name):
     done = subprocess.run(
         [sys.executable, FOLDER / f"{name}.py", "--quick"], capture_output=True, text=True, timeout=280
