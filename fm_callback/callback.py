@@ -95,7 +95,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
             or a function of what the model returns that gives one such tensor. False: none.
         scores_in_logs: Whether the scores of each step go into Keras's `logs`, for callbacks behind this one, such as
             `EarlyStopping` or `CSVLogger`, and the history: "mask_separation_best/<layer>" and "readout/<layer>" (without
-            masks "edge_auroc_best/<layer>"), "prediction_iou" and "prediction_iou/<label>". Training then waits for them.
+            masks "edge_auroc_best/<layer>"), "prediction_iou" and "prediction_iou/<label>". Training then waits for them. Of several processes that
+            train together only the first has them: there, let no other callback decide by them.
         submodel: The model inside the trained one that is watched: the name of an attribute or a layer, such as
             "generator", or a function of the model. None: the whole model. `samples` are what it takes: latents for a
             generator.
@@ -150,7 +151,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if classes is not None and masks is None:
             raise ValueError("`classes` name the labels of `masks`, and none are given")
         self.masks = None if masks is None else read_masks(masks, foreground, ignore, classes)
-        self.concepts = read_concepts(concepts)
+        self.concepts = read_concepts(concepts, self.masks.labels if self.masks else ())
         self.slice_axis = slice_axis
         self.slice = slice
         self.layers = layers

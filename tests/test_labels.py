@@ -82,6 +82,13 @@ def test_named_concepts():
     assert read_concepts(None) == {}
 
 
+def test_a_concept_is_not_called_as_a_label_is():
+    labels = read_masks(LABELS, 4, 255, {1: "eyes"}).labels
+    with pytest.raises(ValueError, match="the name 'eyes' is that of a label of `masks`"):
+        read_concepts({"eyes": LABELS == 1}, labels)
+    assert [*read_concepts({"nose": LABELS == 1}, labels)] == ["nose"]
+
+
 @pytest.mark.parametrize(
     ("concepts", "message"),
     [

@@ -120,8 +120,12 @@ def read_classes(classes: Any, there: Iterable[int]) -> dict[int, str]:
     return names
 
 
-def read_concepts(concepts: Any) -> dict[str, np.ndarray]:
+def read_concepts(concepts: Any, labels: Iterable[Label] = ()) -> dict[str, np.ndarray]:
     """Named concepts, bool arrays of any shape: whether they fit the samples is checked with them.
+
+    Args:
+        concepts: The argument.
+        labels: The labels of the masks, whose scores are called as they are.
 
     Raises:
         ValueError: if they are no mapping of names to bool arrays, or a name is taken.
@@ -143,6 +147,8 @@ def read_concepts(concepts: Any) -> dict[str, np.ndarray]:
             )
         read[name] = array.astype(bool)
     _refuse_taken("concepts", read)
+    if twice := sorted({label.name for label in labels} & set(read)):
+        raise ValueError(f"`concepts`: the name {twice[0]!r} is that of a label of `masks`; choose another")
     return read
 
 

@@ -20,7 +20,7 @@ _count = itertools.count()
 
 
 class RunFiles:
-    """The two files that one training writes in a directory, each step whole or absent in either.
+    """The two files that one training writes in a directory: ours, each step whole or absent, and the copies, which may lag.
 
     They are begun with the first step: a file of ours without a whole step does not count for readers.
 
