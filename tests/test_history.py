@@ -73,7 +73,14 @@ def test_the_table_names_first_and_lasting_steps_the_best_channel_and_its_side()
             scored("#4 e", 500, (3, [0.5, 0.6])),
         ]
     )
-    assert rows[0][:6] == ["layer", "first ≥ 0.9", "held since", "best channel", "at step 3", "best separation"]
+    assert rows[0][:6] == [
+        "layer",
+        "first ≥ 0.9",
+        "held since",
+        "best channel",
+        "separation at step 3",
+        "best separation",
+    ]
     assert rows[1][:7] == ["#1 a|b", "4", "4", "5", "0.600", "0.910", f"{(0.91 + 0.6) / 2:.3f}"]
     assert rows[2][:6] == ["#2 c", "3 or before", "5", "9 dark", "0.900", "0.960"], "fell, and came again"
     assert rows[3][:6] == ["#3 d", "4", "not now", "5", "0.600", "0.710"]
@@ -85,7 +92,7 @@ def test_the_table_names_first_and_lasting_steps_the_best_channel_and_its_side()
 
 def test_a_training_that_goes_on_does_not_claim_a_first_step():
     rows = table([scored("#1 a", 500, (4, [0.95, 0.5]), (5, [0.95, 0.5]))])
-    assert rows[0][4] == "at step 4" and rows[1][1:3] == ["4 or before", "4 or before"]
+    assert rows[0][4] == "separation at step 4" and rows[1][1:3] == ["4 or before", "4 or before"]
     assert table([scored("#1 a", 500, (0, [0.2, 0.2]), (1, [0.3, 0.5]))])[1][1:3] == ["never", "-"]
     assert table([scored("#1 a", 500, (0, [0.95, 0.5]))])[1][1:3] == ["0", "0"]
 

@@ -64,8 +64,8 @@ def table(histories: Sequence[LayerHistory]) -> list[list[str]] | None:
     Columns: the layer; the first step at which its best channel's mask separation is .9 or more, if enough cells say so; the step
     since which, without a gap, it is; at the last step the best channel, with the side on which it shows the object where
     that is the dark one, and its separation beside that of the first step of this process; the median channel's; what the best has more
-    than the control by position; the readout of all channels; the best mask IoU and the median edge AUROC. The best of many channels is
-    above chance by chance: the first step, if that is the untrained network, says by how much.
+    than the control by position; the readout of all channels. The best of many channels is above chance by chance: the first step, if
+    that is the untrained network, says by how much.
     """
     scored = [(each, found) for each in histories if (found := each.detections.get("mask_auroc")) and found.start]
     if not scored:
@@ -73,16 +73,14 @@ def table(histories: Sequence[LayerHistory]) -> list[list[str]] | None:
     begin = scored[0][1].start
     # Two words each: TensorBoard breaks narrow columns anywhere, and a heading wider than its numbers keeps them whole.
     head = ["layer", f"first ≥ {DETECTED}", "held since", "best channel"]
-    head += [f"at step {begin[0] if begin else 0}", "best separation"]
+    head += [f"separation at step {begin[0] if begin else 0}", "best separation"]
     return [[*head, *_COLUMNS], *(_row(history, found) for history, found in scored)]
 
 
 _COLUMNS = {
     "median separation": "mask_separation_median",
     "best excess": "mask_excess_best",
-    "readout": "readout",
-    "best IoU": "mask_iou_best",
-    "median edge": "edge_auroc_median",
+    "layer readout": "readout",
 }
 
 

@@ -52,6 +52,7 @@ def test_the_worst_image_stands_first_and_errors_are_shown(tab, run):
     order = [line.get_attribute("aria-label") for line in lines.all()]
     assert order == [f"image {image}" for image in sorted(range(4), key=lambda image: mean_iou(run, 2, image))]
     labels = pixels(lines.first.locator("canvas").last)
+    assert "of background and foreground over 4 probe images" in tab.frame.locator("main").inner_text()
     tab.frame.get_by_role("button", name="errors").click()
     lines.first.locator("canvas[data-shows=errors]").last.wait_for()
     assert "errors=1" in tab.hash() and "missed of the object" in tab.frame.locator(".key").inner_text()
@@ -71,6 +72,23 @@ def test_a_run_without_a_prediction_says_so(page, tmp_path):
     with tab_on(page, tmp_path) as tab:
         tab.open(view="prediction")
         assert "No prediction is stored" in tab.frame.locator("main").inner_text()
+
+
+def test_the_class_of_each_image(page, tmp_path):
+    from support.logs import RunLog
+
+    RunLog(tmp_path / "feature_maps", {"stem": (8, 8, 4)}, steps=[0, 1, 2], prediction="class")
+    scores, seen = open_log(tmp_path)[0].scores, []
+    with tab_on(page, tmp_path) as tab:
+        tab.open(view="prediction")
+        rows = tab.frame.locator(".matrix tbody tr")
+        for image in range(2):
+            of = (scores["image"] == image) & (scores["step"] == 2)
+            (label,), (sure,) = scores["label"][of], scores["probability"][of]
+            told = "–" if label is None else f"{label} {sure:.2f}"  # where the output is not a number
+            assert rows.nth(image).locator("td").last.inner_text() == told
+            seen.append(label)
+    assert None in seen and len(set(seen)) > 1
 
 
 @pytest.mark.cross_browser

@@ -14,7 +14,8 @@ import { html, useEffect, useSignal } from "./ui.js";
 export const hasView = (/** @type {Layer} */ layer, /** @type {import("../data/types.js").Measure} */ { field }) =>
   field === "mask_auroc" && layer.planar && layer.run.probe.images > 1 && layer.run.probe.labels > image.value;
 
-export function InView({ layer, step, place, measure }) {
+// short: where there is little room, and beside it stands what it is of.
+export function InView({ layer, step, place, measure, short = false }) {
   const value = useSignal(NaN);
   const shown = image.value;
   const asked = hasView(layer, measure) && place !== null && layer.run.versions.has(step);
@@ -33,5 +34,6 @@ export function InView({ layer, step, place, measure }) {
   if (!asked) return null;
   const others = `the other is over all ${layer.run.probe.images}`;
   const title = `${measure.label} of this channel on the image in view alone; ${others}`;
-  return html`<span class="second in-view" title=${title}>image ${shown}: ${told(value.value, measure)}</span>`;
+  const which = short ? "here" : `image ${shown}:`;
+  return html`<span class="second in-view" title=${title}>${which} ${told(value.value, measure)}</span>`;
 }

@@ -235,7 +235,7 @@ function Caption({ layer, step, places }) {
         ${measure.short} <span class="value">${told(value, measure)}</span>${" "}
         <span class="second" title=${over.title}>${over.text}</span>
       </p>
-      <p><${InView} layer=${layer} step=${step} place=${places[0]} measure=${measure} /></p>
+      <p><${InView} layer=${layer} step=${step} place=${places[0]} measure=${measure} short /></p>
     </div>`;
   }
   const summary = numbers.summary(step, measure.field);
@@ -250,7 +250,7 @@ function Caption({ layer, step, places }) {
     </p>
     <p>
       <span class="second">median ${format(summary.median, measure)} </span>
-      <${InView} layer=${layer} step=${step} place=${summary.best} measure=${measure} />
+      <${InView} layer=${layer} step=${step} place=${summary.best} measure=${measure} short />
     </p>
   </div>`;
 }

@@ -37,12 +37,14 @@ function Samples() {
   const count = Math.max(1, Math.min(Math.floor((width - 230) / 132) - 1, steps.value.length - 1));
   const columns = width < 640 ? [] : geometric(steps.value, count);
   const all = scores && known ? meanIou(run.value, scores, step.value, {}) : NaN;
+  const names = labelsOf(run.value).flatMap(({ name, ignored }) => (ignored ? [] : [name]));
   return html`<div ref=${ref} class="prediction" style=${{ "--count": columns.length }}>
     <${PredictionKey} run=${run.value} />
     <p class="second">
       ${
         known
-          ? html`${stepName(run.value, step.value)}: mean IoU <b>${format(all, SCORE)}</b> over
+          ? html`${stepName(run.value, step.value)}: mean IoU <b>${format(all, SCORE)}</b>
+              ${" "}of ${names.length > 4 ? plural(names.length, "label") : names.join(" and ")} over
               ${" "}${plural(images, "probe image")}; the worst of those that are stored stands first.`
           : "How well it predicts is not known: there are no masks, or their labels are not those of the output."
       }
@@ -124,7 +126,6 @@ function Progress({ scores }) {
 // Of a model that tells classes apart: the class of each sample, and how sure it is.
 function Classes() {
   const scores = scoresOf(run.value).value;
-  const [, width] = useWidth();
   const { images, pictures } = run.value.probe;
   const labels = labelsOf(run.value);
   const columns = [...new Set([...geometric(steps.value, 6), step.value])];
@@ -134,7 +135,7 @@ function Classes() {
     const sure = scores?.get(when, image, "probability");
     return name === undefined ? "–" : html`${name} <span class="second">${format(sure, SCORE)}</span>`;
   };
-  return html`<div class="prediction" style=${{ "--width": width }}>
+  return html`<div class="prediction">
     <p class="second">The class with the highest output of each probe image, and its probability.</p>
     <table class="matrix" data-whole>
       <thead>
