@@ -34,7 +34,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
     """Logs feature maps of chosen layers, so that TensorBoard shows them evolve.
 
     Acts before the first batch (the maps of the untrained network), at the end of each epoch, and at the end of
-    training; in a loop of your own at the hooks that it calls, of which one is enough. Step n is the state after n epochs: "Epoch 3" of Keras's progress bar is step 3. (Keras's own `epoch_*`
+    training; in a loop of your own at the hooks that it calls, of which one is enough. Step n is the state after n
+    epochs: "Epoch 3" of Keras's progress bar is step 3. (Keras's own `epoch_*`
     scalars carry n - 1.)
 
     Training is the same with and without it, to the last bit. What is wrong in the configuration raises before the
@@ -95,8 +96,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
             or a function of what the model returns that gives one such tensor. False: none.
         scores_in_logs: Whether the scores of each step go into Keras's `logs`, for callbacks behind this one, such as
             `EarlyStopping` or `CSVLogger`, and the history: "mask_separation_best/<layer>" and "readout/<layer>" (without
-            masks "edge_auroc_best/<layer>"), "prediction_iou" and "prediction_iou/<label>". Training then waits for them. Of several processes that
-            train together only the first has them: there, let no other callback decide by them.
+            masks "edge_auroc_best/<layer>"), "prediction_iou" and "prediction_iou/<label>". Training then waits for
+            them. Of several processes that train together only the first has them: there, let no other callback decide
+            by them.
         submodel: The model inside the trained one that is watched: the name of an attribute or a layer, such as
             "generator", or a function of the model. None: the whole model. `samples` are what it takes: latents for a
             generator.

@@ -10,6 +10,26 @@ import weakref
 from fm_callback.write.background import Background
 
 
+def test_settling_waits_for_what_was_handed_over_and_gives_up_in_time():
+    done, gate = [], threading.Event()
+
+    def work(item):
+        assert gate.wait(10)
+        done.append(item)
+
+    background = Background(work, patience=1.0)
+    assert background.settle(), "nothing is on its way"
+    background.submit(1)
+    assert not background.settle() and not done
+    gate.set()
+    while not done:
+        time.sleep(0.01)
+    assert background.settle() and done == [1]
+    background.keep(2)
+    assert background.settle() and done == [1], "what is kept was not handed over"
+    assert background.close() and done == [1, 2] and background.settle()
+
+
 def test_everything_is_done_in_order_before_close_returns():
     done = []
     background = Background(lambda item: (time.sleep(0.002), done.append(item)))

@@ -178,8 +178,8 @@ class Recorder:
             self._background.keep(moment)
 
     def scores(self) -> dict[str, float]:
-        """The scores of the last step that was recorded, for Keras's logs; waits until they are there."""
-        if self._background is not None and not self._background.settle():
+        """The scores of the last step that was recorded, for Keras's logs; waits until they are there, but in vain only once."""
+        if self._background is not None and not self._has_told_of_time and not self._background.settle():
             self._tell_of_time("the logs have the scores of an earlier step")
         return dict(self._scores)
 
