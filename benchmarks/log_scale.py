@@ -52,6 +52,7 @@ class Size(NamedTuple):
     steps: int
     sides: list[int]
     images: bool
+    stored: int = 1  # images of which each step has maps
 
 
 class Figures(NamedTuple):
@@ -117,14 +118,15 @@ def write_log(folder: Path, size: Size) -> int:
     grids = {side: [png.encode(to_grid(each, 4, 8)) for each in maps[side]] for side in maps}
     copies = {side: [_copy(each, table) for each, table in zip(maps[side], numbers, strict=True)] for side in maps}
     layers = [_facts(number, side) for number, side in enumerate(size.sides, 1)]
-    facts = RunFacts(0, tuple(layers), probe=ProbeFacts(8, 1), measures=described(), images=size.images)
+    facts = RunFacts(0, tuple(layers), probe=ProbeFacts(8, size.stored), measures=described(), images=size.images)
     files = new_run(folder / "seed0", 0)
     scalars = rng.uniform(0.4, 0.9, len(layers[0].summaries)).astype(np.float32)
     for step in range(size.steps):
         turn = step % DIFFERENT
         stored, values = [], []
         for layer, side in zip(layers, size.sides, strict=True):
-            stored.append(LayerStep([grids[side][turn]], numbers[turn], scalars))
+            pictures = [grids[side][(turn + image) % DIFFERENT] for image in range(size.stored)]
+            stored.append(LayerStep(pictures, numbers[turn], scalars))
             if size.images:
                 values.append(event_copies.image_value(layer.name, *copies[side][turn], "a picture"))
             values += [
@@ -246,24 +248,25 @@ PAINTED = """() => {
   return canvases.length > 0 && canvases.every((canvas) => canvas.dataset.step !== undefined);
 }"""
 
-# Presses the key and waits until every visible cell of the column that follows the scrubber shows the new step.
+# Presses the key and waits until every visible cell of the column that follows the scrubber shows the new step: steps go
+# through the columns, so that it may be another one.
 SCRUB = """(step) => new Promise((done) => {
-  const cells = [...document.querySelectorAll(".row .now canvas")].filter((each) => {
+  const cells = () => [...document.querySelectorAll(".row .now canvas")].filter((each) => {
     const { top, bottom } = each.getBoundingClientRect();
     return top >= 0 && bottom <= innerHeight;
   });
   const began = performance.now();
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
   const look = () => {
-    if (cells.every((each) => each.dataset.step === String(step))) done(performance.now() - began);
+    if (cells().every((each) => each.dataset.step === String(step))) done(performance.now() - began);
     else setTimeout(look, 1);
   };
   look();
 })"""
 
 
-def browse(address: str, size: Size) -> tuple[float, float]:
-    """Opens the tab and steps through it, as a user does: seconds until the first row, milliseconds for a step."""
+def browse(address: str, size: Size, state: str = "") -> tuple[float, float]:
+    """Opens Evolution and steps through it, as a user does: seconds until the first row, milliseconds for a step."""
     from playwright.sync_api import sync_playwright
 
     home = address.removesuffix("/data/plugin/feature_maps")
@@ -273,7 +276,7 @@ def browse(address: str, size: Size) -> tuple[float, float]:
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(f"{home}/#timeseries")
+        page.goto(f"{home}/#timeseries&p.feature_maps.view=evolution{state}")
         page.get_by_text("Feature maps").first.wait_for()
         page.wait_for_timeout(1000)
         began = time.perf_counter()

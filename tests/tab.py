@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import numpy as np
 from reading import tensorboard
@@ -108,7 +108,8 @@ class Tab:
     def __init__(self, page, board):
         self.page, self.board = page, board
 
-    def open(self, *, dark=False, **state):
+    def open(self, *, dark=False, view="evolution", **state):
+        state = {"view": view, **state}
         entries = "".join(f"&p.feature_maps.{key}={quote(str(value), safe='')}" for key, value in state.items())
         self.page.goto("about:blank")
         self.page.goto(f"{self.board.url}/?darkMode={'true' if dark else 'false'}#feature_maps{entries}")
@@ -155,6 +156,11 @@ class Tab:
     def hash(self):
         self.page.wait_for_timeout(400)
         return self.page.evaluate("location.hash")
+
+    def state(self, entry):
+        """An entry of the address; empty where it is not there."""
+        found = re.search(rf"p\.feature_maps\.{entry}=([^&]*)", self.hash())
+        return unquote(found[1]) if found else ""
 
     def save(self, what):
         """The file that a choice of the menu Save downloads.

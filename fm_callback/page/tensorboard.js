@@ -55,6 +55,8 @@ function host() {
     onReload(listener) {
       if (outer !== window) hear(outer, listener);
     },
+    remember: (key) => storage((store) => store.setItem(PREFIX + key, "1")),
+    recalls: (key) => storage((store) => store.getItem(PREFIX + key)) === "1",
     // Of a link in its frame Firefox takes a file for a frame, and TensorBoard's policy forbids it.
     document: outer.document,
     advice: {
@@ -64,6 +66,15 @@ function host() {
       upgrade: "where TensorBoard runs",
     },
   });
+}
+
+// A browser may refuse to keep anything: then nothing was seen.
+function storage(/** @type {(store: Storage) => unknown} */ use) {
+  try {
+    return use(window.localStorage);
+  } catch {
+    return null;
+  }
 }
 
 function surrounding() {

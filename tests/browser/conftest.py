@@ -1,6 +1,10 @@
 """TensorBoard on real logs, and headless Chromium and Firefox in front of it; one that is missing is skipped."""
 
+import functools
 import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 
 import keras
 import numpy as np
@@ -77,6 +81,42 @@ def page(browser):
     yield page
     context.close()
     assert not trouble
+
+
+@pytest.fixture(scope="session")
+def served():
+    """The page's files and nothing else."""
+    folder = resources.files("fm_callback") / "page"
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            if self.path == "/favicon.ico":  # browsers ask for it by themselves
+                self.send_response(204)
+                self.end_headers()
+            else:
+                super().do_GET()
+
+    server = ThreadingHTTPServer(("localhost", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://localhost:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def run(page, served):
+    """Runs JavaScript with some of a module's names: `run("data/shelf.js", "Shelf", body, argument)`."""
+    page.goto(f"{served}/data/types.js")
+
+    def run(path, names, body, argument=None):
+        return page.evaluate(
+            f"async (given) => {{ const {{ {names} }} = await import('/{path}'); {body} }}",
+            argument,
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,11 @@
 
 import base64
 import contextlib
-import functools
 import io
 import math
 import struct
-import threading
 import zlib
 from collections import OrderedDict
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 
 import numpy as np
 import pytest
@@ -21,42 +17,6 @@ from fm_callback.scores import measures
 from fm_callback.write import png
 
 TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG's kinds of colour by channels
-
-
-@pytest.fixture(scope="module")
-def served():
-    """The page's files and nothing else."""
-    folder = resources.files("fm_callback") / "page"
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-        def do_GET(self):
-            if self.path == "/favicon.ico":  # browsers ask for it by themselves
-                self.send_response(204)
-                self.end_headers()
-            else:
-                super().do_GET()
-
-    server = ThreadingHTTPServer(("localhost", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://localhost:{server.server_port}"
-    server.shutdown()
-
-
-@pytest.fixture
-def run(page, served):
-    """Runs JavaScript with some of a module's names: `run("data/shelf.js", "Shelf", body, argument)`."""
-    page.goto(f"{served}/data/types.js")
-
-    def run(path, names, body, argument=None):
-        return page.evaluate(
-            f"async (given) => {{ const {{ {names} }} = await import('/{path}'); {body} }}",
-            argument,
-        )
-
-    return run
 
 
 def sent(data):
@@ -482,11 +442,13 @@ def test_a_sheet_fits_its_width(run):
 def test_the_first_and_the_early_steps_are_chosen(run):
     cases = [(length, count) for length in (1, 2, 5, 30, 200) for count in (1, 2, 4, 6)]
     body = "return given.map(([length, count]) => geometric(Array.from({ length }, (_, step) => 10 * step), count));"
-    for (length, count), found in zip(cases, run("views/evolution.js", "geometric", body, cases), strict=True):
+    for (length, count), found in zip(cases, run("data/spread.js", "geometric", body, cases), strict=True):
         last = 10 * (length - 1)
-        assert found[0] == 0 and found == sorted(set(found)) and set(found) <= set(range(0, last + 1, 10))
-        assert len(found) == min(count, max(length - 1, 1)) and (length == 1 or last not in found)
-        gaps = np.diff([*found, last])
+        assert found == sorted(set(found)) and set(found) <= set(range(0, last + 1, 10))
+        assert len(found) == min(count, length) and found[-1] == last
+        assert count < 2 or found[0] == 0
+        assert min(count, length) < 3 or found[1] == 10, "most happens in the first epoch"
+        gaps = np.diff(found)
         assert all(gaps[:-1] <= gaps[1:] + 10), "the later, the wider"
 
 

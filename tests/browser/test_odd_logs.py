@@ -213,7 +213,7 @@ def test_an_empty_log_fills_by_itself(page, tmp_path):
         page.goto(f"{tab.board.url}/#feature_maps")
         tab.frame.get_by_role("heading", name="No feature maps in this log yet").wait_for()
         Run(tmp_path / "late", {"stem": (8, 8, 4)}, steps=[0])
-        tab.frame.locator(".row canvas:not(.waiting)").first.wait_for()
+        tab.frame.locator(".colour-strip canvas:not(.waiting)").first.wait_for()
 
 
 def test_the_page_does_not_jump_when_the_log_is_there(page, odd_board):
@@ -224,7 +224,7 @@ def test_the_page_does_not_jump_when_the_log_is_there(page, odd_board):
     tab.frame.locator("main[aria-label=loading] .ghost-row").first.wait_for()
     top = tab.frame.locator("main").bounding_box()["y"]
     held[0].continue_()
-    tab.frame.locator(".row").first.wait_for()
+    tab.frame.locator(".colour-strip li").first.wait_for()
     assert tab.frame.locator("main").bounding_box()["y"] == top
 
 
@@ -236,7 +236,7 @@ def test_an_error_says_what_failed_and_what_to_do(page, odd_board):
     assert "out of order" in tab.frame.locator("main").inner_text()
     page.unroute("**/feature_maps/runs*")
     tab.frame.get_by_role("button", name="Try again").click()
-    tab.frame.locator(".row").first.wait_for()
+    tab.frame.locator(".colour-strip li").first.wait_for()
     page.trouble.clear()  # the browser's own report of the 500
 
 
@@ -323,6 +323,7 @@ def test_a_browser_that_guards_its_canvas_shows_what_is_stored(guarded, browser)
         texts, pixels = [], []
         for tab in (guarded, Tab(page, guarded.board)):
             tab.open(view=view, run=f"{HOSTILE_RUN}/feature_maps", layer="stem", outline=1)
+            tab.page.wait_for_timeout(1000)  # which channels are alike is known a moment later
             texts.append(tab.frame.locator("main").inner_text())
             # What is on the screen, which no guard alters. The browser smooths letters as it likes.
             picture = Image.open(io.BytesIO(tab.frame.locator("main").screenshot())).convert("RGB")
@@ -333,11 +334,11 @@ def test_a_browser_that_guards_its_canvas_shows_what_is_stored(guarded, browser)
 
 
 def test_a_browser_that_guards_its_canvas_saves_true_films_and_says_why_no_pictures(guarded):
-    guarded.open(view="channel", run=f"{HOSTILE_RUN}/feature_maps", layer="stem", channel=0)
+    guarded.open(view="channel", run=f"{HOSTILE_RUN}/feature_maps", layer="stem", channel=0, scale="own")
     guarded.frame.get_by_text("Save", exact=True).click()
     guarded.frame.get_by_text("This view (PNG)").click()
     guarded.frame.locator(".save output", has_text="guard against fingerprinting").wait_for()
-    film = np.asarray(Image.open(guarded.save("Film of channel 0")).convert("L")).astype(int)
+    film = np.asarray(Image.open(guarded.save("Film: channel 0")).convert("L")).astype(int)
     query = urlencode({"run": f"{HOSTILE_RUN}/feature_maps", "layer": "stem", "step": 0, "image": 0})
     stored = np.asarray(Image.open(io.BytesIO(guarded.board.get(f"/data/plugin/feature_maps/maps?{query}"))))
     cells = film[-320:, -320:].reshape(8, 40, 8, 40)[:, 20, :, 20]

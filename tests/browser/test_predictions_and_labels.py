@@ -50,13 +50,13 @@ def test_the_worst_image_stands_first_and_errors_are_shown(tab, run):
     tab.open(view="prediction", step=2)
     lines = tab.frame.locator(".samples .line:not(.head)")
     order = [line.get_attribute("aria-label") for line in lines.all()]
-    assert order == [f"image {image}" for image in sorted(range(4), key=lambda image: mean_iou(run, 2, image))]
+    assert order == [f"image {image + 1}" for image in sorted(range(4), key=lambda image: mean_iou(run, 2, image))]
     labels = pixels(lines.first.locator("canvas").last)
     assert "of background and foreground over 4 probe images" in tab.frame.locator("main").inner_text()
     tab.frame.get_by_role("button", name="errors").click()
     lines.first.locator("canvas[data-shows=errors]").last.wait_for()
     assert "errors=1" in tab.hash() and "missed of the object" in tab.frame.locator(".key").inner_text()
-    image = int(order[0].split()[1])
+    image = int(order[0].split()[1]) - 1
     errors = pixels(lines.first.locator("canvas").last)
     times = errors.shape[0] // labels.shape[0]
     wrong = (run.prediction(2)[image] == 1) & (np.asarray(run.probe.labels[image]) == 0)  # positions are values here
@@ -117,7 +117,7 @@ def test_the_score_on_the_picture_in_view(tab, run):
     told = f"{1 - auroc:.2f} dark" if auroc < 0.5 else f"{auroc:.2f}"
     tab.frame.locator(".in-view").wait_for()
     tab.settle()
-    assert f"image 2: {told}" in tab.frame.locator(".in-view").inner_text()
+    assert f"image 3: {told}" in tab.frame.locator(".in-view").inner_text()
 
 
 def test_excess_stands_beside_a_best_score(tab, run):

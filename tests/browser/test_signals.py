@@ -83,7 +83,7 @@ def grays(canvas):
 
 @pytest.mark.cross_browser
 def test_a_strip_of_any_length_is_drawn(shapes):
-    shapes.open(view="layer", run="sound/feature_maps", layer="wide")
+    shapes.open(view="layer", run="sound/feature_maps", layer="wide", scale="own")
     shown = grays(shapes.frame.locator(".tile canvas").first)
     strip = maps_of(1, "wide")[0, 0]
     starts = np.arange(shown.shape[1] + 1) * LENGTH // shown.shape[1]
@@ -159,13 +159,13 @@ def test_every_view_shows_strips(shapes):
 
 def test_a_film_of_strips_is_saved(shapes):
     shapes.open(view="channel", run="sound/feature_maps", layer="wide", channel=0)
-    assert shapes.save("Film of channel 0").stat().st_size > 5000
+    assert shapes.save("Film: channel 0").stat().st_size > 5000
 
 
 def test_a_slice_and_tokens_are_named(shapes):
     shapes.open(view="layer", run="volumes/feature_maps", layer="conv")
     assert "9×12×8, slice 3 of axis 2" in shapes.frame.locator("aside .facts").inner_text()
-    captions = shapes.frame.locator("aside figcaption")
+    captions = shapes.frame.locator("aside .inputs figcaption")
     assert captions.all_inner_texts() == ["input, slice 3 of axis 2", "true mask"]
     shapes.frame.get_by_label("probe image 2").click()
     assert captions.first.inner_text() == "input, slice 5 of axis 2"

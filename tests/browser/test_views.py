@@ -1,14 +1,17 @@
 """Every view and control of the tab, as a user works them."""
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 from tab import until
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
-VIEWS = ("evolution", "layer", "channel", "compare", "depth", "prediction", "labels")
+LAYERS = ("stem", "down", "up", "head")
+VIEWS = ("overview", "evolution", "layer", "channel", "compare", "depth", "prediction", "labels")
 
 
 def test_evolution_shows_layers_by_epochs(tab):
@@ -20,20 +23,60 @@ def test_evolution_shows_layers_by_epochs(tab):
     assert tab.step == "epoch 6"
     columns = [select.input_value() for select in tab.frame.locator(".column-head select").all()]
     assert columns[0] == "0", "the untrained network is always there"
+    tab.page.set_viewport_size({"width": 900, "height": 900})
+    tab.settle()
     tab.frame.locator(".column-head select").first.select_option("5")
-    assert "columns=5" in tab.hash()
+    assert "5" in tab.state("columns").split(",")
     tab.frame.get_by_text("automatic columns").click()
     assert "columns" not in tab.hash()
-    tab.frame.locator(".cell-button").first.click()
+    tab.frame.locator(".caption.opens").first.click()
     tab.settle()
     assert "view=layer" in tab.hash() and "layer=stem" in tab.hash() and "step=0" in tab.hash()
 
 
-def test_one_chosen_channel_fills_the_cells(tab):
-    tab.open(channel=3)
-    assert tab.frame.locator(".row").first.locator(".now canvas").count() == 1
-    tab.frame.locator(".row").last.scroll_into_view_if_needed()
-    tab.frame.locator(".row").last.get_by_text("not logged").first.wait_for()  # the head has two channels
+def test_a_cell_is_a_colour_picture_a_best_channel_or_all_channels(tab):
+    tab.open()
+    assert not tab.frame.get_by_label("channel", exact=True).count(), "an index means nothing across layers"
+    row = tab.frame.locator(".row").nth(1)
+    assert row.locator("canvas[data-shows=colours]").count() == row.locator(".cell").count()
+    assert "% of the variance" in row.inner_text()
+    assert not tab.frame.get_by_label("colour", exact=True).count(), "colours have no colour map"
+    tab.frame.get_by_role("button", name="best channel").click()
+    tab.settle()
+    (channel,) = set(re.findall(r"\(channel (\d+)\)", " ".join(titles(row))))
+    assert f"ch {channel} mask AUROC" in row.inner_text()
+    tab.frame.get_by_role("button", name="all channels").click()
+    tab.settle()
+    assert "show=all" in tab.hash()
+    assert "(best, channel" in titles(row)[0]
+
+
+def titles(row):
+    return [each.get_attribute("title") for each in row.locator(".caption p[title]").all()]
+
+
+@pytest.mark.cross_browser
+def test_a_marked_place_shows_what_is_like_it(tab):
+    tab.open()
+    row = tab.frame.locator(".row").nth(1)
+    picture = row.locator(".markable").first
+    picture.click(position={"x": 20, "y": 30})
+    tab.settle()
+    until(tab.page, SHOWS.replace("WHAT", "likeness"))
+    x, y = (float(part) for part in tab.state("at").split(","))
+    box = picture.bounding_box()
+    assert x == pytest.approx(20 / box["width"], abs=0.02) and y == pytest.approx(30 / box["height"], abs=0.02)
+    picture.focus()
+    tab.page.keyboard.press("ArrowRight")
+    tab.settle()
+    assert float(tab.state("at").split(",")[0]) == pytest.approx(x + 1 / 16, abs=1e-3)
+    tab.page.keyboard.press("Escape")
+    until(tab.page, SHOWS.replace("WHAT", "colours"))
+    assert not tab.state("at")
+
+
+SHOWS = """() => [...document.querySelector("iframe").contentDocument.querySelectorAll(".row .now canvas")]
+  .slice(0, 2).every((each) => each.dataset.shows === "WHAT")"""
 
 
 def test_scrubbing_changes_numbers_with_pictures(tab):
@@ -74,11 +117,11 @@ def test_keys(tab):
     for number, view in enumerate(VIEWS, 1):
         tab.press(str(number))
         assert tab.frame.locator("main").get_attribute("aria-label") == view
-    tab.press("2", "k")
+    tab.press("3", "k")
     assert "layer=up" in tab.hash()
     tab.press("j", "o", "s", "c", "]")
     found = tab.hash()
-    assert all(part in found for part in ("layer=head", "outline=1", "scale=channel", "colour=viridis", "channel=0"))
+    assert all(part in found for part in ("layer=head", "outline=1", "scale=own", "colour=viridis", "channel=0"))
     tab.press("a")
     assert "channel=" not in tab.hash()
     tab.press("?")
@@ -166,10 +209,10 @@ def test_what_was_clicked_does_not_keep_the_keys(tab):
 
 
 def test_the_scale_of_both_sides_belongs_to_compare(tab):
-    tab.open()
-    tab.press("s", "s", "s")
+    tab.open(show="all")
+    tab.press("s", "s", "s", "s")
     assert "scale=" not in tab.hash()
-    tab.press("4", "s", "s", "s")
+    tab.press("5", "s", "s", "s", "s")
     assert "scale=both" in tab.hash()
 
 
@@ -177,8 +220,11 @@ def test_the_back_button_returns_to_where_one_was(tab):
     tab.page.set_viewport_size({"width": 1280, "height": 500})
     tab.open()
     tab.frame.evaluate("document.querySelector('main').scrollTop = 200")
-    cell = tab.frame.locator(".row").nth(2).locator(".cell-button").first
+    tab.frame.locator(".row").nth(2).scroll_into_view_if_needed()
+    tab.settle()
+    cell = tab.frame.locator(".row").nth(2).locator(".caption.opens").first
     cell.scroll_into_view_if_needed()
+    cell.hover()  # which brings it into view
     before = tab.frame.evaluate("document.querySelector('main').scrollTop")
     cell.click()
     assert "view=layer" in tab.hash()
@@ -195,7 +241,7 @@ def test_the_layer_one_is_at_is_marked(tab):
         assert row.locator("h2").inner_text().endswith(name)
         assert row.locator("canvas").first.bounding_box()["y"] < 500, "it is on the screen"
         tab.press("j")
-    tab.press("5")
+    tab.press("6")
     assert tab.frame.locator(".way .tile[aria-current]").count() == 1
 
 
@@ -205,15 +251,23 @@ def test_no_picture_is_asked_for_twice(tab):
     def note(request):
         if "/bundle?" in request.url:
             question = parse_qs(urlsplit(request.url).query)
-            asked.extend((layer, step) for layer in question["layer"] for step in question["step"])
+            (image,) = question["image"]
+            asked.extend((layer, step, image) for layer in question["layer"] for step in question["step"])
 
+    tab.page.set_viewport_size({"width": 1280, "height": 1200})  # all layers are seen
     tab.page.on("request", note)
     tab.open()
     for key in ("ArrowLeft",) * 4 + ("ArrowRight",) * 2:
         tab.page.keyboard.press(key)
     tab.settle()
-    tab.page.wait_for_timeout(1500)
-    assert len(asked) == len(set(asked)) == 4 * 7
+    for _ in range(100):
+        tab.page.wait_for_timeout(100)
+        if len(asked) >= 4 * (7 + 3):
+            break
+    tab.page.wait_for_timeout(500)
+    wanted = {(name, str(step), "0") for name in LAYERS for step in range(7)}
+    wanted |= {(name, "6", str(image)) for name in LAYERS for image in (1, 2, 3)}
+    assert set(asked) == wanted and len(asked) == len(wanted), "all of this image, and the newest of the three others"
 
 
 def test_scales_and_colours_need_no_request(tab):
@@ -312,7 +366,7 @@ def test_depth_goes_from_input_to_mask(tab):
     assert (texts[0], texts[-1], len(texts)) == ("input", "true mask", 6)
     tab.frame.get_by_role("button", name="all channels").click()
     tab.settle()
-    assert "strip=all" in tab.hash()
+    assert "show=all" in tab.hash()
     legend = tab.frame.locator(".u-legend .u-series").filter(has_text="before training")
     assert legend.count() == 2
     style = "each => getComputedStyle(each).borderTopStyle"
@@ -384,14 +438,38 @@ def test_every_view_saves_as_a_picture(tab, view):
 @pytest.mark.cross_browser
 def test_films(tab):
     tab.open(view="channel", layer="down", channel=4)
-    for name in ("Film of down", "Film of channel 4"):
+    for name in ("Film: channels of down", "Film: channel 4"):
         film = Image.open(tab.save(name))
         assert (film.format, film.n_frames) == ("GIF", 7)
 
 
+@pytest.mark.cross_browser
+def test_colour_films(tab):
+    tab.open(view="layer", layer="down")
+    film = Image.open(tab.save("Colour film: down (GIF)"))
+    assert (film.format, film.n_frames) == ("GIF", 7)
+    tab.open()
+    film = Image.open(tab.save("Colour film: all layers (GIF)"))
+    assert film.n_frames == 7 and film.width > 300
+    assert len({film.seek(frame) or film.convert("RGB").tobytes() for frame in range(7)}) == 7
+    assert tab.save("Colour film: all layers (WebM)").read_bytes()[:4] == b"\x1aE\xdf\xa3"
+
+
+@pytest.mark.cross_browser
+def test_a_sheet_of_layers_by_steps(tab):
+    tab.open()
+    picture = Image.open(tab.save("Layers × epochs (PNG)")).convert("RGB")
+    assert picture.width > 1500 and len(picture.getcolors(1 << 24)) > 500
+    svg = ElementTree.parse(tab.save("Layers × epochs (SVG)")).getroot()
+    name = "{http://www.w3.org/2000/svg}"
+    texts = [each.text for each in svg.iter(f"{name}text")]
+    assert len(list(svg.iter(f"{name}image"))) == 4 * 7
+    assert {"before training", "epoch 6", "#2", "down", "16 × 16, 32 channels"} <= set(texts)
+
+
 def test_a_film_shows_the_outline_where_the_view_does(tab):
     tab.open(view="channel", layer="stem", channel=4, outline=1)
-    frame = Image.open(tab.save("Film of channel 4")).convert("RGB")
+    frame = Image.open(tab.save("Film: channel 4")).convert("RGB")
     colours = {colour: count for count, colour in frame.getcolors(1 << 24)}
     assert colours.get((255, 138, 31), 0) > 300
 

@@ -174,17 +174,17 @@ def test_layers_of_a_model_that_was_built_anew_are_compared_by_number(told, boar
 def test_a_scale_that_only_compare_has_is_each_maps_own_elsewhere(told):
     told.open(view="compare", run="a/feature_maps", scale="both")
     assert told.frame.locator(".settings select").first.input_value() == "both"
-    told.press("2")
-    assert told.frame.locator(".settings select").first.input_value() == "own"
-    assert "each map's low" in told.frame.locator(".context .colour-bar").inner_text()
+    told.press("3")
+    assert told.frame.locator(".settings select").first.input_value() == "most"
+    assert "1st percentile" in told.frame.locator(".context .colour-bar").inner_text()
     told.press("s")
-    assert "scale=channel" in told.hash()
+    assert "scale=own" in told.hash()
 
 
 def test_a_film_waits_for_the_numbers_of_its_scale(told):
     def film(**view):
         told.open(run="deep/feature_maps", scale="layer", **view)
-        picture = Image.open(told.save("Film of layer9"))
+        picture = Image.open(told.save("Film: channels of layer9"))
         picture.seek(1)
         return np.asarray(picture.convert("RGB"))
 
@@ -203,7 +203,7 @@ def test_a_film_waits_for_the_numbers_of_its_scale(told):
 )
 def test_a_number_waits_for_its_picture(told, board, view, picture, number):
     release = _held(told.page)
-    told.page.goto(f"{board.url}/#feature_maps&p.feature_maps.run=long%2Ffeature_maps&p.feature_maps.step=0&p.feature_maps.view={view}&p.feature_maps.measure=high")  # fmt: skip
+    told.page.goto(f"{board.url}/#feature_maps&p.feature_maps.run=long%2Ffeature_maps&p.feature_maps.step=0&p.feature_maps.view={view}&p.feature_maps.measure=high&p.feature_maps.show=best")  # fmt: skip
     shown, value = told.frame.locator(picture).first, told.frame.locator(number).first
     value.wait_for()
     told.page.wait_for_timeout(1000)
@@ -236,7 +236,7 @@ def test_the_value_under_the_pointer_comes_with_the_picture(told):
 
 @pytest.mark.cross_browser
 def test_the_cell_under_the_pointer_is_the_one_that_is_drawn(told, board):
-    told.open(view="layer", run="large/feature_maps", layer="alpha")
+    told.open(view="layer", run="large/feature_maps", layer="alpha", scale="own")
     stored, frame = _map(board, "large", "alpha", 0, 0), told.frame.locator(".tile .frame").first
     told.frame.evaluate("document.addEventListener('pointermove', (event) => (window.moved = event), true)")
     # Which pixel of the map the pointer is on (Firefox takes it to whole pixels of the page), and how bright it is.
@@ -293,7 +293,7 @@ def test_curves_are_of_the_channel_that_is_shown_when_they_are_late(told):
 
 
 def test_what_a_later_format_changed_is_one_layers_problem(told):
-    for view in ("evolution", "layer", "channel", "compare", "depth"):
+    for view in ("overview", "evolution", "layer", "channel", "compare", "depth"):
         told.open(view=view, run="later/feature_maps", layer="alpha")
         assert "This view failed" not in told.frame.locator("main").inner_text()
         assert told.frame.locator("main canvas:not(.waiting)").count() > 0, view
@@ -320,10 +320,10 @@ def test_the_picture_of_layers_by_epochs_parts_at_chance(page, tmp_path, dark):
         tab.open(view="depth", dark=dark)
         bar = tab.frame.locator(".heat .colour-bar")
         assert bar.inner_text().split() == ["0.00", "chance", "0.50", "1.00"]
-        pixels = tab.frame.locator(".field canvas").evaluate(
-            "(each) => [...each.getContext('2d').getImageData(0, 0, 4, 2).data]"
-        )
-        red, _, blue, _ = np.moveaxis(np.array(pixels).reshape(2, 4, 4), -1, 0)
+        read = "(each) => [...each.getContext('2d').getImageData(0, 0, each.width, 2).data]"
+        strips = [np.reshape(each.evaluate(read), (2, -1, 4)) for each in tab.frame.locator(".field canvas").all()]
+        assert [strip.shape[1] for strip in strips] == [1, 3], "the untrained network has a strip of its own"
+        red, _, blue, _ = np.moveaxis(np.concatenate(strips, 1), -1, 0)
         warm = red - blue
         assert np.abs(warm[:, 0]).max() < 10, "chance has no colour"
         assert (np.diff(warm[0]) < -20).all(), "above it: bluer and bluer"
@@ -338,7 +338,7 @@ def test_the_picture_of_layers_by_epochs_grows_with_the_run(page, tmp_path):
         tab.open(view="depth", heat="effective_rank")
         run.write(2)
         page.wait_for_timeout(4000)
-        grown = _drawn(tab, ".field canvas")
+        grown = _drawn(tab, ".field canvas:not(.untrained)")
         tab.open(view="depth", heat="effective_rank")
         page.wait_for_timeout(500)
-        assert grown == _drawn(tab, ".field canvas")
+        assert grown == _drawn(tab, ".field canvas:not(.untrained)")

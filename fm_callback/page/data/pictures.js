@@ -51,6 +51,20 @@ export const ready = (layer, step, image) => requests.ready(wishFor(layer, step,
 export const want = (layer, step, image, listener) => requests.want(wishFor(layer, step, image), listener);
 
 /**
+ * A promise of a decoded picture.
+ *
+ * @param {Layer} layer
+ * @param {number} step
+ * @param {number} image
+ * @returns {Promise<import("./types.js").Picture>}
+ */
+export function pictureOf(layer, step, image) {
+  return new Promise((resolve, reject) => {
+    want(layer, step, image, (found) => (found instanceof Error ? reject(found) : resolve(found)));
+  });
+}
+
+/**
  * Fetches what may be wanted next, when nothing more urgent is waiting; forgets what earlier calls wished.
  *
  * @param {Layer[]} layers

@@ -32,6 +32,8 @@
  * @property {() => boolean} dark
  * @property {(listener: () => void) => void} onDark dark() may have changed
  * @property {(listener: () => void) => void} onReload the data are to be asked for now
+ * @property {(key: string) => void} remember that somebody has seen it, for good
+ * @property {(key: string) => boolean} recalls
  * @property {Document} document whose links may download
  * @property {Advice} advice
  */
@@ -159,6 +161,7 @@
  * @property {Probe} probe
  * @property {Label[]} labels
  * @property {Prediction | null} prediction
+ * @property {Record<string, unknown>} model
  * @property {string[]} problems
  * @property {Layer[]} layers
  * @property {Layer[]} drawable those without a problem

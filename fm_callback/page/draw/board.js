@@ -54,7 +54,8 @@ function boardOf(layer, channels, look, draw) {
  * @param {object} given
  * @param {number[]} given.places
  * @param {string} given.colour
- * @param {(place: number) => Range} given.range
+ * @param {(place: number, picture: Picture) => Range} given.range
+ * @param {boolean} given.clipped whether cells outside of it are marked
  * @param {import("../data/types.js").LabelPicture | null} given.labels whose outline is drawn
  * @param {Look} look
  */
@@ -94,6 +95,7 @@ export function locate({ columns, channels, map, tile, gap, stretch }, x, y) {
  * @property {boolean[]} missing for each channel, whether it has no finite value on a side
  * @property {number} most the largest difference
  * @property {number} mean of their magnitudes
+ * @property {number[]} means for each channel; NaN where it has no finite value on a side
  */
 
 /**
@@ -111,9 +113,10 @@ export function difference(left, right, channels) {
   let most = 0;
   let sum = 0;
   let finite = 0;
-  channels.forEach((channel, index) => {
+  const means = channels.map((channel, index) => {
     const one = reader(left, channel);
     const two = reader(right, channel);
+    let own = 0;
     for (let cell = 0; cell < size; cell++) {
       const value = two(cell) - one(cell);
       values[index * size + cell] = value;
@@ -122,7 +125,9 @@ export function difference(left, right, channels) {
         sum += Math.abs(value);
         finite++;
       }
+      own += Math.abs(value);
     }
+    return own / size;
   });
   const pixels = Uint8Array.from(values, (value) => Math.round(127.5 + (127.5 * value) / (most || 1)));
   return {
@@ -131,6 +136,7 @@ export function difference(left, right, channels) {
     missing: channels.map((_, index) => !Number.isFinite(values[index * size])),
     most,
     mean: finite ? sum / finite : NaN,
+    means,
   };
 }
 

@@ -76,15 +76,14 @@ function parts(pixels, cells) {
 }
 
 /**
- * The mask AUROC of a channel on one image: how often a cell of the object is brighter than one of the background, ties
- * counting half. NaN where there are not cells of both.
+ * How often each level is that of a cell of the background, and of the object.
  *
  * @param {Picture} picture
  * @param {Layer} layer
  * @param {number} place
  * @param {LabelPicture} labels
  */
-export function aurocInView(picture, layer, place, labels) {
+export function histograms(picture, layer, place, labels) {
   const cells = cellsOf(labels, layer.map);
   const [height, width] = layer.map;
   const counts = [new Float64Array(LEVELS), new Float64Array(LEVELS)];
@@ -95,7 +94,20 @@ export function aurocInView(picture, layer, place, labels) {
       if (is) counts[is > 0 ? 1 : 0][picture.pixels[corner + row * picture.width + column]] += 1;
     }
   }
-  const [background, object] = counts;
+  return counts;
+}
+
+/**
+ * The mask AUROC of a channel on one image: how often a cell of the object is brighter than one of the background, ties
+ * counting half. NaN where there are not cells of both.
+ *
+ * @param {Picture} picture
+ * @param {Layer} layer
+ * @param {number} place
+ * @param {LabelPicture} labels
+ */
+export function aurocInView(picture, layer, place, labels) {
+  const [background, object] = histograms(picture, layer, place, labels);
   let below = 0;
   let wins = 0;
   let all = 0;

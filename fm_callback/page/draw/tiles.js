@@ -53,7 +53,7 @@ export function reduce(picture, layer, width, height) {
  * Brings one picture, or one of its colours, to another size.
  *
  * @param {object} from
- * @param {Uint8Array} from.pixels
+ * @param {Uint8Array | Uint8ClampedArray} from.pixels
  * @param {number} from.start index of the first
  * @param {number} from.stride from row to row
  * @param {number} from.width
@@ -67,7 +67,17 @@ export function reduce(picture, layer, width, height) {
  * @param {number} [to.pace]
  */
 export function bring(from, to) {
-  if (from.height === 1 && from.width > to.width) return sortColumns(from, to);
+  if (from.height === 1 && from.width > to.width) sortColumns(from, to);
+  else blend(from, to);
+}
+
+/**
+ * Repeats cells, or averages them, a strip's too: colours can't be sorted.
+ *
+ * @param {Parameters<typeof bring>[0]} from
+ * @param {Parameters<typeof bring>[1]} to
+ */
+export function blend(from, to) {
   const across = spans(from.width, to.width);
   const down = spans(from.height, to.height);
   const { pixels, start, stride, pace = 1 } = from;

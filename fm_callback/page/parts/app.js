@@ -2,11 +2,12 @@
 // The frame of the page: bars on top, one view below, and what is said where there is nothing to show.
 
 import { log } from "../data/log.js";
-import { run, view } from "../state/state.js";
+import { first, run, view } from "../state/state.js";
 import { Bar } from "./bar.js";
 import { Context } from "./context.js";
 import { Keyboard } from "./help.js";
 import { Empty, Failed, Guard, Notices, Skeleton } from "./messages.js";
+import { Tour } from "./tour.js";
 import { html, useLayoutEffect, useRef } from "./ui.js";
 
 export function App() {
@@ -26,7 +27,8 @@ export function App() {
           : html`<p class="message">No layer of this run can be shown.</p>`
       }
     </main>
-    <${Keyboard} />`;
+    <${Keyboard} />
+    <${Tour} first=${first.value} />`;
 }
 
 // Who comes back to a long list finds it where it was left.

@@ -9,6 +9,7 @@ import {
   COLOURS,
   fields,
   goTo,
+  inColours,
   layer,
   live,
   chosenMeasure,
@@ -65,16 +66,20 @@ function pickRun(id) {
 }
 
 const SCALE_TITLE =
-  "What shares one range of values: each map at a step has its own; " +
-  "or a channel, or a whole layer, has one over all epochs (s)";
+  "What shares one range of values: each map at a step has its own, from the 1st to the 99th percentile of its cells " +
+  "or from the lowest to the highest; or a channel, or a whole layer, has one over all epochs (s)";
 
 function Settings() {
   const { field, label, says } = chosenMeasure.value;
+  if (view.value.key === "overview") return null;
   return html`<div class=${unfolded.value ? "settings unfolded" : "settings"}>
     <${Choice} label="scale" value=${scale.value} options=${scales.value} title=${SCALE_TITLE}
       onPick=${(value) => (state.scale.value = value)} />
-    <${Choice} quiet label="colour" value=${state.colour.value} options=${Object.entries(COLOURS)}
-      title="Colour map (c)" onPick=${(value) => (state.colour.value = value)} />
+    ${
+      !inColours.value &&
+      html`<${Choice} quiet label="colour" value=${state.colour.value} options=${Object.entries(COLOURS)}
+      title="Colour map (c)" onPick=${(value) => (state.colour.value = value)} />`
+    }
     <${Choice} quiet label="measure" value=${field} options=${fields.value.map((each) => [each, measureOf(each).label])}
       title=${`The number beside each picture: ${says ?? label}`} onPick=${(value) => (state.measure.value = value)} />
   </div>`;

@@ -114,7 +114,7 @@ function options(latest, { range, height, unit, width }) {
         stroke: ink(line.ink),
         width: line.width ?? 1.5,
         dash: line.dash,
-        points: { show: line.values.length < 3, size: 5 },
+        points: { show: line.values.length <= 16, size: 4 },
         value: (_, value, series, index) => {
           const { here, x, lines, format } = latest.current;
           const told = index == null ? lines[series - 1].values[x.indexOf(here)] : value;

@@ -1,9 +1,19 @@
 // @ts-check
 // Listens to the keyboard, and explains it.
 
+import { measureOf } from "../data/log.js";
 import { help, helping, onKey } from "../state/keys.js";
 import { usedPointer } from "../state/pointer.js";
+import { fields, run } from "../state/state.js";
+import { startTour } from "./tour.js";
 import { html, useEffect, useRef } from "./ui.js";
+
+// What is measured of channels, and then of layers, as far as anybody described it.
+function measures() {
+  const summaries = (run.value?.layers ?? []).flatMap((layer) => layer.summaries ?? []);
+  const all = [...new Set([...fields.value, ...summaries])].map(measureOf);
+  return all.filter(({ says }) => says);
+}
 
 export function Keyboard() {
   const dialog = useRef(null);
@@ -29,9 +39,10 @@ export function Keyboard() {
     </table>
     <h2>How to read the maps</h2>
     <p>
-      Each tile is one channel of a layer's output for one probe image. With the scale “each map”, black is a map's
-      own lowest value and white its highest, over all stored images of that step. A shared scale makes brightness
-      comparable.
+      Each tile is one channel of a layer's output for one probe image. With the scale “1–99 %”, black is
+      the 1st percentile of a map's own cells and white the 99th, so that a few bright cells do not leave the rest gray;
+      “low–high” goes from the channel's lowest to its highest value over all images of that step. A shared scale
+      makes brightness comparable.
     </p>
     <p>
       Maps that are larger than their tiles are averaged. Signals are strips: where more cells than pixels lie side by
@@ -45,6 +56,11 @@ export function Keyboard() {
       “0.93 dark”: the map is darker where the object is, which tells it as well. “+0.12” is what a score has more than
       the same map scores on the masks of other images. “image 2” is the score on the image in view alone.
     </p>
-    <form method="dialog"><button class="plain">Close</button></form>
+    <h2>Numbers</h2>
+    <dl class="numbers">
+      ${measures().map(({ label, says }) => html`<dt>${label}</dt><dd>${says}</dd>`)}
+    </dl>
+    <form method="dialog">
+      <button class="plain" onClick=${startTour}>Show the tour</button><button class="plain">Close</button></form>
   </dialog>`;
 }

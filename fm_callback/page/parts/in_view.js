@@ -34,6 +34,6 @@ export function InView({ layer, step, place, measure, short = false }) {
   if (!asked) return null;
   const others = `the other is over all ${layer.run.probe.images}`;
   const title = `${measure.label} of this channel on the image in view alone; ${others}`;
-  const which = short ? "here" : `image ${shown}:`;
+  const which = short ? "here" : `image ${shown + 1}:`;
   return html`<span class="second in-view" title=${title}>${which} ${told(value.value, measure)}</span>`;
 }

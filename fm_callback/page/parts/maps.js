@@ -7,7 +7,9 @@ import { prefetch, want } from "../data/pictures.js";
 import { labelled } from "../data/probe.js";
 import { numbersOf } from "../data/tables.js";
 import { compose, writeMarks } from "../draw/compose.js";
+import { percentiles } from "../draw/contrast.js";
 import { contour } from "../draw/outline.js";
+import { valueOf } from "../draw/values.js";
 import { dark } from "../state/host.js";
 import { image, scale, state, step, steps } from "../state/state.js";
 import { html, signal, useRef, useSignal, useWatch } from "./ui.js";
@@ -28,15 +30,27 @@ export function watchRatio() {
 export const current = () => step.value;
 
 /**
- * The range of values that a tile's colours span.
+ * The range of values that a map's colours span: of what is shared by two sides, where there is one, its own.
  *
  * @param {import("../data/numbers.js").Numbers} numbers
+ * @param {Layer} layer
  * @param {number} step
  * @param {string} scale
  */
-export function rangeOf(numbers, step, scale) {
-  return (/** @type {number} */ place) => numbers.range(scale === "both" ? "own" : scale, step, place);
+export function rangeOf(numbers, layer, step, scale) {
+  return (/** @type {number} */ place, /** @type {import("../data/types.js").Picture} */ picture) => {
+    if (scale === "channel" || scale === "layer") return numbers.range(scale, step, place);
+    const own = numbers.range("own", step, place);
+    return scale === "own" ? own : spanned(percentiles(picture, layer, place), own);
+  };
 }
+
+/**
+ * @param {{low: number, high: number}} levels
+ * @param {import("../data/types.js").Range} own
+ */
+export const spanned = ({ low, high }, own) =>
+  /** @type {import("../data/types.js").Range} */ ([valueOf(low, own), valueOf(high, own)]);
 
 /**
  * The labels whose outline is drawn over a layer's maps: a promise, of null where none is wished or none fits.
@@ -51,8 +65,9 @@ export function outlined(layer, image) {
 /*
  * when: a step, or a function of signals that gives one. onShown({layer, step, image, places}): this is now on the
  * screen, or what is wrong with it. label: what a screen reader says of it, "" where words beside it say it all.
+ * marked: of numbers and a step the place that is framed. of: another image than the one in view.
  */
-export function Maps({ layer, when, places, columns = 1, width, height, gap = 0, label, onShown }) {
+export function Maps({ layer, when, places, columns = 1, width, height, gap = 0, label, onShown, marked, of = null }) {
   const canvas = useRef(null);
   const trouble = useSignal(null);
   const rows = Math.ceil(places.length / columns);
@@ -60,11 +75,12 @@ export function Maps({ layer, when, places, columns = 1, width, height, gap = 0,
 
   useWatch(() => {
     const step = typeof when === "function" ? when() : when;
-    const shownImage = image.value;
+    const shownImage = of ?? image.value;
     const colour = state.colour.value;
     const scaled = scale.value,
       labels = outlined(layer, shownImage);
     const numbers = numbersOf(layer).value;
+    const marking = state.clipped.value;
     const pixelRatio = ratio.value;
     dark.value; // repaints the marks
     reachable.value; // asks again for what did not come
@@ -95,8 +111,10 @@ export function Maps({ layer, when, places, columns = 1, width, height, gap = 0,
         height: down,
         gap: gap && Math.max(1, Math.round(gap * pixelRatio)),
         colour,
-        range: numbers && rangeOf(numbers, step, scaled),
+        range: numbers && rangeOf(numbers, layer, step, scaled),
+        clipped: marking,
         outline,
+        marked: numbers && marked ? marked(numbers, step) : null,
       });
       show(canvas.current, drawn, across, down, pixelRatio);
       canvas.current.dataset.step = step;
@@ -106,7 +124,7 @@ export function Maps({ layer, when, places, columns = 1, width, height, gap = 0,
       gone = true;
       withdraw();
     };
-  }, [layer, when, places.join(), columns, width, height]);
+  }, [layer, when, places.join(), columns, width, height, marked, of]);
 
   const name = label ?? `${layer.path}, ${typeof when === "function" ? "" : stepName(layer.run, when)}`;
   const told = name === "" ? { "aria-hidden": "true" } : { role: "img", "aria-label": name };
@@ -160,7 +178,7 @@ export function stepsAround() {
  * @param {number} height
  * @param {number} pixelRatio
  */
-function show(canvas, { image, marks }, width, height, pixelRatio) {
+export function show(canvas, { image, marks }, width, height, pixelRatio) {
   if (canvas.width !== image.width || canvas.height !== image.height) {
     canvas.width = image.width;
     canvas.height = image.height;

@@ -1,9 +1,11 @@
 // @ts-check
 // The menu from which what is seen is saved.
 
-import { filmed, layer, place, view } from "../state/state.js";
+import { filmed, layer, place, run, view } from "../state/state.js";
 import { saveFilm } from "./save_film.js";
+import { canRecord, saveColourFilm } from "./save_colour_film.js";
 import { savePicture } from "./save_picture.js";
+import { saveSheet } from "./save_sheet.js";
 import { html, signal, useRef } from "./ui.js";
 
 // What is going on, or went wrong.
@@ -29,6 +31,10 @@ export function Save() {
   const close = (event) => {
     if (event.key === "Escape") menu.current.open = false;
   };
+  const layers = view.value.ofLayer ? [shown] : run.value.drawable;
+  const named = layers.length > 1 ? "all layers" : shown.path.slice(0, 40);
+  const colour = (kind) => doing(() => saveColourFilm(layers, kind, tell));
+  const sheet = (kind) => doing(() => saveSheet(kind, tell));
   const all = () => saveFilm(shown, [...shown.channels.keys()], tell);
   const one = () => saveFilm(shown, [Number(channel)], tell);
   // A closed menu shows nothing of what is in it: what is told stands beside it.
@@ -37,11 +43,25 @@ export function Save() {
       <summary onClick=${() => (told.value = null)}>Save</summary>
       <div>
         <button onClick=${doing(savePicture)}>This view (PNG)</button>
-        ${!shown.problem && html`<button onClick=${doing(all)}>Film of ${shown.path.slice(0, 40)} (GIF)</button>`}
+        ${
+          run.value.drawable.length > 0 &&
+          html`<button onClick=${sheet("png")}>Layers × ${run.value.unit}s (PNG)</button>
+            <button onClick=${sheet("svg")}>Layers × ${run.value.unit}s (SVG)</button>`
+        }
+        ${
+          !layers[0]?.problem &&
+          layers.length > 0 &&
+          html`<button onClick=${colour("gif")}>Colour film: ${named} (GIF)</button>
+            ${canRecord() && html`<button onClick=${colour("webm")}>Colour film: ${named} (WebM)</button>`}`
+        }
+        ${
+          !shown.problem &&
+          html`<button onClick=${doing(all)}>Film: channels of ${shown.path.slice(0, 40)} (GIF)</button>`
+        }
         ${
           channel !== null &&
           channel >= 0 &&
-          html`<button onClick=${doing(one)}>Film of channel ${shown.channels[channel]} (GIF)</button>`
+          html`<button onClick=${doing(one)}>Film: channel ${shown.channels[channel]} (GIF)</button>`
         }
       </div>
     </details>

@@ -4,7 +4,7 @@
 
 import { load } from "../data/files.js";
 import { stepName } from "../data/log.js";
-import { want } from "../data/pictures.js";
+import { pictureOf } from "../data/pictures.js";
 import { numbersHere } from "../data/tables.js";
 import { compose } from "../draw/compose.js";
 import { sheet, tileSize, wideness } from "../draw/geometry.js";
@@ -41,7 +41,7 @@ export async function saveFilm(layer, places, tell) {
   for (const [index, step] of steps.entries()) {
     tell(`Film ${index + 1} of ${steps.length}`);
     const picture = await pictureOf(layer, step, stored);
-    const range = rangeOf(numbers, step, scale.value);
+    const range = rangeOf(numbers, layer, step, scale.value);
     const drawn = compose({
       layer,
       picture,
@@ -52,6 +52,7 @@ export async function saveFilm(layer, places, tell) {
       colour: state.colour.value,
       range,
       outline,
+      clipped: state.clipped.value,
     });
     const frame = titled(
       drawn.image,
@@ -65,18 +66,6 @@ export async function saveFilm(layer, places, tell) {
   }
   film.finish();
   download(new Blob([film.bytes()], { type: "image/gif" }), `${layer.path}${single ? `-channel-${channel}` : ""}.gif`);
-}
-
-/**
- * @param {Layer} layer
- * @param {number} step
- * @param {number} stored
- * @returns {Promise<import("../data/types.js").Picture>}
- */
-function pictureOf(layer, step, stored) {
-  return new Promise((resolve, reject) => {
-    want(layer, step, stored, (found) => (found instanceof Error ? reject(found) : resolve(found)));
-  });
 }
 
 /**

@@ -123,12 +123,17 @@ function readsBack() {
   return context.getImageData(0, 0, 16, 16).data.every((value, index) => value === image.data[index]);
 }
 
-export async function savePicture() {
+export function mustReadBack() {
   if (!readsBack()) {
     throw new Error(
-      "this browser alters pictures that a page makes, to guard against fingerprinting. Films are not altered.",
+      "this browser alters pictures that a page makes, to guard against fingerprinting. Films of channels are not " +
+        "altered.",
     );
   }
+}
+
+export async function savePicture() {
+  mustReadBack();
   const view = /** @type {HTMLElement} */ (document.getElementById("view"));
   const { clientWidth: width, scrollTop } = view;
   const { start, end } = seen(view);

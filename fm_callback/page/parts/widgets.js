@@ -183,14 +183,20 @@ export function Meter({ value, measure: { kind, chance } }) {
   return html`<span class="meter" aria-hidden="true">${bar}</span>`;
 }
 
+let whole = 900; // the page's width, as it was last
+
 /**
  * The width of an element in whole pixels, and its ref.
  *
+ * @param {number} [fallback] until it is known; without one the element is as wide as the page
  * @returns {[{current: any}, number]}
  */
-export function useWidth(fallback = 900) {
+export function useWidth(fallback) {
   const ref = useRef(null);
-  const [width, setWidth] = useState(fallback);
+  const [width, setWidth] = useState(fallback ?? whole);
+  useEffect(() => {
+    if (fallback === undefined) whole = width;
+  }, [width]);
   useEffect(() => {
     const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
     observer.observe(ref.current);

@@ -30,6 +30,7 @@ const KEYS = /** @type {[string, string, Record<string, () => void>][]} */ ([
     },
   ],
   ["o", "outline of the mask on the maps", { o: () => set("outline", !state.outline.peek()) }],
+  ["Esc", "forget the marked place", { Escape: () => set("at", null) }],
   ["?", "this list", { "?": () => (helping.value = true) }],
 ]);
 

@@ -16,6 +16,7 @@ import { host } from "./host.js";
  * @property {() => unknown} Page
  * @property {boolean} [ofLayer] it shows the chosen layer, and not all of them
  * @property {boolean} [ofChannel] it shows one channel, also while all are chosen
+ * @property {boolean} [ofAll] it shows all layers, in colours or as maps
  * @property {boolean} [ofTwo] it shows two sides, which may share a scale
  * @property {boolean} [keepsScroll] who comes back finds it where it was left
  */
@@ -23,9 +24,22 @@ import { host } from "./host.js";
 // The list of views/index.js, given when the page starts: views import this module.
 export const views = signal(/** @type {View[]} */ ([]));
 
-export const SCALES = { own: "each map", channel: "channel", layer: "layer", both: "both sides" };
+export const SCALES = {
+  most: "1–99 %",
+  own: "low–high",
+  channel: "channel",
+  layer: "layer",
+  both: "both sides",
+};
 export const COLOURS = { gray: "gray", viridis: "viridis", diverging: "diverging" };
 
+export const SHOWN = { colour: "colour", best: "best channel", all: "all channels" };
+
+const PLACE = /^(?:0(?:\.\d{1,4})?|1)$/;
+const placeIn = (/** @type {string} */ text) => {
+  const parts = text.split(",");
+  return parts.length === 2 && parts.every((part) => PLACE.test(part)) ? text : undefined;
+};
 const whole = (/** @type {string} */ text) => (/^\d{1,15}$/.test(text) ? Number(text) : null);
 const wholes = (/** @type {string} */ text) =>
   text
@@ -38,26 +52,29 @@ const oneOf = (/** @type {string[]} */ choices) => (/** @type {string} */ text) 
 
 // Each entry of the address: how it is read, and what holds where it is missing.
 const ENTRIES = /** @type {Record<string, [(text: string) => any, any]>} */ ({
-  view: [name, "evolution"],
+  view: [name, "overview"],
   run: [name, null],
   layer: [name, null],
   channel: [whole, null], // index in the layer; null is all
   step: [whole, null], // null is the newest, also when newer ones come
   image: [whole, 0],
-  scale: [oneOf(Object.keys(SCALES)), "own"],
+  scale: [oneOf(Object.keys(SCALES)), "most"],
   colour: [oneOf(Object.keys(COLOURS)), "gray"],
   measure: [name, null],
   sort: [name, "channel"],
   outline: [(text) => text === "1", false],
+  clipped: [(text) => text === "1", false], // cells outside of what the colours span are marked
   errors: [(text) => text === "1", false], // of the prediction where it is wrong, and not its labels
   columns: [wholes, null], // steps shown in Evolution; null is a geometric choice
   withRun: [name, null], // the other side of Compare
   withLayer: [name, null],
   withStep: [whole, null],
   wipe: [oneOf(["side", "swipe"]), "side"],
+  sides: [oneOf(["all", "most", "colour"]), "all"], // of Compare: all channels, those that changed most, or colours
   hidden: [JSON.parse, null], // runs left out of the row of runs
   heat: [name, null], // what the layer x epoch picture shows of each layer; null is the highest channel
-  strip: [oneOf(["best", "all"]), "best"],
+  show: [oneOf(Object.keys(SHOWN)), "colour"], // what a picture of a layer is, where all layers are shown
+  at: [placeIn, null], // the place that all others are compared with
 });
 
 /** @type {Record<string, import("../vendor/signals.js").Signal<any>>} */
@@ -80,7 +97,11 @@ export function readAddress() {
   });
 }
 
+// Whether the page was opened with nothing chosen.
+export const first = signal(false);
+
 export function keepAddress() {
+  first.value = !host.readHash().size;
   let waiting = 0;
   let written = state.view.peek();
   effect(() => {
@@ -104,17 +125,22 @@ export const view = computed(() => /** @type {View} */ (views.value.find(({ key 
 
 export const scales = computed(() => Object.entries(SCALES).filter(([key]) => key !== "both" || view.value.ofTwo));
 
-// What is chosen for two sides alone is "own" elsewhere.
+// What is chosen for two sides alone is each map's elsewhere.
 export const scale = computed(() =>
   scales.value.some(([key]) => key === state.scale.value)
     ? /** @type {keyof typeof SCALES} */ (state.scale.value)
-    : "own",
+    : "most",
 );
 
 // There is one wherever a view is drawn.
 export const run = computed(() => {
   const { runs } = log.value;
-  return /** @type {Run} */ (runs.find(({ id }) => id === state.run.value) ?? runs[0] ?? null);
+  return /** @type {Run} */ (
+    runs.find(({ id }) => id === state.run.value) ??
+      runs.find(({ name }) => name === state.run.value) ??
+      runs[0] ??
+      null
+  );
 });
 
 export const layer = computed(() => {
@@ -169,6 +195,27 @@ export const chosenMeasure = computed(() =>
 // What the highest value is called.
 export const bestOf = (/** @type {import("../data/types.js").Measure} */ { kind }) =>
   kind === "score" ? "best" : "highest";
+
+// The place that all others are compared with, as parts of a picture's width and height.
+export const markedPlace = computed(() => {
+  if (state.at.value === null) return null;
+  const [x, y] = state.at.value.split(",").map(Number);
+  return { x, y };
+});
+
+/**
+ * @param {number} x
+ * @param {number} y
+ */
+export function markPlace(x, y) {
+  const part = (/** @type {number} */ value) => String(Number(Math.min(Math.max(value, 0), 0.9999).toFixed(4)));
+  state.at.value = `${part(x)},${part(y)}`;
+}
+
+// Whether layers are shown in colours, which have no scale and no colour map.
+export const inColours = computed(
+  () => view.value.key === "overview" || (view.value.ofAll === true && state.show.value === "colour"),
+);
 
 export const image = computed(() => Math.min(state.image.value, Math.max(run.value?.probe.stored ?? 1, 1) - 1));
 

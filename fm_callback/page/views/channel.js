@@ -6,6 +6,7 @@ import { excessOf, format, told, toldExcess } from "../data/measures.js";
 import { numbersOf } from "../data/tables.js";
 import { tileSize, wideness } from "../draw/geometry.js";
 import { Curves } from "../parts/curves.js";
+import { Densities, hasDensities } from "../parts/densities.js";
 import { InView } from "../parts/in_view.js";
 import { Maps, current, ratio, useAhead, useShown } from "../parts/maps.js";
 import { Predicted } from "../parts/predicted.js";
@@ -29,7 +30,9 @@ export function Channel() {
   const numbers = numbersOf(chosen).value;
   const filmedPlace = filmed(chosen);
   const wider = wideness(chosen, 3);
-  const beside = chosen.run.prediction?.kind === "labels" ? 168 : 232; // so that all stand in one row
+  const { pictures, labels } = chosen.run.probe;
+  const count = 1 + Number(pictures > 0) + Number(labels > 0) + Number(chosen.run.prediction?.kind === "labels");
+  const beside = Math.min(Math.max(Math.floor((width - 460) / count) - 20, 168), 420); // so that all stand in one row
   const size = tileSize(chosen, Math.min(beside * wider, width));
   const small = tileSize(chosen, 84 * wider);
   const reduced = reduction(chosen, { width: size.width * ratio.value, height: size.height * ratio.value });
@@ -39,12 +42,15 @@ export function Channel() {
     <section class="now-panel">
       <${About} ...${film} now=${now} />
       <div class="pictures">
+        <div class="row-of">
         <figure data-whole>
           <${Maps} layer=${chosen} when=${current} places=${[filmedPlace]} ...${size} label=${label}
             onShown=${onShown} />
           <figcaption>${stepName(chosen.run, now)}${reduced && `: ${reduced}`}</figcaption>
         </figure>
         <${Inputs} width=${size.width} />
+        </div>
+        ${chosen.run.probe.stored > 1 && html`<${Images} ...${film} size=${small} />`}
       </div>
     </section>
     <section class="strip" aria-label="film strip">
@@ -80,6 +86,7 @@ function About({ layer, place: filmedPlace, numbers, now }) {
     </dl>
     ${over.text && html`<p class="second">mask AUROC ${over.title}</p>`}
     <p><${InView} layer=${layer} step=${now} place=${filmedPlace} measure=${mask} /></p>
+    ${hasDensities(layer) && html`<${Densities} layer=${layer} step=${now} place=${filmedPlace} />`}
     <p class="second">scores over ${chosen < 0 ? basis(layer) : basis(layer, 1)}</p>
   </div>`;
 }
@@ -104,6 +111,30 @@ function Inputs({ width }) {
   </figure>`;
   return html`${pictures > shown && one("input", "input", slice)}${labels > shown && one("labels", "true mask")}
     ${predicted}`;
+}
+
+// The channel on all stored images at the step.
+function Images({ layer, place, size }) {
+  const { stored, pictures } = layer.run.probe;
+  const frame = { width: `${size.width}px`, height: `${size.height}px` };
+  return html`<section class="images" aria-label="the channel on all stored images">
+    <h2>On all images</h2>
+    <div>
+      ${[...Array(stored).keys()].map(
+        (each) => html`<button key=${each} class="tile" data-whole aria-pressed=${each === image.value}
+          title=${`look at image ${each + 1}`} onClick=${() => (state.image.value = each)}>
+          ${
+            pictures > each &&
+            html`<span class="frame" style=${frame}><${ProbePicture} kind="input" image=${each} label="" /></span>`
+          }
+          <span class="frame" style=${frame}>
+            <${Maps} layer=${layer} when=${current} places=${[place]} ...${size} of=${each} label="" />
+          </span>
+          <span class="under"><span>image ${each + 1}</span></span>
+        </button>`,
+      )}
+    </div>
+  </section>`;
 }
 
 function Frame({ layer, place, numbers, step: each, size }) {

@@ -8,9 +8,10 @@ import { want } from "../data/pictures.js";
 import { labelled } from "../data/probe.js";
 import { numbersOf } from "../data/tables.js";
 import { difference, painted, paintedDifference } from "../draw/board.js";
-import { isWide } from "../draw/geometry.js";
+import { isWide, tileSize, wideness } from "../draw/geometry.js";
 import { shown } from "../draw/scale.js";
 import { valueAt } from "../draw/values.js";
+import { Colours } from "../parts/colours.js";
 import { rangeOf, ratio } from "../parts/maps.js";
 import { Predicted } from "../parts/predicted.js";
 import { Panel, Swipe, unzoom, zoom, zoomBy } from "../parts/panel.js";
@@ -25,7 +26,10 @@ import { Runs } from "./runs.js";
 const left = computed(() => {
   const side = log.value.runs.find(({ id }) => id === state.withRun.value) ?? run.value;
   const chosen = side.drawable.find(({ name }) => name === state.withLayer.value);
-  const when = state.withStep.value === null ? side.steps[0] : nearest(side.steps, state.withStep.value);
+  const when =
+    state.withStep.value === null && side.id === run.value.id
+      ? side.steps[0]
+      : nearest(side.steps, state.withStep.value ?? step.value); // another run at the same step
   return { run: side, layer: chosen ?? counterpart(layer.value, side), step: when };
 });
 
@@ -52,17 +56,23 @@ export function Compare() {
 // How much larger than at first the boards are drawn, in powers of two.
 const enlarged = computed(() => 2 ** Math.ceil(Math.log2(zoom.value.scale)));
 
+const EIGHT = 8; // channels that changed most
+
 function Sides({ width }) {
   const one = useSide(left.value, "left");
   const two = useSide(right.value, "right");
+  const most = state.sides.value === "most";
+  const asked = [one.picture, two.picture, one.numbers, two.numbers, most];
+  const ranking = useMemo(() => (most ? ranked(one, two) : null), asked);
+  if (state.sides.value === "colour") return html`<${Coloured} width=${width} />`;
   const swipe = state.wipe.value === "swipe";
   const wide = isWide(right.value.layer);
   const columns = width < 700 || wide ? 1 : swipe ? 2 : 3;
   const side = Math.floor((width - 16 * (columns - 1)) / columns);
   const look = { aspect: wide && width >= 700 ? 5 : 1.3, detail: side * ratio.value * enlarged.value };
   const shared = state.scale.value === "both" && one.numbers && two.numbers ? both(one, two) : null;
-  const first = boardOf(one, shared, look);
-  const second = boardOf(two, shared, look);
+  const first = boardOf(one, shared, look, ranking);
+  const second = boardOf(two, shared, look, ranking);
   const shape = second ?? first;
   const high = shape ? Math.round((side * shape.height) / shape.width) : side;
   const least = wide ? 60 : 120;
@@ -75,9 +85,74 @@ function Sides({ width }) {
   const cells = second && Math.round(second.map.width / second.tile.width);
   return html`<${Tools} one=${one} two=${two} cells=${cells} />
     <${Pairing} />
+    ${ranking && html`<${Ranking} ranking=${ranking} />`}
     <div class="panels" style=${{ gridTemplateColumns: `repeat(${columns}, ${side}px)` }}>
       ${swipe ? html`<${Swiped} ...${half} />` : html`<${SideBySide} ...${half} />`}
       <${Difference} ...${half} />
+    </div>`;
+}
+
+/**
+ * The channels that both sides logged by how much they differ on the picture in view: mean |difference| in standard
+ * deviations of the two sides together.
+ */
+function ranked(one, two) {
+  if (!one.picture || !two.picture || !one.numbers || !two.numbers || one.layer.map.join() !== two.layer.map.join()) {
+    return null;
+  }
+  const channels = one.layer.channels.filter((channel) => two.layer.channels.includes(channel));
+  if (!channels.length) return null;
+  const { means } = difference(one, two, channels);
+  const std = ({ numbers, step: when, layer: each }, channel) =>
+    numbers.get(when, each.channels.indexOf(channel), "std");
+  const found = channels.map((channel, index) => {
+    const spread = Math.sqrt((std(one, channel) ** 2 + std(two, channel) ** 2) / 2);
+    return { channel, change: spread > 0 ? means[index] / spread : means[index] > 0 ? Infinity : 0 };
+  });
+  const value = ({ change }) => (Number.isNaN(change) ? -1 : change);
+  return found.sort((a, b) => value(b) - value(a)).slice(0, EIGHT);
+}
+
+function Ranking({ ranking }) {
+  const title = "mean |right − left| over the picture in view, in standard deviations of both sides";
+  const alone = (channel) => () => batch(() => ((state.channel.value = channel), (state.sides.value = "all")));
+  return html`<p class="second" title=${title}>
+    Changed most first, in standard deviations:${" "}
+    ${ranking.map(
+      ({ channel, change }, index) =>
+        html`${index > 0 && ", "}<button class="link" title="this channel alone"
+          onClick=${alone(channel)}>channel ${channel}</button>
+          ${" "}${format(change)}`,
+    )}
+  </p>`;
+}
+
+const APART =
+  ". Different networks share colours only in one basis, as here; and even so channel 7 of one has no reason to be " +
+  "channel 7 of the other, unless both began alike.";
+const UNLIKE = "These layers did not log the same channels: they have no colours in common.";
+
+// Both sides in colours, in those of the left one's layer.
+function Coloured({ width }) {
+  const [one, two] = [left.value, right.value];
+  const alike = one.layer && one.layer.channels.join() === two.layer.channels.join();
+  const columns = width < 700 ? 1 : 2;
+  const side = Math.floor((width - 16 * (columns - 1)) / columns);
+  const sizeOf = (layer) => tileSize(layer, Math.min(side, 420 * wideness(layer, 2)));
+  const apart = one.run.id !== two.run.id;
+  const picture = ({ layer: shownLayer, step: when }, name) => html`<${Colours} layer=${shownLayer} of=${one.layer}
+    when=${when} ...${sizeOf(shownLayer)} label=${`${name}: ${title(name === "left" ? one : two)}`} />`;
+  return html`<${Tools} one=${{ layer: one.layer }} two=${{ layer: two.layer }} cells=${0} />
+    <${Pairing} />
+    <p class="second">
+      Both sides in the colours of the left side's layer${apart ? APART : ", which hold for all of its steps."}
+    </p>
+    <div class="panels" style=${{ gridTemplateColumns: `repeat(${columns}, ${side}px)` }}>
+      <figure data-whole><${LeftChoice} />${alike && picture(one, "left")}</figure>
+      <figure data-whole>
+        <${RightName} />
+        ${alike ? picture(two, "right") : html`<p class="cannot">${UNLIKE}</p>`}
+      </figure>
     </div>`;
 }
 
@@ -95,7 +170,16 @@ function Tools({ one, two, cells }) {
     ["side", "side by side"],
     ["swipe", "swipe"],
   ];
+  const whats = [
+    ["all", "channels"],
+    ["most", "changed most"],
+    ["colour", "colour"],
+  ];
+  const what = html`<${Segments} label="what to compare" value=${state.sides.value} options=${whats}
+    onPick=${(value) => (state.sides.value = value)} />`;
+  if (state.sides.value === "colour") return html`<div class="tools">${what}</div>`;
   return html`<div class="tools">
+    ${what}
     <${Segments} label="how to compare" value=${state.wipe.value} options=${options}
       onPick=${(value) => (state.wipe.value = value)} />
     <span class="stepper zoomer" role="group" aria-label="zoom">
@@ -129,7 +213,7 @@ function PredictedOf({ run: side, step: when }) {
   if (side.prediction?.kind !== "labels" || image.value >= side.probe.stored) return null;
   return html`<div class="predicted-of">
     <${Predicted} run=${side} step=${when} image=${image.value} label=${`prediction, ${stepName(side, when)}`} />
-    <span class="second">prediction of image ${image.value}</span>
+    <span class="second">prediction of image ${image.value + 1}</span>
   </div>`;
 }
 
@@ -212,7 +296,7 @@ function Told({ side, shared }) {
   if (chosen === -1) return null;
   if (chosen === null)
     return html`<${BestOf} layer=${shownLayer} numbers=${numbers} step=${shownStep} measure=${measure} />`;
-  const [low, high] = shown(state.colour.value, rangeFor(side, shared)(chosen));
+  const [low, high] = shown(state.colour.value, rangeFor(side, shared)(chosen, side.picture));
   const value = told(numbers.get(shownStep, chosen, measure.field), measure);
   return html`<span class="second told-of">
     <span>${measure.label} <b>${value}</b></span>
@@ -268,16 +352,18 @@ function useSide({ layer: wanted, step: when }, name) {
   };
 }
 
-function boardOf(side, shared, look) {
+function boardOf(side, shared, look, ranking) {
   const { picture, layer: shownLayer, numbers, labels } = side;
-  if (!picture || !numbers || !placesOf(shownLayer).length) return null;
+  if (!picture || !numbers) return null;
+  const places = ranking ? ranking.map(({ channel }) => shownLayer.channels.indexOf(channel)) : placesOf(shownLayer);
+  if (!places.length) return null;
   dark.value; // repaints the marks
   const range = rangeFor(side, shared);
-  return painted(side, { places: placesOf(shownLayer), colour: state.colour.value, range, labels }, look);
+  return painted(side, { places, colour: state.colour.value, range, labels, clipped: state.clipped.value }, look);
 }
 
 function rangeFor({ layer: shownLayer, step: shownStep, numbers }, shared) {
-  if (!shared) return rangeOf(numbers, shownStep, state.scale.value);
+  if (!shared) return rangeOf(numbers, shownLayer, shownStep, state.scale.value);
   return (index) => shared(shownLayer.channels[index]);
 }
 
@@ -304,7 +390,8 @@ function subtract(one, two, first, second) {
 
 function Readout({ one, two }) {
   const cell = pointed.value;
-  if (!cell) return html`<span class="readout second">point at a map for its values</span>`;
+  const shows = state.channel.value === null || cell?.channel === state.channel.value;
+  if (!cell || !shows) return html`<span class="readout second">point at a map for its values</span>`;
   const [a, b] = [one, two].map(({ picture, layer: shownLayer, numbers, step: shownStep }) => {
     const index = shownLayer?.channels.indexOf(cell.channel) ?? -1;
     return numbers && index >= 0

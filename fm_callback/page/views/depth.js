@@ -3,15 +3,17 @@
 // it.
 
 import { measureOf, stepName } from "../data/log.js";
-import { format, told, toldBest } from "../data/measures.js";
+import { format, toldBest } from "../data/measures.js";
 import { numbersOf, summariesOf } from "../data/tables.js";
 import { sheet, tileSize, wideness } from "../draw/geometry.js";
+import { Colours } from "../parts/colours.js";
 import { Curves } from "../parts/curves.js";
 import { Maps, current, useAhead, useShown } from "../parts/maps.js";
+import { Says } from "../parts/marked.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, useMemo } from "../parts/ui.js";
 import { Segments, cellsOf, plural, sizeOf, useNear, useWidth } from "../parts/widgets.js";
-import { bestOf, fields, image, chosenMeasure, openAt, placesOf, run, state, step, steps } from "../state/state.js";
+import { SHOWN, bestOf, fields, image, chosenMeasure, openAt, run, state, step, steps } from "../state/state.js";
 import { Heatmap } from "./heatmap.js";
 
 // The next step, the one before, and the one after the next.
@@ -26,7 +28,7 @@ export function Depth() {
   const layers = run.value.drawable;
   const { pictures, labels } = run.value.probe;
   useAhead(() => run.value.drawable, close, 200);
-  const single = state.channel.value !== null || state.strip.value === "best";
+  const single = state.show.value !== "all";
   const shown = image.value;
   const count = layers.length + Number(pictures > shown) + Number(labels > shown);
   const wider = Math.min(...layers.map((layer) => wideness(layer, 3)));
@@ -48,14 +50,14 @@ export function Depth() {
 }
 
 function What() {
-  if (state.channel.value !== null) return html`<span>channel ${state.channel.value} of each layer</span>`;
-  const choices = [
-    ["best", `${bestOf(chosenMeasure.value)} ${chosenMeasure.value.label}`],
-    ["all", "all channels"],
-  ];
+  const choices = Object.entries(SHOWN).map(([key, text]) => [
+    key,
+    key === "best" ? `${bestOf(chosenMeasure.value)} ${chosenMeasure.value.label}` : text,
+  ]);
   return html`<span class="second">each layer's</span>
-    <${Segments} label="what each layer shows" value=${state.strip.value} options=${choices}
-      onPick=${(value) => (state.strip.value = value)} />`;
+    <${Segments} label="what each picture shows" value=${state.show.value} options=${choices}
+      onPick=${(value) => (state.show.value = value)} />
+    ${state.show.value === "colour" && html`<${Says} />`}`;
 }
 
 function End({ kind, label }) {
@@ -76,29 +78,30 @@ function Station({ layer, cell }) {
   const [shown, onShown] = useShown(layer);
   const numbers = numbersOf(layer).value;
   const measure = chosenMeasure.value;
-  const best = state.channel.value === null && state.strip.value !== "all";
-  const places = best ? [numbers?.summary(step.value, measure.field).best ?? 0] : placesOf(layer);
-  const sheets = state.channel.value === null && !best;
+  const show = state.show.value;
+  const places = show === "all" ? [...layer.channels.keys()] : [numbers?.summary(step.value, measure.field).best ?? 0];
+  const sheets = show === "all";
   const { whole, ...size } = sheets
     ? sheet(layer, places.length, cell, cell / 2)
     : { columns: 1, gap: 0, whole: null, ...tileSize(layer, cell) };
-  const now = shown ?? { step: step.value, places };
+  const now = shown ?? { step: step.value };
   const summary = numbers?.summary(now.step, measure.field);
-  const single = now.places.length === 1;
-  const value = single
-    ? told(numbers?.get(now.step, now.places[0], measure.field), measure)
-    : toldBest(summary, measure);
-  const channel = single ? `, channel ${layer.channels[now.places[0]]}` : "";
+  const value = toldBest(summary, measure);
+  const channel = show === "best" && summary?.best != null ? `, channel ${layer.channels[summary.best]}` : "";
   const count = plural(layer.channels.length, "channel");
   const median = `median ${measure.label} ${format(summary?.median, measure)} of ${count}`;
-  const maps = html`<${Maps} layer=${layer} when=${current} places=${places} ...${size} label="" onShown=${onShown} />`;
+  const told = { layer, when: current, label: "", onShown };
+  const maps =
+    show === "colour"
+      ? html`<${Colours} ...${told} width=${size.width} height=${size.height} />`
+      : html`<${Maps} ...${told} places=${places} ...${size} marked=${sheets ? scored : undefined} />`;
   const unseen = html`<span class="unseen">${layer.path} </span>${sizeOf(layer)}`;
   const name = sheets || layer.number == null ? layer.path : unseen;
   return html`<li ref=${ref}>
     <button class="tile" data-whole aria-current=${layer.name === state.layer.value ? "true" : undefined}
       title=${`${layer.path}${channel}, ${sizeOf(layer)}; ${median}`}
       onClick=${() => openAt("layer", layer, step.peek())}>
-      <span class="frame">${near && numbers && places.length ? maps : html`<span class="hole"></span>`}</span>
+      <span class="frame">${near && numbers ? maps : html`<span class="hole"></span>`}</span>
       <span class="under">
         <span><b class="number">${layer.number == null ? "" : `#${layer.number}`}</b> ${name}</span>
         <span class="value">${value}</span>
@@ -106,6 +109,9 @@ function Station({ layer, cell }) {
     </button>
   </li>`;
 }
+
+// The channel whose number stands below.
+const scored = (numbers, step) => numbers.summary(step, chosenMeasure.value.field).best;
 
 const withEdges = (measure) => measure.field === "mask_auroc" && fields.value.includes("edge_auroc");
 

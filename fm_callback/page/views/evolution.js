@@ -2,31 +2,26 @@
 // Layers as rows, epochs as columns: how each layer's maps change while the network learns.
 
 import { stepName } from "../data/log.js";
-import { excessOf, format, told, toldBest, toldExcess } from "../data/measures.js";
+import { excessOf, format, told, toldExcess } from "../data/measures.js";
 import { meanIou } from "../data/predictions.js";
+import { geometric } from "../data/spread.js";
 import { numbersOf, scoresOf } from "../data/tables.js";
 import { sheet, tileSize, wideness } from "../draw/geometry.js";
+import { Colours, useShare } from "../parts/colours.js";
 import { InView } from "../parts/in_view.js";
 import { Maps, current, stepsAround, useAhead } from "../parts/maps.js";
+import { Markable, Says } from "../parts/marked.js";
 import { Predicted, hasTruth } from "../parts/predicted.js";
-import { html, useEffect, useMemo, useRef, useSignal } from "../parts/ui.js";
-import { Facts, LayerLabel, Meter, Sparkline, basis, useNear, useWidth } from "../parts/widgets.js";
-import {
-  bestOf,
-  chosenMeasure,
-  image,
-  open,
-  openAt,
-  place,
-  placesOf,
-  run,
-  state,
-  step,
-  steps,
-} from "../state/state.js";
+import { html, useEffect, useMemo, useRef, useSignal, useWatch } from "../parts/ui.js";
+import { Facts, LayerLabel, Meter, Segments, Sparkline, basis, useNear, useWidth } from "../parts/widgets.js";
+import { SHOWN, bestOf, chosenMeasure, image, open, openAt, run, state, step, steps } from "../state/state.js";
 
 const NARROW = 640;
 const SOON = 4; // rows that are asked for before it is known what is on the screen
+
+// How wide a picture is at least, and at most: more epochs are shown only where their pictures stay large.
+const LEAST = { colour: 114, best: 114, all: 172 };
+const MOST = 260;
 
 // The layers on the screen: what the scrubber will show next of them is fetched before it is asked for.
 const visible = new Set();
@@ -34,18 +29,20 @@ const visible = new Set();
 export function Evolution() {
   const [ref, width] = useWidth();
   const count = steps.value.length;
-  const plan = useMemo(() => planFor(width, count), [width, count]);
+  const show = state.show.value;
+  const plan = useMemo(() => planFor(width, count, show), [width, count, show]);
   const chosen = state.columns.value?.filter((each) => steps.value.includes(each)).slice(0, plan.count);
   const columns = chosen?.length ? pad(chosen, plan.count, steps.value) : geometric(steps.value, plan.count);
+  const place = useColumnOfStep(columns, plan);
   const grid = {
     "--names": `${plan.names}px`,
-    "--cell": `${plan.cell}px`,
-    "--now": `${plan.now}px`,
-    "--count": columns.length,
+    "--columns": columns.map((_, index) => `${widthOf(plan, index === place)}px`).join(" "),
+    "--gap": `${plan.gap}px`,
   };
   useAhead(() => [...visible], stepsAround);
-
+  const whens = columns.map((each, index) => (index === place ? current : each));
   return html`<div ref=${ref} class=${plan.narrow ? "evolution narrow" : "evolution"} style=${grid}>
+    <${What} />
     <div class="columns" data-head>
       <span class="corner">
         ${plan.narrow ? null : "layer"}
@@ -54,19 +51,57 @@ export function Evolution() {
           html` <button class="link" onClick=${() => (state.columns.value = null)}>automatic columns</button>`
         }
       </span>
-      ${columns.map((_, index) => html`<${ColumnHead} columns=${columns} index=${index} />`)}
-      <${NowHead} />
+      ${columns.map((_, index) =>
+        index === place ? html`<${NowHead} />` : html`<${ColumnHead} columns=${columns} index=${index} />`,
+      )}
     </div>
-    ${run.value.prediction?.kind === "labels" && html`<${Predictions} columns=${columns} plan=${plan} />`}
+    ${run.value.prediction?.kind === "labels" && html`<${Predictions} whens=${whens} plan=${plan} />`}
     ${run.value.layers.map(
       (layer, index) =>
-        html`<${Row} key=${layer.name} layer=${layer} columns=${columns} plan=${plan} guess=${index < SOON} />`,
+        html`<${Row} key=${layer.name} layer=${layer} whens=${whens} plan=${plan} guess=${index < SOON} />`,
     )}
   </div>`;
 }
 
+/**
+ * Which column shows the step that the page is at: the last one that is not later, so that columns stay in order.
+ *
+ * @param {number[]} columns
+ * @param {{narrow: boolean}} plan
+ */
+function useColumnOfStep(columns, { narrow }) {
+  const found = useSignal(-1);
+  useWatch(() => {
+    const now = step.value;
+    found.value = narrow
+      ? columns.length - 1
+      : Math.max(
+          columns.findLastIndex((each) => each <= now),
+          0,
+        );
+  }, [columns.join(), narrow]);
+  return found.value < 0 ? columns.length - 1 : Math.min(found.value, columns.length - 1);
+}
+
+// What a picture is, and what its colours mean.
+function What() {
+  const choices = Object.entries(SHOWN).map(([key, text]) => [
+    key,
+    key === "best" ? `${bestOf(chosenMeasure.value)} channel` : text,
+  ]);
+  return html`<div class="tools" data-whole>
+    <${Segments} label="what each picture shows" value=${state.show.value} options=${choices}
+      onPick=${(value) => (state.show.value = value)} />
+    <${Says} />
+    <p class="second below-each">
+      Below each: ${state.show.value === "best" ? "its" : `the ${bestOf(chosenMeasure.value)} channel's`}
+      ${" "}${chosenMeasure.value.label}${chosenMeasure.value.says && `, ${chosenMeasure.value.says}`}.
+    </p>
+  </div>`;
+}
+
 // What the model predicts of the image in view, above all layers.
-function Predictions({ columns, plan }) {
+function Predictions({ whens, plan }) {
   const scores = scoresOf(run.value).value;
   const known = hasTruth(run.value);
   const shown = image.value;
@@ -74,8 +109,8 @@ function Predictions({ columns, plan }) {
   const all = (when) => (scores && known ? meanIou(run.value, scores, when, {}) : NaN);
   const [high, wide] = run.value.prediction?.size ?? [1, 1];
   const shape = (size) => {
-    const width = Math.min(size, 128);
-    return { width: `${width}px`, height: `${Math.min(Math.max((width * high) / wide, 12), 160)}px` };
+    const width = Math.min(size, 140);
+    return { width: `${width}px`, height: `${Math.min(Math.max((width * high) / wide, 12), 180)}px` };
   };
   const cell = (when, size) => html`<button class="predicted" style=${shape(size)}
       aria-label=${`open the predictions, ${stepName(run.value, when)}`}
@@ -87,20 +122,26 @@ function Predictions({ columns, plan }) {
     <div class="names">
       <h2>prediction</h2>
       <p class="facts">
-        <span>${state.errors.value && known ? "where it is wrong" : "labels"} of image ${shown}</span>
+        <span>${state.errors.value && known ? "where it is wrong" : "labels"} of image ${shown + 1}</span>
         ${known && html`<span>mean IoU of all ${format(all(step.value), SCORE)}</span>`}
       </p>
     </div>
-    ${columns.map((each) => html`<div class="cell" key=${each}>${cell(each, plan.cell)}</div>`)}
-    <div class="cell now">${cell(step.value, plan.now)}</div>
+    ${whens.map(
+      (when, index) =>
+        html`<div class=${when === current ? "cell now" : "cell"} key=${index}>
+          ${cell(when === current ? step.value : when, widthOf(plan, when === current))}
+        </div>`,
+    )}
   </section>`;
 }
 
 const SCORE = /** @type {const} */ ({ kind: "score" });
 
 function ColumnHead({ columns, index }) {
-  const pick = (event) =>
-    (state.columns.value = columns.map((each, place) => (place === index ? Number(event.currentTarget.value) : each)));
+  const pick = (event) => {
+    const picked = columns.map((each, place) => (place === index ? Number(event.currentTarget.value) : each));
+    state.columns.value = [...new Set(picked)].sort((one, two) => one - two);
+  };
   return html`<label class="column-head" title="Choose which step this column shows">
     <span class="unseen">column ${index + 1} shows</span>
     <select value=${columns[index]} onChange=${pick}>
@@ -116,39 +157,27 @@ function NowHead() {
   return html`<span class="column-head now">${stepName(run.value, step.value)}</span>`;
 }
 
-// How many columns fit and are of use, the last one, which follows the scrubber, not counted.
-function planFor(width, steps) {
+// How many columns fit and are of use, and how wide they are.
+function planFor(width, steps, show) {
   if (width < NARROW) {
-    return { narrow: true, names: width, cell: Math.floor(width * 0.36), now: Math.floor(width * 0.58), count: 1 };
+    const cells = { cell: Math.floor(width * 0.36), now: Math.floor(width * 0.58) };
+    return { narrow: true, names: width, gap: 14, count: Math.min(2, steps), ...cells };
   }
-  const names = 214;
-  const gap = 14;
-  const count = Math.max(1, Math.min(Math.floor((width - names) / (172 + gap)) - 1, steps - 1));
-  const cell = Math.min(Math.floor((width - names) / (count + 1)) - gap, 260);
-  return { narrow: false, names, cell, now: cell, count };
+  const names = 206;
+  const gap = show === "all" ? 14 : 10;
+  const count = Math.max(1, Math.min(Math.floor((width - names) / (LEAST[show] + gap)), steps));
+  const cell = Math.min(Math.floor((width - names) / count) - gap, MOST);
+  return { narrow: false, names, gap, count, cell, now: cell };
 }
 
-/**
- * Much happens early: steps at equal ratios, the first included, the last left to the column that follows the scrubber.
- *
- * @param {number[]} steps
- * @param {number} count
- */
-export function geometric(steps, count) {
-  const last = steps.length - 1;
-  if (last <= count) return steps.slice(0, Math.max(last, 1));
-  const places = new Set([0]);
-  for (let next = 1; next < count; next++) places.add(Math.round(last ** (next / count)));
-  for (let next = 1; places.size < count; next++) places.add(next);
-  return [...places].sort((a, b) => a - b).map((index) => steps[index]);
-}
+const widthOf = (plan, isNow) => (isNow ? plan.now : plan.cell);
 
 function pad(chosen, count, all) {
   const more = geometric(all, count).filter((each) => !chosen.includes(each));
-  return [...chosen, ...more].slice(0, Math.max(count, chosen.length));
+  return [...chosen, ...more].slice(0, Math.max(count, chosen.length)).sort((one, two) => one - two);
 }
 
-function Row({ layer, columns, plan, guess }) {
+function Row({ layer, whens, plan, guess }) {
   const [ref, near] = useNear(guess);
   useEffect(() => {
     if (!near || layer.problem) return;
@@ -163,22 +192,18 @@ function Row({ layer, columns, plan, guess }) {
       <p class="cannot">${layer.problem}</p>
     </section>`;
   }
-  const places = placesOf(layer);
-  const small = fit(layer, places, plan.cell);
-  const large = fit(layer, places, plan.now);
-  const height = { height: `${Math.max(large.whole.height, plan.narrow ? 0 : 84) + 46}px` };
+  const show = state.show.value;
+  const most = Math.max(...whens.map((when) => fit(layer, show, widthOf(plan, when === current)).whole.height));
+  const height = { height: `${Math.max(most, plan.narrow ? 0 : 84) + (show === "colour" ? 28 : 46)}px` };
   return html`<section ref=${ref} class="row" data-whole aria-label=${`layer ${layer.path}`}
     aria-current=${chosen ? "true" : undefined}>
     <div class="names"><${Names} layer=${layer} near=${near} /></div>
-    ${columns.map(
-      (each) =>
-        html`<div class="cell" key=${each} style=${height}>
-          ${near && html`<${Cell} layer=${layer} when=${each} places=${places} size=${small} />`}
+    ${whens.map(
+      (when, index) =>
+        html`<div class=${when === current ? "cell now" : "cell"} key=${index} style=${height}>
+          ${near && html`<${Cell} layer=${layer} when=${when} width=${widthOf(plan, when === current)} />`}
         </div>`,
     )}
-    <div class="cell now" style=${height}>
-      ${near && html`<${Cell} layer=${layer} when=${current} places=${places} size=${large} />`}
-    </div>
   </section>`;
 }
 
@@ -201,77 +226,96 @@ function bring(row, later) {
   if (later || top < page.top || bottom > page.bottom) row.scrollIntoView({ block: later ? "nearest" : "center" });
 }
 
-function fit(layer, places, width) {
-  if (places.length !== 1) {
-    return places.length ? sheet(layer, places.length, width, width / 2) : { whole: { width, height: 40 } };
-  }
-  const size = tileSize(layer, Math.min(width, 150 * wideness(layer, 2)));
+function fit(layer, show, width) {
+  if (show === "all") return sheet(layer, layer.channels.length, width, width / 2);
+  const size = tileSize(layer, Math.min(width, 170 * wideness(layer, 2)));
   return { columns: 1, gap: 0, ...size, whole: size };
 }
 
-function Cell({ layer, when, places, size: { whole, ...size } }) {
+function Cell({ layer, when, width }) {
   const shown = useSignal(typeof when === "function" ? null : when);
-  if (!places.length) return html`<p class="cannot">channel ${state.channel.value} is not logged</p>`;
+  const show = state.show.value;
+  const best = useBest(layer);
+  const { whole, ...size } = fit(layer, show, width);
   const label = `${layer.path}, ${stepName(layer.run, shown.value)}`;
   const open = () => openAt("layer", layer, shown.peek() ?? step.peek());
+  const told = { layer, when, label, onShown: ({ step }) => (shown.value = step) };
+  if (show === "colour") {
+    return html`<${Markable} label=${label}><${Colours} ...${told} width=${size.width} height=${size.height} /><//>
+      <button class="caption opens" onClick=${open}>
+        <${Caption} layer=${layer} step=${shown.value} /><span class="unseen">: open ${label}</span>
+      </button>`;
+  }
+  const places = show === "all" ? [...layer.channels.keys()] : [best ?? 0];
+  const ready = show === "all" || best !== null;
   return html`<button class="cell-button" aria-label=${`open ${label}`} onClick=${open}>
-      <${Maps} layer=${layer} when=${when} places=${places} ...${size} label=${label}
-        onShown=${({ step }) => (shown.value = step)} />
+      ${
+        ready
+          ? html`<${Maps} ...${told} places=${places} ...${size} marked=${show === "all" ? scored : undefined} />`
+          : html`<span class="ghost" style=${{ width: `${whole.width}px`, height: `${whole.height}px` }}></span>`
+      }
     </button>
-    <${Caption} layer=${layer} step=${shown.value} places=${places} />`;
+    <div class="caption"><${Caption} layer=${layer} step=${shown.value} place=${show === "all" ? null : best} /></div>`;
 }
 
-function Caption({ layer, step, places }) {
+// The channel whose number stands below.
+const scored = (numbers, step) => numbers.summary(step, chosenMeasure.value.field).best;
+
+// The channel that is best at the newest step: the same at all steps.
+function useBest(layer) {
+  const numbers = numbersOf(layer).value;
+  return numbers ? (numbers.summary(layer.run.steps.at(-1), chosenMeasure.value.field).best ?? 0) : null;
+}
+
+// place: of one channel; else of the best at the step.
+function Caption({ layer, step, place = null }) {
   const numbers = numbersOf(layer).value;
   const measure = chosenMeasure.value;
-  if (!numbers || step === null) return html`<p class="caption"><span class="ghost">0.00</span></p>`;
-  if (places.length === 1) {
-    const value = numbers.get(step, places[0], measure.field);
-    const strength = measure.sided ? Math.max(value, 1 - value) : value;
-    const over = toldExcess(excessOf(numbers, step, places[0], measure));
-    return html`<div class="caption">
-      <p>
-        <${Meter} value=${strength} measure=${measure} />${" "}
-        ${measure.short} <span class="value">${told(value, measure)}</span>${" "}
-        <span class="second" title=${over.title}>${over.text}</span>
-      </p>
-      <p><${InView} layer=${layer} step=${step} place=${places[0]} measure=${measure} short /></p>
-    </div>`;
-  }
+  if (!numbers || step === null) return html`<p><span class="ghost">0.00</span></p>`;
   const summary = numbers.summary(step, measure.field);
-  const over = toldExcess(excessOf(numbers, step, summary.best, measure));
-  const channel = summary.best === null ? "" : ` (channel ${layer.channels[summary.best]})`;
-  const best = `${bestOf(measure)} ${toldBest(summary, measure)}${channel}`;
-  const title = [`${measure.label}: ${best}, median ${format(summary.median, measure)}`, over.title, basis(layer)];
-  return html`<div class="caption" title=${title.filter(Boolean).join("; ")}>
+  const which = place ?? summary.best;
+  const value = which === null ? NaN : numbers.get(step, which, measure.field);
+  const over = toldExcess(excessOf(numbers, step, which, measure));
+  const channel = which === null ? "" : `channel ${layer.channels[which]}`;
+  const whose = place === null ? `${bestOf(measure)}, ${channel}` : channel;
+  const median = `median of all ${format(summary.median, measure)}`;
+  const title = [`${measure.label}: ${told(value, measure)} (${whose}), ${median}`, over.title, basis(layer)];
+  const first = html`<p title=${title.filter(Boolean).join("; ")}>
+    <${Meter} value=${measure.sided ? Math.max(value, 1 - value) : value} measure=${measure} />
+    ${" "}<span class="value">${told(value, measure)}</span> <span class="second">${over.text}</span>
+  </p>`;
+  if (state.show.value === "colour") return first;
+  return html`${first}
     <p>
-      <${Meter} value=${summary.highest} measure=${measure} />${" "}
-      <span class="value">${toldBest(summary, measure)}</span> <span class="second">${over.text}</span>
-    </p>
-    <p>
-      <span class="second">median ${format(summary.median, measure)} </span>
-      <${InView} layer=${layer} step=${step} place=${summary.best} measure=${measure} short />
-    </p>
-  </div>`;
+      ${place === null && html`<span class="second">median ${format(summary.median, measure)} </span>`}
+      <${InView} layer=${layer} step=${step} place=${which} measure=${measure} short />
+    </p>`;
 }
 
-// The layer, and how its chosen channel, or the highest over the median of all, went through the steps.
+// The layer, what its pictures show, and how its best channel, over the median of all, went through the steps.
 function Names({ layer, near }) {
   const numbers = near ? numbersOf(layer).value : null;
   const measure = chosenMeasure.value;
-  const chosen = place(layer);
-  const single = chosen !== null && chosen >= 0;
+  const show = state.show.value;
+  const best = useBest(layer);
+  const share = useShare(layer, near && show === "colour");
   const line = (which) => numbers?.steps.map((each) => numbers.summary(each, measure.field)[which]);
-  const values = single ? numbers?.history(chosen, measure.field) : line("highest");
-  const say = (value) => (single ? told(value, measure) : format(value, measure));
-  const whose = single ? `ch ${state.channel.value}` : bestOf(measure);
+  const values = show === "best" && numbers ? numbers.history(best ?? 0, measure.field) : line("highest");
+  const say = (value) => (show === "best" ? told(value, measure) : format(value, measure));
+  const whose = show === "best" ? `ch ${layer.channels[best ?? 0]}` : bestOf(measure);
   const what = `${whose} ${measure.kind === "score" ? measure.label : measure.short}`;
-  return html`<h2><${LayerLabel} layer=${layer} /></h2>
+  const strengths = measure.sided ? values?.map((value) => Math.max(value, 1 - value)) : values;
+  return html`<h2>
+      <button class="name" title="Open this layer" onClick=${() => openAt("layer", layer, step.peek())}>
+        <${LayerLabel} layer=${layer} />
+      </button>
+    </h2>
     <${Facts} layer=${layer} />
+    ${show === "colour" && html`<p class="second">${share || html`<span class="ghost">colours</span>`}</p>`}
     <div class="trend">
       ${
         values
-          ? html`<${Sparkline} values=${values} faint=${chosen === null ? line("median") : null}
+          ? html`<${Sparkline} values=${strengths} faint=${line("median")}
               here=${() => numbers?.index.get(step.value)} />`
           : html`<span class="ghost spark"></span>`
       }

@@ -3,12 +3,12 @@
 // label.
 
 import { labelOf, measureOf, stepName } from "../data/log.js";
+import { geometric } from "../data/spread.js";
 import { numbersOf } from "../data/tables.js";
 import { Matrix } from "../parts/matrix.js";
 import { html } from "../parts/ui.js";
 import { plural } from "../parts/widgets.js";
 import { fields, layer, open, openAt, run, state, step, steps } from "../state/state.js";
-import { geometric } from "./evolution.js";
 
 const OTHERS = ["edge_auroc", "outline_auroc"];
 const MOST = 24; // steps that are listed

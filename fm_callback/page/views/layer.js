@@ -8,6 +8,9 @@ import { numbersOf } from "../data/tables.js";
 import { isWide, tileSize, wideness } from "../draw/geometry.js";
 import { cellUnder, spanUnder } from "../draw/tiles.js";
 import { valueAt } from "../draw/values.js";
+import { useAlike } from "../parts/alike.js";
+import { Cells, Shades, endsOf } from "../parts/cells.js";
+import { Densities, hasDensities } from "../parts/densities.js";
 import { InView } from "../parts/in_view.js";
 import { Maps, current, ratio, stepsAround, useAhead, useShown } from "../parts/maps.js";
 import { ProbePicture } from "../parts/probe_picture.js";
@@ -45,7 +48,8 @@ export function Layer() {
   );
   useAhead(() => [layer.value], stepsAround);
   if (chosen.problem) return html`<p class="message">${chosen.problem}</p>`;
-  const places = sorted(chosen, now.step);
+  const alike = useAlike(chosen, now.step);
+  const places = sorted(chosen, now.step, alike);
   const wider = wideness(chosen, 4);
   const fitting = Math.min(places.length, Math.floor((width + 8) / (wider * (width < 500 ? 80 : 122))));
   const across = Math.max(wider > 1.5 ? 1 : 2, fitting);
@@ -54,23 +58,28 @@ export function Layer() {
   const over = isWide(chosen) && isOfSignals();
   return html`<div class="layer-view">
     <aside>
-      <${About} layer=${chosen} size=${size} inputs=${!over} />
+      <${About} layer=${chosen} size=${size} inputs=${!over} alike=${alike} now=${now.step} />
       <${Pointed} layer=${chosen} now=${now} />
     </aside>
+    <div class="sheet">
     <div ref=${ref} class="tiles" style=${{ "--tile": `${size.width}px` }}>
       ${over && html`<div class="inputs over"><${Inputs} /></div>`}
       ${places.map(
         (place) =>
-          html`<${Tile} key=${place} layer=${chosen} place=${place} size=${size} now=${now.step} onShown=${onShown} />`,
+          html`<${Tile} key=${place} layer=${chosen} place=${place} size=${size} now=${now.step} onShown=${onShown}
+            group=${alike?.groups.findIndex((group) => group.includes(place)) ?? -1} />`,
       )}
+    </div>
+    <${ByEpoch} layer=${chosen} places=${places} />
     </div>
   </div>`;
 }
 
-function sorted(layer, now) {
+function sorted(layer, now, alike) {
   const places = [...layer.channels.keys()];
   const numbers = numbersOf(layer).value;
   const field = state.sort.value;
+  if (field === "alike") return alike?.order ?? places;
   if (field === "channel" || !numbers?.column.has(field)) return places;
   const { sided } = measureOf(field);
   const value = (place) => {
@@ -84,10 +93,56 @@ function sorted(layer, now) {
 // Whether the probe's samples are strips.
 const isOfSignals = () => run.value.probe.plane?.[0] === 1;
 
-function About({ layer, size, inputs }) {
+// Each channel's number at each step: which channels became what, and when.
+function ByEpoch({ layer, places }) {
+  const numbers = numbersOf(layer).value;
+  const measure = chosenMeasure.value;
+  if (!numbers || numbers.steps.length < 2) return null;
+  const grid = places.map((place) => numbers.history(place, measure.field));
+  const ends = measure.sided ? { low: 0, middle: measure.chance ?? 0.5, high: 1 } : endsOf(grid, measure);
+  const rows = places.map((place) => ({ name: `channel ${layer.channels[place]}`, short: layer.channels[place] }));
+  const open_ = (row, column) =>
+    open("channel", { layer: layer.name, channel: layer.channels[places[row]], step: stepFor(numbers.steps[column]) });
+  return html`<section class="card heat" data-whole>
+    <h2>${measure.label[0].toUpperCase() + measure.label.slice(1)}, channel × ${layer.run.unit}</h2>
+    <div class="tools">
+      <span class="second">
+        Channels in the order above. ${measure.sided && "Blue shows the object bright, orange dark; both tell it."}
+        ${" "}Click a cell for the channel's film.
+      </span>
+      ${ends.low < ends.high && html`<${Shades} ends=${ends} measure=${measure} />`}
+    </div>
+    <${Cells} rows=${rows} what="channels" steps=${numbers.steps} grid=${grid} ends=${ends} measure=${measure}
+      onOpen=${open_} />
+  </section>`;
+}
+
+const stepFor = (each) => (each === run.value.steps.at(-1) ? null : each);
+
+// Which channels show the same.
+function Groups({ layer, alike }) {
+  if (!alike || layer.channels.length < 2) return null;
+  const { groups } = alike;
+  if (!groups.length) return html`<p class="second">No two channels show the same (|r| over 0.95).</p>`;
+  const named = groups.map(
+    (group, index) => html`<b>${letterOf(index)}</b> ${group.map((place) => layer.channels[place]).join(", ")}; `,
+  );
+  return html`<p class="second" title="correlation over the cells of all stored images above 0.95, or under −0.95">
+    Channels that show the same (|r| over 0.95): ${named.slice(0, 6)}${groups.length > 6 && "…"}
+  </p>`;
+}
+
+const letterOf = (index) => (index < 26 ? String.fromCharCode(65 + index) : `${index + 1}`);
+
+function About({ layer, size, inputs, alike, now }) {
   const numbers = numbersOf(layer).value;
   const { field } = chosenMeasure.value;
-  const sorts = [["channel", "channel"], ...layer.fields.map((each) => [each, measureOf(each).label])];
+  const best = numbers?.summary(now, "mask_auroc").best ?? null;
+  const sorts = [
+    ["channel", "channel"],
+    ["alike", "alike together"],
+    ...layer.fields.map((each) => [each, measureOf(each).label]),
+  ];
   const reduced = reduction(layer, { width: size.width * ratio.value, height: size.height * ratio.value });
   return html`<h2><${LayerLabel} layer=${layer} /></h2>
     <${Facts} layer=${layer} />
@@ -102,6 +157,12 @@ function About({ layer, size, inputs }) {
           : html`<span class="ghost spark"></span>`
       }
       ${numbers && html`<${Baseline} layer=${layer} numbers=${numbers} measure=${chosenMeasure.value} />`}
+      ${
+        best !== null &&
+        hasDensities(layer) &&
+        html`<p>best channel, ${layer.channels[best]}</p><${Densities} layer=${layer} step=${now} place=${best} />`
+      }
+      <${Groups} layer=${layer} alike=${alike} />
       <p class="second">${basis(layer)}</p>
     </div>`;
 }
@@ -152,7 +213,7 @@ function Baseline({ layer, numbers, measure }) {
   </table>`;
 }
 
-function Tile({ layer, place, size, now, onShown }) {
+function Tile({ layer, place, size, now, onShown, group }) {
   const [ref, near] = useNear();
   const measure = chosenMeasure.value;
   const channel = layer.channels[place];
@@ -182,7 +243,10 @@ function Tile({ layer, place, size, now, onShown }) {
       }
     </span>
     <span class="under">
-      <span><abbr title="channel">ch</abbr> ${channel}</span><span class="value">${value}</span>
+      <span>
+        <abbr title="channel">ch</abbr> ${channel}${" "}
+        ${group >= 0 && html`<b class="group" title="shows the same as others of its letter">${letterOf(group)}</b>`}
+      </span><span class="value">${value}</span>
     </span>
   </button>`;
 }

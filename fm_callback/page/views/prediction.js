@@ -4,6 +4,7 @@
 import { stepName } from "../data/log.js";
 import { format } from "../data/measures.js";
 import { labelsOf, meanIou, scoreOf } from "../data/predictions.js";
+import { geometric } from "../data/spread.js";
 import { scoresOf } from "../data/tables.js";
 import { Curves } from "../parts/curves.js";
 import { Predicted, PredictionKey, hasTruth } from "../parts/predicted.js";
@@ -11,7 +12,6 @@ import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
 import { plural, useNear, useWidth } from "../parts/widgets.js";
 import { goTo, run, state, step, steps } from "../state/state.js";
-import { geometric } from "./evolution.js";
 
 const SCORE = /** @type {const} */ ({ kind: "score" });
 const INKS = ["--blue", "--series-2", "--series-3", "--series-4"];
@@ -35,7 +35,7 @@ function Samples() {
   const iou = (image) => (scores && known ? meanIou(run.value, scores, step.value, { image }) : NaN);
   const order = [...Array(Math.min(stored, images)).keys()].sort((a, b) => (iou(a) || 0) - (iou(b) || 0));
   const count = Math.max(1, Math.min(Math.floor((width - 230) / 132) - 1, steps.value.length - 1));
-  const columns = width < 640 ? [] : geometric(steps.value, count);
+  const columns = width < 640 ? [] : geometric(steps.value, count + 1).slice(0, -1); // the last one follows the step
   const all = scores && known ? meanIou(run.value, scores, step.value, {}) : NaN;
   const names = labelsOf(run.value).flatMap(({ name, ignored }) => (ignored ? [] : [name]));
   return html`<div ref=${ref} class="prediction" style=${{ "--count": columns.length }}>
@@ -67,7 +67,7 @@ function Sample({ image, columns, scores }) {
   const known = hasTruth(run.value);
   const told = (when) => (scores && known ? format(meanIou(run.value, scores, when, { image }), SCORE) : "");
   const cell = (when) => html`<button class="tile" data-whole title=${whole(image, when, scores)}
-    aria-label=${`image ${image}, ${stepName(run.value, when)}: IoU ${told(when)}; ${whole(image, when, scores)}`}
+    aria-label=${`image ${image + 1}, ${stepName(run.value, when)}: IoU ${told(when)}; ${whole(image, when, scores)}`}
     onClick=${() => goTo(steps.peek().indexOf(when))}>
     ${near && html`<${Predicted} run=${run.value} step=${when} image=${image} />`}
     <span class="under"><span></span><span class="value">${known ? `IoU ${told(when)}` : ""}</span></span>
@@ -75,8 +75,9 @@ function Sample({ image, columns, scores }) {
   const beside = (kind, label, there) => html`<figure data-whole>
     ${near && there && html`<${ProbePicture} kind=${kind} image=${image} label=${label} />`}
   </figure>`;
-  return html`<section ref=${ref} class="line" aria-label=${`image ${image}`}>
-    ${beside("input", `input ${image}`, pictures > image)} ${beside("labels", `true mask ${image}`, labels > image)}
+  return html`<section ref=${ref} class="line" aria-label=${`image ${image + 1}`}>
+    ${beside("input", `input ${image + 1}`, pictures > image)}
+    ${beside("labels", `true mask ${image + 1}`, labels > image)}
     ${columns.map((each) => html`<div key=${each}>${cell(each)}</div>`)}
     <div class="now">${cell(step.value)}</div>
   </section>`;
@@ -128,7 +129,7 @@ function Classes() {
   const scores = scoresOf(run.value).value;
   const { images, pictures } = run.value.probe;
   const labels = labelsOf(run.value);
-  const columns = [...new Set([...geometric(steps.value, 6), step.value])];
+  const columns = [...new Set([...geometric(steps.value, 7), step.value])].sort((one, two) => one - two);
   const shown = Math.min(images, 64);
   const told = (image, when) => {
     const name = labels[scores?.get(when, image, "class") ?? -1]?.name;
@@ -152,7 +153,7 @@ function Classes() {
                 pictures > image &&
                 html`<span class="thumb"><${ProbePicture} kind="input" image=${image} label="" /></span>`
               }
-              image ${image}
+              image ${image + 1}
             </th>
             ${columns.map((each) => html`<td>${told(image, each)}</td>`)}
           </tr>`,

@@ -1,0 +1,122 @@
+// @ts-check
+// Saves a sheet of layers by steps, its labels set for a paper: as SVG, in which text stays text, or as PNG.
+
+import { stepName } from "../data/log.js";
+import { told } from "../data/measures.js";
+import { geometric } from "../data/spread.js";
+import { numbersHere } from "../data/tables.js";
+import { chosenMeasure, run, state } from "../state/state.js";
+import { download } from "./download.js";
+import { painted, sizeFor } from "./painted.js";
+import { mustReadBack } from "./save_picture.js";
+
+/** @typedef {import("../data/types.js").Layer} Layer */
+
+const CELL = 120; // points of a picture's side
+const SCALE = 2; // pixels of a point
+const NAMES = 150;
+const HEAD = 26;
+const GAP = 6;
+const MOST = 7; // steps
+const FONT = "Helvetica, Arial, sans-serif";
+
+/**
+ * @param {"svg" | "png"} kind
+ * @param {(text: string) => void} tell how far it is
+ */
+export async function saveSheet(kind, tell) {
+  mustReadBack();
+  const { drawable: layers, steps, name } = run.peek();
+  const chosen = state.columns.peek()?.filter((/** @type {number} */ each) => steps.includes(each));
+  const columns = chosen?.length ? chosen : geometric(steps, MOST);
+  const { svg, width, height } = await sheetOf(layers, columns, tell);
+  const file = `${name}-layers-by-${run.peek().unit}s.${kind}`;
+  if (kind === "svg") return download(new Blob([svg], { type: "image/svg+xml" }), file);
+  const picture = new Image();
+  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+  await picture.decode();
+  const canvas = new OffscreenCanvas(SCALE * width, SCALE * height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  download(await canvas.convertToBlob(), file);
+}
+
+/**
+ * @param {Layer[]} layers
+ * @param {number[]} columns
+ * @param {(text: string) => void} tell
+ */
+async function sheetOf(layers, columns, tell) {
+  const parts = /** @type {string[]} */ ([]);
+  const widths = layers.map((layer) => sizeFor(layer, CELL).width);
+  const cell = Math.max(...widths);
+  const width = NAMES + columns.length * (cell + GAP);
+  let y = HEAD;
+  columns.forEach((step, index) => {
+    const middle = NAMES + index * (cell + GAP) + cell / 2;
+    parts.push(text(middle, HEAD - 9, stepName(layers[0].run, step), 'text-anchor="middle" font-weight="600"'));
+  });
+  for (const [row, layer] of layers.entries()) {
+    tell(`Sheet ${row + 1} of ${layers.length}`);
+    const size = sizeFor(layer, CELL);
+    const numbers = await numbersHere(layer);
+    const measure = chosenMeasure.peek();
+    const place = (/** @type {number} */ step) =>
+      state.show.peek() === "best"
+        ? numbers.summary(/** @type {number} */ (layer.run.steps.at(-1)), measure.field).best
+        : numbers.summary(step, measure.field).best;
+    const number = layer.number == null ? "" : `#${layer.number}`;
+    parts.push(text(0, y + 13, number || layer.path, 'font-weight="600"'));
+    if (number) parts.push(text(0, y + 28, layer.path, 'font-size="10"', NAMES - 10));
+    const [high, wide] = layer.map;
+    parts.push(text(0, y + 43, `${high} × ${wide}, ${layer.channels.length} channels`, 'font-size="10" fill="#555"'));
+    for (const [index, step] of columns.entries()) {
+      const x = NAMES + index * (cell + GAP);
+      const picture = await png(await painted(layer, step, { width: SCALE * size.width, height: SCALE * size.height }));
+      parts.push(`<image x="${x}" y="${y}" width="${size.width}" height="${size.height}" href="${picture}"/>`);
+      const best = place(step);
+      const value = best === null ? "" : told(numbers.get(step, best, measure.field), measure);
+      parts.push(text(x, y + size.height + 12, value, 'font-size="10" fill="#333"'));
+    }
+    y += Math.max(size.height + 16, 50) + GAP;
+  }
+  const { label } = chosenMeasure.peek();
+  const what =
+    state.show.peek() === "best"
+      ? `Each layer's best channel at the last step; the number is its ${label}.`
+      : "The first three principal components of each layer's channels as red, green and blue; the number is the " +
+        `best channel's ${label}.`;
+  parts.push(text(0, y + 12, what, 'font-size="10" fill="#333"'));
+  const height = y + 20;
+  const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" ${size}
+  font-family="${FONT}" font-size="12"><rect width="100%" height="100%" fill="#fff"/>
+${parts.join("\n")}
+</svg>`;
+  return { svg, width, height };
+}
+
+/**
+ * @param {number} x
+ * @param {number} y
+ * @param {string} words
+ * @param {string} attributes
+ * @param {number} [most] how long the line may be
+ */
+function text(x, y, words, attributes, most) {
+  const safe = words.replace(/[&<>"]/g, (each) => `&#${each.charCodeAt(0)};`);
+  const fitted = most && words.length * 5.6 > most ? ` textLength="${most}" lengthAdjust="spacingAndGlyphs"` : "";
+  return `<text x="${x}" y="${y}" ${attributes}${fitted}>${safe}</text>`;
+}
+
+/** @param {ImageData} image */
+async function png(image) {
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
+  const blob = await canvas.convertToBlob();
+  return new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(blob);
+  });
+}
