@@ -32,9 +32,9 @@ export function Overview() {
     200,
   );
   return html`<div class="overview">
-    <div class="first">
+    <div class=${hasFilm() ? "first" : ""}>
       <${InShort} layers=${layers} />
-      <${Film} />
+      ${hasFilm() && html`<${Film} />`}
     </div>
     <${Heatmap} layers=${layers} wide />
     <${Strip} layers=${layers} />
@@ -72,6 +72,12 @@ function InShort({ layers }) {
   </section>`;
 }
 
+// Whether anything of the image in view can be shown.
+const hasFilm = () =>
+  run.value.probe.pictures > image.value ||
+  run.value.probe.labels > image.value ||
+  run.value.prediction?.kind === "labels";
+
 // The picture, its labels, and what is predicted of it through the epochs.
 function Film() {
   const [ref, width] = useWidth(700);
@@ -89,7 +95,6 @@ function Film() {
     <${ProbePicture} kind=${kind} image=${shown} label=${label} />
     <figcaption>${label}</figcaption>
   </figure>`;
-  if (!beside && !predicts) return null;
   return html`<section class="card" data-whole>
     <h2>${predicts ? `Image ${shown + 1} and its prediction` : `Image ${shown + 1}`}</h2>
     <div ref=${ref} class="film" style=${{ "--cell": `${CELL}px` }}>
