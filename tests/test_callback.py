@@ -183,9 +183,9 @@ def test_a_log_that_is_being_written_never_shows_half_a_step(tmp_path):
     options = {"batch_size": 4, "epochs": 40, "verbose": 0, "callbacks": callbacks}
     training = threading.Thread(target=segmenter().fit, args=(X, Y), kwargs=options)
     training.start()
-    looks = 0
-    while training.is_alive() or looks < 1000:
-        looks += 1
+    looks, goes_on = 0, True
+    while goes_on or looks < 1000:
+        looks, goes_on = looks + 1, training.is_alive()  # so that one look comes after the end
         if log.refresh() and log:
             (run,) = log.values()
             seen.append(run.steps)
