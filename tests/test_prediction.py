@@ -578,7 +578,7 @@ def test_the_mean_iou_of_each_label_is_a_curve(tmp_path: Path) -> None:
         curves = {tag: float(numbers(value)) for tag, value in values.items() if "prediction_iou" in tag}
         assert len(curves) == 3
         for label, (tag, value) in zip(run.facts.prediction.labels, curves.items(), strict=True):
-            assert tag == f"feature_maps/prediction_iou/{label.name}"
+            assert tag == f"prediction_iou/{label.name}"
             rows = (table["step"] == step) & (table["label"] == label.name)
             assert value == pytest.approx(np.nanmean(table["iou"][rows]), rel=1e-6)
 
