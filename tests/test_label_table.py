@@ -72,3 +72,17 @@ def test_a_table_of_a_run_with_two_labels(tmp_path):
     table = run.table("label")
     assert list(table["label"]) == ["cat"] and list(table["layer"]) == ["conv"]
     assert table["auroc"][0] == run["conv"].numbers("mask_auroc")[-1, 0]
+
+
+def test_of_few_cells_of_the_object_nothing_is_told(tmp_path):
+    """As in the table of masks: on four cells some channel of any network shows anything."""
+    inputs = keras.Input((16, 16, 3))
+    pooled = keras.layers.Conv2D(8, 1, name="conv")(keras.layers.AveragePooling2D(8)(inputs))
+    model = keras.Model(inputs, keras.layers.Conv2DTranspose(1, 8, 8, name="head")(pooled))
+    model.compile("sgd", "mse")
+    masks = (np.indices((16, 16)).sum(0) < 12) & (np.arange(3) < 2)[:, None, None]
+    callback = FeatureMapCallback(IMAGES, tmp_path, masks=masks, layers=["conv"], prediction=False)
+    model.fit(IMAGES, IMAGES[..., :1], verbose=0, callbacks=[callback])
+    table = open_log(tmp_path)[0].table("label")
+    assert np.isnan([*table["first"], *table["since"]]).all() and "too few cells" in callback.summary()
+    assert not np.isnan(table["auroc"]).any()

@@ -46,7 +46,7 @@ def label_table(
         name = ""
     order = list(dict.fromkeys(score for score, _, _ in rows))
     rows.sort(key=lambda row: order.index(row[0]))
-    sure = [score == "mask_auroc" or enough(layer.facts.cells, layer.facts.images, score) for score, layer, _ in rows]
+    sure = [enough(layer.facts.cells, layer.facts.images, score) for score, layer, _ in rows]
     steps = [
         (each.first, each.since) if known else (None, None) for (_, _, each), known in zip(rows, sure, strict=True)
     ]
