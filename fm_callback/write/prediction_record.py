@@ -45,8 +45,9 @@ class PredictionRecord:
         self._masks, self.told = None, ""
         labels, truth = _labels(prediction, probe.labels)
         if prediction.kind == "labels" and probe.masks is not None:
-            unknown = [each.value for each, at in zip(probe.labels, truth, strict=True) if at < 0 and not each.ignored]
-            if unknown:
+            there = np.bincount(probe.masks.pixels.ravel(), minlength=len(truth)) > 0  # others are named, and nowhere
+            known = zip(probe.labels, truth, there.tolist(), strict=True)
+            if unknown := [each.value for each, at, occurs in known if occurs and at < 0 and not each.ignored]:
                 truth = (-1,) * len(truth)
                 self.told = (
                     f"; no IoU of the prediction: the masks have the label {unknown[0]}, and the {prediction.channels} "
