@@ -74,6 +74,16 @@ def test_a_table_of_a_run_with_two_labels(tmp_path):
     assert table["auroc"][0] == run["conv"].numbers("mask_auroc")[-1, 0]
 
 
+def test_maps_that_have_no_cell_to_tell_apart(tmp_path):
+    inputs = keras.Input((16, 16, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 16, name="conv")(inputs))
+    model.compile("sgd", "mse")
+    callback = FeatureMapCallback(IMAGES, tmp_path, masks=LABELS == 1, layers=["conv"], prediction=False)
+    model.fit(IMAGES, np.zeros((3, 1, 1, 2)), verbose=0, callbacks=[callback])
+    assert callback.summary().startswith("no logged layer has cells of what was given")
+    assert len(open_log(tmp_path)[0].table("label")["label"]) == 0
+
+
 def test_of_few_cells_of_the_object_nothing_is_told(tmp_path):
     """As in the table of masks: on four cells some channel of any network shows anything."""
     inputs = keras.Input((16, 16, 3))
