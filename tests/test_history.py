@@ -86,6 +86,9 @@ def test_the_table_names_first_and_lasting_steps_the_best_channel_and_its_side()
     assert rows[3][:6] == ["#3 d", "4", "not now", "5", "0.600", "0.710"]
     assert rows[4][:6] == ["#4 e", "not since 3", "-", "9", "0.600", "0.600"]
     assert markdown(rows).splitlines()[2].startswith("| #1 a\\|b | 4 | 4 | 5 |")
+    assert markdown([["layer"], ["_a_b"]]).splitlines()[2] == "| \\_\u200ba\\_\u200bb |", (
+        "no emphasis, and places to break"
+    )
     lines = aligned(rows).splitlines()
     assert len(lines) == 6 and lines[1].startswith("------") and lines[2].index(" 5 ") == lines[3].index(" 9 ")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 
@@ -153,6 +154,8 @@ def aligned(rows: list[list[str]]) -> str:
 
 
 def markdown(rows: list[list[str]]) -> str:
-    """A table for TensorBoard's Text tab."""
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    """A table for TensorBoard's Text tab, which breaks long words anywhere where they do not say where they may be broken."""
+    places = {"|": "\\|", "_": "\\_\u200b", "separation": "sepa\u00adration"}
+    cells = [[reduce(lambda text, each: text.replace(*each), places.items(), cell) for cell in row] for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])

@@ -282,7 +282,9 @@ class Recorder:
             scores |= self._prediction.scores(prediction)
         tables = self._tables()
         if tables:
-            copies.append(event_copies.table_value("\n\n".join(map(markdown, tables))))
+            copies.append(
+                event_copies.table_value("\n\n&nbsp;\n\n".join(map(markdown, reversed(tables))))
+            )  # the shortest first
         record = format.step_record(step, time.time(), stored, prediction)
         head, self._run_record = self._run_record, b""
         size = run.files.write(step, record, copies, head) - len(head)
