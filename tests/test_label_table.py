@@ -45,6 +45,7 @@ def test_which_channel_detects_which_label_since_when(tmp_path):
     assert (rows["dog"]["first"], rows["dog"]["since"], rows["dog"]["channel"]) == (2, 2, 1)
     assert rows["dog"]["auroc"] < 0.1, "as its dark side"
     assert (rows["top"]["first"], rows["wall"]["first"].item()) == (2, pytest.approx(np.nan, nan_ok=True))
+    assert rows["cat"]["excess"] == run.table("layer")["cat_excess"][-1] and not np.isnan(table["excess"]).any()
     scores = run["conv"].numbers("cat_auroc")[3]
     maps, counted = run["conv"].maps(3), LABELS != 7
     assert scores[0] == pytest.approx(roc_auc_score(LABELS[counted] == 1, maps[..., 0][counted]), abs=0.005)
@@ -72,6 +73,7 @@ def test_a_table_of_a_run_with_two_labels(tmp_path):
     table = run.table("label")
     assert list(table["label"]) == ["cat"] and list(table["layer"]) == ["conv"]
     assert table["auroc"][0] == run["conv"].numbers("mask_auroc")[-1, 0]
+    assert abs(table["excess"][0]) == abs(table["auroc"][0] - run["conv"].numbers("mask_control")[-1, 0])
 
 
 def test_maps_that_have_no_cell_to_tell_apart(tmp_path):

@@ -230,6 +230,11 @@ def score_of(name: str) -> str:
     return f"{name}_auroc"
 
 
+def excess_of(name: str) -> str:
+    """What the channel that tells them best has more than by position, among a layer's summaries."""
+    return f"{name}_excess"
+
+
 def luminance(images: np.ndarray) -> np.ndarray:
     """Luminance of a batch of images: Rec. 601 for three channels, the mean of the channels otherwise.
 
