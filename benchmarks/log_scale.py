@@ -117,8 +117,8 @@ def write_log(folder: Path, size: Size) -> int:
     numbers = [_numbers(rng) for _ in range(DIFFERENT)]
     grids = {side: [png.encode(to_grid(each, 4, 8)) for each in maps[side]] for side in maps}
     copies = {side: [_copy(each, table) for each, table in zip(maps[side], numbers, strict=True)] for side in maps}
-    layers = [_facts(number, side) for number, side in enumerate(size.sides, 1)]
-    facts = RunFacts(0, tuple(layers), probe=ProbeFacts(8, size.stored), measures=described(), images=size.images)
+    layers, words = [_facts(number, side) for number, side in enumerate(size.sides, 1)], described()
+    facts = RunFacts(0, tuple(layers), probe=ProbeFacts(8, size.stored), measures=words, images=size.images)
     files = new_run(folder / "seed0", 0)
     scalars = rng.uniform(0.4, 0.9, len(layers[0].summaries)).astype(np.float32)
     for step in range(size.steps):
@@ -130,7 +130,8 @@ def write_log(folder: Path, size: Size) -> int:
             if size.images:
                 values.append(event_copies.image_value(layer.name, *copies[side][turn], "a picture"))
             values += [
-                event_copies.scalar_value(name, layer.name, 0.5) for name in event_copies.curves(layer.summaries)
+                event_copies.scalar_value(event_copies.group(name), layer.name, 0.5, words[name]["says"])
+                for name in event_copies.curves(layer.summaries)
             ]
         values.append(
             event_copies.table_value("| layer |\n| --- |\n" + "| of so many words as the table has |\n" * len(layers))
@@ -186,7 +187,7 @@ def tensorboard(folder: Path, size: Size, flags: list[str]) -> Iterator[tuple["s
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(hidden), os.environ.get("PYTHONPATH", "")])},
     )
     home = f"http://localhost:{PORT}/data/plugin"
-    tag = f"feature_maps/dead_or_flat/{_facts(len(size.sides), 6).name}"
+    tag = f"maps_dead_or_flat/{_facts(len(size.sides), 6).name}"
     last = urlencode({"run": f"seed{size.runs - 1}/feature_maps", "tag": tag})
 
     def everything_is_read() -> bool:

@@ -274,7 +274,6 @@ def main() -> None:
         masks=trimaps,
         classes=dict(enumerate(CLASSES)),
         foreground=PET,
-        ignore=BORDER,
         layers=args.layers,
     )
     model.fit(
@@ -284,7 +283,7 @@ def main() -> None:
         verbose=0,
         callbacks=[Progress(), keras.callbacks.TensorBoard(args.log_dir, write_graph=False), feature_maps],
     )
-    print(f"\nOn {PROBE} held-out pictures, the pet against the background:\n\n{feature_maps.summary()}\n")
+    print(f"\nOn {PROBE} held-out pictures, the pet against all else, then each label:\n\n{feature_maps.summary()}\n")
     if args.save:
         model.compile(loss="sparse_categorical_crossentropy")  # so that the file loads without this script's loss
         model.save(args.save)

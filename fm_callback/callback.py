@@ -387,6 +387,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
             tables = self._recorder.tables
             self._summary = "\n\n".join(map(aligned, tables)) or (
                 "no masks were given: nothing to compare the feature maps with"
+                if self.masks is None and not self.concepts
+                else "no logged layer has cells of what was given and others beside them: there is nothing to tell apart"
             )
             self._recorder = None
 

@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     layers.set_defaults(run=_layers)
 
     render = commands.add_parser(
-        "render", parents=[saved], help="write the feature maps of an image as PNG pictures, one a layer"
+        "render",
+        parents=[saved],
+        help="write the feature maps of an image as PNG pictures, one a layer, each map from its 1st to its 99th percentile",
     )
     render.add_argument("image", help="an image file; it is resized to the model's input")
     render.add_argument(

@@ -42,7 +42,7 @@ def test_a_listener_hears_of_each_run_once_and_tensorboard_reads_all_steps(heard
     train(tmp_path)
     train(tmp_path, epochs=1)
     assert heard == [str(tmp_path / "feature_maps"), str(tmp_path / "feature_maps_2")]
-    assert {run: tags["feature_maps/conv"] for run, tags in on_both_paths(tmp_path).items()} == {
+    assert {run: tags["feature_maps/#1 conv"] for run, tags in on_both_paths(tmp_path).items()} == {
         "feature_maps": [0, 1, 2],
         "feature_maps_2": [0, 1],
     }
@@ -51,7 +51,7 @@ def test_a_listener_hears_of_each_run_once_and_tensorboard_reads_all_steps(heard
 def test_a_training_that_goes_on_is_read_to_its_end(heard, tmp_path):
     train(tmp_path, epochs=4, initial_epoch=2, like=train(tmp_path))
     assert heard == [str(tmp_path / "feature_maps")] * 2
-    assert on_both_paths(tmp_path)["feature_maps"]["feature_maps/conv"] == [0, 1, 2, 3, 4]
+    assert on_both_paths(tmp_path)["feature_maps"]["feature_maps/#1 conv"] == [0, 1, 2, 3, 4]
 
 
 def test_without_a_listener_there_is_no_file_but_ours(tmp_path):
@@ -84,5 +84,5 @@ wandb.finish()
 """
     subprocess.run([sys.executable, "-c", program, tmp_path, Path(__file__).parent], check=True, timeout=120)
     (log,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
-    assert b"feature_maps/dead_or_flat/conv" in log.read_bytes()
+    assert b"maps_dead_or_flat/#1 conv" in log.read_bytes()
     assert len(list(tmp_path.glob("wandb/offline-run-*/files/media/images/*.png"))) == 3, "of each step one"

@@ -80,9 +80,10 @@ def test_two_epochs_write_exactly_three_steps_of_every_tag(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:2], tmp_path, masks=MASKS[:2]))
     assert runs(tmp_path) == ["feature_maps"]
     layers = ["down", "up", "head"]
-    tags = {f"feature_maps/{layer}" for layer in layers}
-    tags |= {f"feature_maps/{measure}/{layer}" for measure in CURVES for layer in layers} | {"mask_table"}
-    tags |= {f"feature_maps/prediction_iou/{label}" for label in ("background", "foreground")}
+    numbered = [f"#{number} {layer}" for number, layer in enumerate(layers, 1)]
+    tags = {f"feature_maps/{layer}" for layer in numbered}
+    tags |= {f"maps_{measure}/{layer}" for measure in CURVES for layer in numbered} | {"mask_table"}
+    tags |= {f"prediction_iou/{label}" for label in ("background", "foreground")}
     expected = {(step, tag) for step in range(3) for tag in tags}
     found = with_tensorboards_own_loader(tmp_path / "feature_maps")
     assert sorted(found) == sorted(expected), "each once"
@@ -101,16 +102,16 @@ def test_curves_are_written_without_large_pictures(tmp_path):
     model.fit(images, np.zeros((2, 126, 126, 32)), verbose=0, callbacks=[callback])
     records = [event.summary.value for event in events(tmp_path / "feature_maps") if event.step == 1]
     curves, picture, text = ([value.tag for value in each] for each in records if each)
-    assert len(curves) == len(CURVES) and all(tag.count("/") == 2 for tag in curves)
-    assert (picture, text) == (["feature_maps/up"], ["mask_table"])
+    assert len(curves) == len(CURVES) and {tag.split("/")[1] for tag in curves} == {"#1 up"}
+    assert (picture, text) == (["feature_maps/#1 up"], ["mask_table"])
     best = stored(tmp_path / "feature_maps")[1]["up"].summaries["mask_separation_best"]
-    value = values_at(tmp_path / "feature_maps", 1)["feature_maps/mask_separation_best/up"]
+    value = values_at(tmp_path / "feature_maps", 1)["maps_mask_separation_best/#1 up"]
     assert numbers(value) == pytest.approx(best)
 
 
 def test_the_pictures_say_their_size(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path), epochs=1)
-    for layer in ("down", "up", "head"):
+    for layer in ("#1 down", "#2 up", "#3 head"):
         width, height, picture = values_at(tmp_path / "feature_maps", 1)[f"feature_maps/{layer}"].tensor.string_val
         with Image.open(io.BytesIO(picture)) as image:
             assert image.size == (int(width), int(height))
@@ -183,9 +184,9 @@ def test_a_log_that_is_being_written_never_shows_half_a_step(tmp_path):
     options = {"batch_size": 4, "epochs": 40, "verbose": 0, "callbacks": callbacks}
     training = threading.Thread(target=segmenter().fit, args=(X, Y), kwargs=options)
     training.start()
-    looks = 0
-    while training.is_alive() or looks < 1000:
-        looks += 1
+    looks, goes_on = 0, True
+    while goes_on or looks < 1000:
+        looks, goes_on = looks + 1, training.is_alive()  # so that one look comes after the end
         if log.refresh() and log:
             (run,) = log.values()
             seen.append(run.steps)
@@ -271,8 +272,8 @@ def test_the_last_step_is_what_the_epoch_left_not_what_early_stopping_put_back(t
 def test_images_false_writes_none(tmp_path):
     fit(segmenter(), FeatureMapCallback(X[:1], tmp_path, images=False), epochs=1)
     found = {tag for _, tag in with_tensorboards_own_loader(tmp_path / "feature_maps")}
-    assert {"feature_maps/dead_or_flat/down", "feature_maps/edge_auroc_best/down"} <= found, "without masks, the edges"
-    assert not found & {f"feature_maps/{layer}" for layer in ("down", "up", "head")}
+    assert {"maps_dead_or_flat/#1 down", "maps_edge_auroc_best/#1 down"} <= found, "without masks, the edges"
+    assert not [tag for tag in found if tag.startswith("feature_maps/")]
 
 
 def test_channels_are_chosen_by_count_by_index_or_all(tmp_path):

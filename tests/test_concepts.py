@@ -7,6 +7,7 @@ from skimage.filters import sobel
 from skimage.measure import block_reduce
 from support.masks import masks_of
 
+from fm_callback.capture.labels import read_masks
 from fm_callback.scores.concepts import Cells, Concepts, luminance
 from fm_callback.scores.measures import MEASURES, ChannelMeasure, fields
 
@@ -53,6 +54,28 @@ def test_concepts_at_any_ratio(generator, size):
     assert np.array_equal(cells.outline, touched(labels == 2, height, width))
     edges = Concepts(gray, None).at(rows, columns).edges
     assert np.array_equal(cells.edges, touched(edges, height, width))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("count", [3, 12, 40])
+def test_labels_at_any_ratio(generator, size, count):
+    """Each cell that counts has the label of the largest area in it, of equals the first; 32 labels alone have a score."""
+    rows, columns, height, width = size
+    labels = generator.integers(0, count, (2, rows, columns))
+    if rows > 1:
+        labels[1] = 1  # an image that lacks the others
+    else:
+        labels[:, 0, 0] = 0, 1
+    masks = read_masks(labels, 1, [2] if 2 in labels else None)
+    cells = Concepts(None, masks).at(height, width)
+    areas = np.stack([shares(labels == value, height, width).round(9) for value in range(count)])
+    counted = areas[2] <= 0.5
+    areas[2] = 0
+    largest = areas.argmax(0)
+    assert len(masks.scored) == min(len(set(np.unique(labels)) - {2}), 32) or len(masks.scored) == 0
+    for at in masks.scored:
+        label = masks.labels[at]
+        assert np.array_equal(cells.named[f"{label.name}_auroc"], (largest == label.value) & counted), label.value
 
 
 def test_a_cell_of_equal_shares_is_background():

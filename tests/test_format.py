@@ -14,7 +14,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_
 
 from fm_callback import format as fmt
 from fm_callback import tfrecord
-from fm_callback.write.event_copies import tags
+from fm_callback.write.event_copies import layer_tags, tags
 
 
 def conv(**changes):
@@ -284,6 +284,16 @@ def test_directories_of_runs_are_numbered():
 def test_tags_avoid_what_the_fast_path_cannot_read_and_stay_apart():
     assert tags(['a"b', "a\\b", "a\tb", "a/b#2", "a_b"]) == ["a_b", "a_b~2", "a_b~3", "a/b#2", "a_b~4"]
     assert tags(f"a{chr(code)}b" for code in range(32)) == fmt.unique(["a_b"] * 32)
+
+
+def test_tags_of_layers_are_in_the_order_of_the_log_when_sorted():
+    layers = [(number, f"{'zyx'[number % 3]}{number}") for number in range(1, 121, 7)]
+    layers += [(None, f"block_{at}") for at in (9, 10, 1)] + [(None, 'a"b')] * 9
+    found = layer_tags(layers, 120)
+    assert found == sorted(found)
+    assert (found[0], found[-1], found[-12]) == ("#001 y1", "12 a_b", "01 block_9")
+    assert layer_tags([(7, "a"), (7, "a#2"), (9, "b")], 9) == ["#7 a", "#7 a#2", "#9 b"], "called again"
+    assert layer_tags([(None, "b"), (None, "a")], 0) == ["1 b", "2 a"]
 
 
 @hypothesis.given(st.lists(st.sampled_from(["a", "b", "a~2", "a~3"])))

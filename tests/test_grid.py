@@ -153,7 +153,20 @@ def test_a_tile_of_a_large_map_is_the_mean_of_its_cells(height, width, seed):
         if factors[1] == 1:
             columns = [column * width // found.shape[1]]
         mean = maps[0][np.ix_(np.minimum(rows, height - 1), np.minimum(columns, width - 1))].mean()
-        assert abs(found[row, column] / 247 * 255 - mean) <= 1
+        black, white = np.percentile(maps[0], (1, 99))
+        assert abs(found[row, column] / 247 - np.clip((mean - black) / (white - black), 0, 1)) <= 1 / 255
+
+
+def test_cells_outside_the_contrast_are_clipped_and_the_rest_is_seen():
+    maps = np.full((2, 40, 40), 10, np.uint8)
+    maps[:, 10:30, 10:30] = 60
+    maps[0, 15, [15, 24]] = 255
+    maps[0, 35, 35] = 0
+    maps[1] = 0
+    maps[1, 20, 20] = 3
+    face, sparse = (tile(grid.picture(maps, live(2), (0, 1), 1, 2), at, maps, 2) for at in (0, 1))
+    assert [face[at] for at in ((5, 5), (12, 12), (15, 15), (35, 35))] == [0, 247, 247, 0]
+    assert (sparse[0, 0], sparse[20, 20]) == (0, 247), "one cell of 1,600 is seen"
 
 
 def test_maps_of_one_cell_are_shown_beside_those_of_other_images():

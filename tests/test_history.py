@@ -86,6 +86,9 @@ def test_the_table_names_first_and_lasting_steps_the_best_channel_and_its_side()
     assert rows[3][:6] == ["#3 d", "4", "not now", "5", "0.600", "0.710"]
     assert rows[4][:6] == ["#4 e", "not since 3", "-", "9", "0.600", "0.600"]
     assert markdown(rows).splitlines()[2].startswith("| #1 a\\|b | 4 | 4 | 5 |")
+    assert markdown([["layer"], ["_a_b"]]).splitlines()[2] == "| \\_\u200ba\\_\u200bb |", (
+        "no emphasis, and places to break"
+    )
     lines = aligned(rows).splitlines()
     assert len(lines) == 6 and lines[1].startswith("------") and lines[2].index(" 5 ") == lines[3].index(" 9 ")
 
@@ -132,11 +135,19 @@ def test_the_labels_table_names_who_detects_what_since_when():
         (2, [[0.98, 0.5], [0.5, 0.6], [0.5, 0.2], [0.5, 0.5]]),
     )  # fmt: skip
     rows = {row[0]: row[1:] for row in label_table([early, late])}
-    assert rows["label"] == ["first detected", "by layer", "held since", "best layer", "best channel", "its AUROC"]
-    assert rows["cat"] == ["2", "#1 a", "2", "#2 b", "5", "0.980"]
-    assert rows["dog"] == ["never", "-", "-", "#2 b", "9", "0.600"]
-    assert rows["sky"] == ["1", "#1 a", "1", "#1 a", "9 dark", "0.090"]
-    assert rows["eyes"] == ["1", "#1 a", "not now", "#1 a", "5", "0.700"], "a concept has no rivals"
+    assert rows["label"] == [
+        "first detected",
+        "by layer",
+        "held since",
+        "best layer",
+        "best channel",
+        "its AUROC",
+        "its excess",
+    ]
+    assert rows["cat"] == ["2", "#1 a", "2", "#2 b", "5", "0.980", "-"]
+    assert rows["dog"] == ["never", "-", "-", "#2 b", "9", "0.600", "-"]
+    assert rows["sky"] == ["1", "#1 a", "1", "#1 a", "9 dark", "0.090", "-"]
+    assert rows["eyes"] == ["1", "#1 a", "not now", "#1 a", "5", "0.700", "-"], "a concept has no rivals"
 
 
 def test_of_one_image_no_label_is_detected():

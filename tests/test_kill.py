@@ -62,7 +62,7 @@ def write(files, step, first):
         layers.append(LayerStep(random.sample(PICTURES, 4), numbers(step), np.ones(1, np.float32)))
         copies += [
             event_copies.image_value(layer, PICTURES[0], (100, 100), "a picture"),
-            event_copies.scalar_value("effective_rank", layer, 1 / (step + 1)),
+            event_copies.scalar_value("effective_rank", layer, 1 / (step + 1), "a curve"),
         ]
     files.write(step, step_record(step, step, layers), copies, run_record(facts(first)) if step == first else b"")
 

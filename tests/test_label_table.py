@@ -45,6 +45,7 @@ def test_which_channel_detects_which_label_since_when(tmp_path):
     assert (rows["dog"]["first"], rows["dog"]["since"], rows["dog"]["channel"]) == (2, 2, 1)
     assert rows["dog"]["auroc"] < 0.1, "as its dark side"
     assert (rows["top"]["first"], rows["wall"]["first"].item()) == (2, pytest.approx(np.nan, nan_ok=True))
+    assert rows["cat"]["excess"] == run.table("layer")["cat_excess"][-1] and not np.isnan(table["excess"]).any()
     scores = run["conv"].numbers("cat_auroc")[3]
     maps, counted = run["conv"].maps(3), LABELS != 7
     assert scores[0] == pytest.approx(roc_auc_score(LABELS[counted] == 1, maps[..., 0][counted]), abs=0.005)
@@ -72,3 +73,28 @@ def test_a_table_of_a_run_with_two_labels(tmp_path):
     table = run.table("label")
     assert list(table["label"]) == ["cat"] and list(table["layer"]) == ["conv"]
     assert table["auroc"][0] == run["conv"].numbers("mask_auroc")[-1, 0]
+    assert abs(table["excess"][0]) == abs(table["auroc"][0] - run["conv"].numbers("mask_control")[-1, 0])
+
+
+def test_maps_that_have_no_cell_to_tell_apart(tmp_path):
+    inputs = keras.Input((16, 16, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 16, name="conv")(inputs))
+    model.compile("sgd", "mse")
+    callback = FeatureMapCallback(IMAGES, tmp_path, masks=LABELS == 1, layers=["conv"], prediction=False)
+    model.fit(IMAGES, np.zeros((3, 1, 1, 2)), verbose=0, callbacks=[callback])
+    assert callback.summary().startswith("no logged layer has cells of what was given")
+    assert len(open_log(tmp_path)[0].table("label")["label"]) == 0
+
+
+def test_of_few_cells_of_the_object_nothing_is_told(tmp_path):
+    """As in the table of masks: on four cells some channel of any network shows anything."""
+    inputs = keras.Input((16, 16, 3))
+    pooled = keras.layers.Conv2D(8, 1, name="conv")(keras.layers.AveragePooling2D(8)(inputs))
+    model = keras.Model(inputs, keras.layers.Conv2DTranspose(1, 8, 8, name="head")(pooled))
+    model.compile("sgd", "mse")
+    masks = (np.indices((16, 16)).sum(0) < 12) & (np.arange(3) < 2)[:, None, None]
+    callback = FeatureMapCallback(IMAGES, tmp_path, masks=masks, layers=["conv"], prediction=False)
+    model.fit(IMAGES, IMAGES[..., :1], verbose=0, callbacks=[callback])
+    table = open_log(tmp_path)[0].table("label")
+    assert np.isnan([*table["first"], *table["since"]]).all() and "too few cells" in callback.summary()
+    assert not np.isnan(table["auroc"]).any()

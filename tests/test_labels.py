@@ -27,6 +27,9 @@ def test_two_labels_are_object_and_background():
     assert names(read_masks(LABELS > 1, 0, None)) == {0: "foreground", 1: "background"}
     assert names(read_masks(LABELS > 1, 1, None, {1: "cat"})) == {0: "background", 1: "cat"}
     assert {label.colour for label in read_masks(LABELS > 1, 1, None).labels} == {None}
+    with pytest.raises(ValueError, match="call the label 1 'background', as the label 0 is called"):
+        read_masks(LABELS > 1, 1, None, {1: "background"})
+    assert names(read_masks(LABELS > 1, 1, None, {1: "background", 0: "cat"})) == {0: "cat", 1: "background"}
 
 
 @pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int32, np.int64, np.float32, np.float64])
@@ -59,6 +62,11 @@ def test_one_hot_labels(dtype):
         ({-1: "pet"}, "received -1: 'pet'"),
         ({0: "pet", 1: "pet"}, "a name of its own"),
         ({0: "edge"}, "the name 'edge' is that of a score of ours"),
+        ({0: "a\nb"}, r"received 0: 'a\\nb'"),
+        (
+            {0: "label 1"},
+            "call the label 0 'label 1', as the label 1 is called without a name: give that one a name, too",
+        ),
         ({9: "pet"}, r"name the labels \[9\], and `masks` hold \[0, 1, 4, 255\]"),
     ],
 )
@@ -94,6 +102,7 @@ def test_a_concept_is_not_called_as_a_label_is():
     [
         ([LABELS == 1], "must map names to bool arrays"),
         ({1: LABELS == 1}, "must have names; received 1"),
+        ({"a\tb": LABELS == 1}, "must have names"),
         ({"eyes": LABELS}, "concept 'eyes' must be bool"),
         ({"mask": LABELS == 1}, "the name 'mask' is that of a score of ours"),
     ],

@@ -429,6 +429,19 @@ def test_masks_that_do_not_fit_cost_the_iou_alone(tmp_path: Path, capsys: pytest
     assert not [tag for tag in values_at(tmp_path / "feature_maps", 2) if "prediction_iou" in tag]
 
 
+def test_a_label_that_is_named_and_nowhere_costs_no_iou(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = masks(4)
+    told = said(capsys, of(head(3)), tmp_path, masks=labels, ignore=IGNORED, classes={1: "cat", 7: "dog"})
+    assert told == ""
+    run = open_log(tmp_path)[0]
+    assert run.facts.prediction.truth == (0, 1, 2, -1, -1) and [label.name for label in run.labels][1:4:2] == [
+        "cat",
+        "dog",
+    ]
+    here = run.scores["true_share"] > 0
+    assert not np.isnan(run.scores["iou"][here]).any()
+
+
 def test_without_masks_there_are_shares(tmp_path: Path) -> None:
     _, after = fitted(of(head(3, "softmax")), pictures(5), tmp_path)
     positions, scores = predicted(tmp_path / "feature_maps")[1]
@@ -578,7 +591,7 @@ def test_the_mean_iou_of_each_label_is_a_curve(tmp_path: Path) -> None:
         curves = {tag: float(numbers(value)) for tag, value in values.items() if "prediction_iou" in tag}
         assert len(curves) == 3
         for label, (tag, value) in zip(run.facts.prediction.labels, curves.items(), strict=True):
-            assert tag == f"feature_maps/prediction_iou/{label.name}"
+            assert tag == f"prediction_iou/{label.name}"
             rows = (table["step"] == step) & (table["label"] == label.name)
             assert value == pytest.approx(np.nanmean(table["iou"][rows]), rel=1e-6)
 

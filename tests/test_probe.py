@@ -1,5 +1,7 @@
 """The probe: its masks, and what of it is stored."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -70,6 +72,57 @@ def test_the_labels_of_one_sample_may_have_an_axis_of_channels():
 def test_labels_that_do_not_fit_the_samples_are_named(shape, message):
     with pytest.raises(ValueError, match=message):
         probe.Probe.of(np.zeros(shape), identity(*shape[1:]), masks=read_masks(TRIMAP, 1, None))
+
+
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [
+        ((2, 4, 8), ".repeat(2, 1).repeat(2, 2)"),
+        ((2, 8, 4), ".repeat(4, 2)"),
+        ((2, 16, 32), "[:, ::2, ::2]"),
+        ((2, 8, 16, 3), ".argmax(-1)"),
+        ((2, 3, 8, 16), ".argmax(1)"),
+    ],
+)
+def test_labels_of_another_size_or_with_channels_are_refused_with_what_makes_them_fit(shape, remedy):
+    labels = np.random.default_rng(0).integers(0, 3, shape)
+
+    def of(labels):
+        return probe.Probe.of(np.zeros((2, 8, 16, 3)), identity(8, 16, 3), masks=read_masks(labels, 1, None))
+
+    with pytest.raises(
+        ValueError,
+        match=re.escape(f"(where each label has a channel, `{remedy}`)" if "arg" in remedy else f"(`{remedy}`)"),
+    ):
+        of(labels)
+    assert of(eval(f"labels{remedy}")).masks.pixels.shape == (2, 8, 16)
+
+
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [
+        ((8, 16, 3), "where each label has a channel, `.argmax(-1)`"),
+        ((3, 8, 16), "where each label has a channel, `.argmax(0)`"),
+        ((1, 5, 16), "resize labels with nearest neighbour"),
+    ],
+)
+def test_labels_of_one_sample_that_do_not_fit(shape, remedy):
+    labels = read_masks(np.random.default_rng(0).integers(0, 3, shape), 1, None)
+    with pytest.raises(ValueError, match=re.escape(f"({remedy})")):
+        probe.Probe.of(np.zeros((1, 8, 16, 3)), identity(8, 16, 3), masks=labels)
+
+
+def test_the_labels_of_more_samples_than_are_given():
+    labels = read_masks(np.random.default_rng(0).integers(0, 3, (9, 8, 16)), 1, None)
+    with pytest.raises(ValueError, match="those of the samples alone"):
+        probe.Probe.of(np.zeros((2, 8, 16, 3)), identity(8, 16, 3), masks=labels)
+
+
+def test_one_hot_labels_and_whole_floats_are_taken():
+    labels = np.random.default_rng(0).integers(0, 3, (2, 8, 16))
+    for given in (np.eye(3)[labels], np.eye(3, dtype=bool)[labels], labels.astype("float32"), labels[..., None]):
+        masks = probe.Probe.of(np.zeros((2, 8, 16, 3)), identity(8, 16, 3), masks=read_masks(given, 1, None)).masks
+        assert (masks.pixels == labels).all()
 
 
 LABELS = np.random.default_rng(0).integers(0, 3, 10_000)

@@ -377,6 +377,25 @@ def test_a_file_that_is_written_over_with_the_same_beginning_is_read_anew(tmp_pa
     assert everything(log[0]) == before and log[0].problems == ()
 
 
+def test_a_file_to_which_a_step_is_being_added_is_not_taken_for_another(tmp_path):
+    """Its time is new before its size is: it looks as if it had been written over."""
+    written = RunLog(tmp_path, SMALL, steps=[0])
+    log = open_log(tmp_path)
+    (file,) = log[0].snapshot.files
+    writing = threading.Thread(target=lambda: [written.write(step) for step in range(1, 400)])
+    writing.start()
+    goes_on = True
+    while goes_on:
+        goes_on = writing.is_alive()
+        if log.refresh():
+            assert log[0].snapshot.files == (file,)
+    assert log[0].steps == tuple(range(400)) and log[0].problems == ()
+    os.utime(written.path)
+    assert not log.refresh() and log[0].snapshot.files == (file,)
+    os.utime(written.path, (BEGAN, BEGAN))
+    assert log.refresh() and log[0].snapshot.files != (file,), "nothing has come since: it was written over"
+
+
 def _failing(monkeypatch, path, error):
     """The system refuses to open a file."""
     real = os.open

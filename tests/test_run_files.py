@@ -49,7 +49,7 @@ def write(files, step, run=None, model=0):
     layer = LayerStep([png.encode(np.full((2, 6), step, np.uint8))], numbers(step, model), np.ones(1, np.float32))
     copies = [
         event_copies.image_value("conv", b"png", (1, 1), ""),
-        event_copies.scalar_value("effective_rank", "conv", 1.0),
+        event_copies.scalar_value("effective_rank", "conv", 1.0, "what it is"),
     ]
     return files.write(step, step_record(step, 1.0, [layer]), copies, b"" if run is None else run_record(run))
 
@@ -91,9 +91,12 @@ def test_a_step_is_one_record_in_each_file_and_metadata_stands_in_the_first_one_
     first, start, *steps = events(tmp_path / "feature_maps")
     assert first.file_version == "brain.Event:2" and start.session_log.status == 1 and start.step == 0
     assert [event.step for event in steps] == [0, 1, 2] == all_steps(tmp_path / "feature_maps")
-    tags = ["feature_maps/effective_rank/conv", "feature_maps/conv"]
+    tags = ["effective_rank/conv", "feature_maps/conv"]
     assert [[value.tag for value in event.summary.value] for event in steps] == [tags] * 3
-    assert [event.summary.value[1].HasField("metadata") for event in steps] == [True, False, False], "the first has it"
+    for at, description in enumerate(["what it is", ""]):
+        values = [event.summary.value[at] for event in steps]
+        assert [value.HasField("metadata") for value in values] == [True, False, False], "the first has it"
+        assert values[0].metadata.summary_description == description
 
 
 def test_a_run_goes_on_where_the_same_run_left_off(tmp_path):

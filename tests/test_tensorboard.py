@@ -56,7 +56,7 @@ def log_dir(tmp_path_factory):
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "slow"])
 def test_the_images_tab_lists_every_layer_and_every_step_once(log_dir, fast):
     with tensorboard(log_dir, fast) as board:
-        expected = {f"feature_maps/{name}" for name in LAYERS}
+        expected = {f"feature_maps/#{number} {name}" for number, name in enumerate(LAYERS, 1)}
         tags = board.wait_for(
             "/data/plugin/images/tags", lambda found: {"feature_maps", "feature_maps_2", BY_HAND} <= found.keys()
         )

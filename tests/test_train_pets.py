@@ -47,5 +47,8 @@ def test_a_small_demo_says_first_how_to_watch_it_and_logs_all_epochs(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     said = done.stdout
     assert 0 <= said.index("tensorboard --logdir 'my logs'") < said.index("Drawing") < said.index("Epoch  1/2")
+    _, table = said.split("label  ", 1)
+    assert "first detected" in table.splitlines()[0]
+    assert [line.split()[0] for line in table.splitlines()[2:5]] == ["pet", "background", "border"]
     run = open_log(tmp_path / "my logs")["feature_maps"]
     assert run.steps == (0, 1, 2) and [layer.number for layer in run.layers] == [1, 5, 12, 24, 33, 43, 50, 51]

@@ -11,10 +11,11 @@ from sklearn.preprocessing import StandardScaler
 from test_measures import as_values, channels_first, stored
 
 from fm_callback.format import Label
+from fm_callback.scores.activations import Activations
 from fm_callback.scores.concepts import Cells, Concepts, Masks
 from fm_callback.scores.detection import separation
-from fm_callback.scores.layer_scores import LayerStep, excess
-from fm_callback.scores.measures import measure
+from fm_callback.scores.layer_scores import LayerStep, concept_excess, excess
+from fm_callback.scores.measures import measure, measure_layer
 from fm_callback.scores.readout import FOLDS, RIDGE, readout
 
 
@@ -118,6 +119,39 @@ def test_closed_forms():
     assert auroc[3] == control[3] == 0.5
     assert auroc[4] > 0.7 and control[4] == pytest.approx(auroc[4], abs=1e-6), "position alone"
     assert excess(auroc, control) == pytest.approx([1 - control[0], 1 - control[0], 0, 0, 0], abs=0.03)
+
+
+@pytest.mark.parametrize("images", [2, 3, 5, 12])
+def test_the_excess_of_a_label_is_that_of_its_best_channel_over_the_images_that_follow(images):
+    generator = np.random.default_rng(4)
+    labels = generator.choice([0, 1, 2, 255], (images, 12, 14), p=[0.5, 0.2, 0.2, 0.1])
+    maps, numbers = stored(generator.normal(size=(images, 3, 12, 14)) - channels_first(*[labels == 2] * 3) * 0.7)
+    cells = Concepts(None, masks(labels)).at(12, 14)
+    shifts = range(1, min(images - 1, 3) + 1)
+    others = np.concatenate([labels[(np.arange(images) + shift) % images] for shift in shifts])
+    layer = LayerStep(
+        numbers, Activations.of(maps, numbers), scores=measure(maps, numbers, cells), maps=maps, cells=cells
+    )
+    for value in (0, 1, 2):
+        name = f"label {value}"
+        scores = layer.scores[f"{name}_auroc"]
+        best = separation(scores).argmax()
+        levels = np.concatenate([maps[:, best]] * len(shifts))
+        control = roc_auc_score(others[others != 255] == value, levels[others != 255])
+        expected = (scores[best] - control) * (1 if scores[best] >= 0.5 else -1)
+        assert concept_excess(layer, name) == pytest.approx(expected, abs=1e-6)
+        assert measure_layer(layer)[f"{name}_excess"] == concept_excess(layer, name)
+
+
+def test_the_excess_of_the_label_that_is_the_object_is_that_of_the_object():
+    labels = np.random.default_rng(0).integers(0, 3, (4, 10, 10))
+    maps, numbers = stored(np.random.default_rng(1).normal(size=(4, 5, 10, 10)) + channels_first(labels == 1) * 0.5)
+    cells = Concepts(None, masks(labels)).at(10, 10)
+    scores = measure(maps, numbers, cells)
+    layer = LayerStep(numbers, Activations.of(maps, numbers), scores=scores, maps=maps, cells=cells)
+    best = separation(scores["mask_auroc"]).argmax()
+    expected = excess(scores["mask_auroc"], scores["mask_control"])[best]
+    assert concept_excess(layer, "label 1") == pytest.approx(expected, abs=1e-6)
 
 
 def test_of_one_image_there_is_no_control():

@@ -55,6 +55,7 @@ class Capture:
     Attributes:
         model: The model.
         plans: What is captured, in the order of the maps.
+        convolutions: How many convolutions the model has, those that are called again counted once.
         channels_first: Whether the model has the channel axis second.
         prediction: What is read of the model's output; None: nothing.
     """
@@ -90,6 +91,7 @@ class Capture:
                 find(model, specs_of(batch), batch)
             found, untraceable, self._outputs = find(model, specs, batch)
             self.channels_first = are_channels_first(entry.layer for entry in found)
+            self.convolutions = max((entry.info.number or 0 for entry in found), default=0)
             chosen = select(found, layers)
             grids = lay_out(chosen, found, _planes(samples, self.channels_first), grid)
             self.plans = plan_layers(chosen, channels, grids, self.channels_first)

@@ -75,9 +75,16 @@ def _labelled(
     usual = {value: "foreground" if value in inside else "background" for value in counted} if two else {}
     if len(outside) == 1:
         usual |= dict.fromkeys(outside, "ignored")
+    called = {value: names.get(value) or usual.get(value) or f"label {value}" for value in values}
+    for value, name in names.items():
+        twins = [other for other, twice in called.items() if twice == name and other != value]
+        if twins:
+            raise ValueError(
+                f"`classes` call the label {value} {name!r}, as the label {twins[0]} is called without a name: give that one a name, too"
+            )
     return tuple(
         Label(
-            name=names.get(value) or usual.get(value) or f"label {value}",
+            name=called[value],
             value=value,
             colour=None if value in outside or two else _GROUND if value == ground else colour(coloured.index(value)),
             foreground=value in inside,
@@ -109,7 +116,7 @@ def read_classes(classes: Any, there: Iterable[int]) -> dict[int, str]:
             f"`classes` must map labels to names, such as {{0: 'pet', 1: 'background'}}; received {classes!r}"
         )
     for value, name in classes.items():
-        if not _is_integer(value) or value < 0 or not isinstance(name, str) or not name.strip():
+        if not _is_integer(value) or value < 0 or not _is_name(name):
             raise ValueError(f"`classes` must map labels, integers from 0, to names; received {value!r}: {name!r}")
     names = {int(value): name for value, name in classes.items()}
     _refuse_taken("classes", names.values())
@@ -138,7 +145,7 @@ def read_concepts(concepts: Any, labels: Iterable[Label] = ()) -> dict[str, np.n
         )
     read = {}
     for name, where in concepts.items():
-        if not isinstance(name, str) or not name.strip():
+        if not _is_name(name):
             raise ValueError(f"`concepts` must have names; received {name!r}")
         array = keras.ops.convert_to_numpy(where) if keras.ops.is_tensor(where) else np.asarray(where)
         if array.dtype.kind != "b" and not (array.dtype.kind in "iuf" and np.isin(array, (0, 1)).all()):
@@ -189,6 +196,11 @@ def _labels(name: str, value: int | Iterable[int]) -> list[int]:
     if not labels or not all(map(_is_integer, labels)):
         raise ValueError(f"`{name}` must be a label (an integer) or several; received {value!r}")
     return [int(label) for label in labels]
+
+
+def _is_name(name: Any) -> bool:
+    """Whether it is a text that can stand in a table: a line of it."""
+    return isinstance(name, str) and bool(name.strip()) and name.isprintable()
 
 
 def _is_integer(value: Any) -> bool:

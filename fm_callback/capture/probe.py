@@ -168,8 +168,27 @@ def _misfit(what: str, shape: tuple[int, ...], batch: Any, shown: Picture | None
     several = f" (input {shown.name!r})" if len(keras.tree.flatten(batch)) > 1 else ""
     return (
         f"{what} of shape {shape} do not fit `samples`: {seen}{several}. "
-        f"Give one label for each {cell} of each sample (resize labels with nearest neighbour)"
+        f"Give one label for each {cell} of each sample ({_remedy(shape, count, tuple(axes))})"
     )
+
+
+def _remedy(shape: tuple[int, ...], count: int, axes: tuple[int, ...]) -> str:
+    """How labels of a shape would come to lie over samples of these axes."""
+    samples, *sides = shape
+    for batch in [(count,), ()] if count == 1 else [(count,)]:
+        if shape[:-1] == (*batch, *axes):
+            return "where each label has a channel, `.argmax(-1)`"
+        if len(shape) > len(batch) and shape == (*batch, shape[len(batch)], *axes):
+            return f"where each label has a channel, `.argmax({len(batch)})`"
+    if tuple(sides) == axes:
+        return "those of the samples alone"
+    if samples == count and len(sides) == len(axes) and min(shape) > 0:
+        pairs = list(zip(axes, sides, strict=True))
+        if all(own % given == 0 for own, given in pairs):
+            return f"`{''.join(f'.repeat({own // given}, {at})' for at, (own, given) in enumerate(pairs, 1) if own > given)}`"
+        if all(given % own == 0 for own, given in pairs):
+            return f"`[:, {', '.join(f'::{given // own}' for own, given in pairs)}]`"
+    return "resize labels with nearest neighbour"
 
 
 def read_bands(bands: Any) -> tuple[int, ...] | None:

@@ -6,6 +6,7 @@ new is read by `refresh`; a record that is being written does not count before i
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -22,6 +23,8 @@ STEPS = np.dtype([("step", "<i8"), ("wall_time", "<f8"), ("start", "<i8"), ("fil
 #: The reference of a blob that is not there, or can't be.
 _NOWHERE = (-1, -1, -1)
 _BEGINNING = BEFORE + PREFIX
+#: Systems note the time of a write before its bytes are there: one that was begun so few seconds ago may still bring some.
+_FRESH = 3.0
 #: So many damaged places are told of a file.
 _MOST_TOLD = 100
 
@@ -149,7 +152,10 @@ class LogFile:
             size, beginning = seen[0], read_at(file, 0, _BEGINNING)
             # A file is appended to: one that was changed and is no longer than before was written over.
             still = bool(self._seen) and size == self.size and seen[1] != self._seen[1]
-            if size < self.size or still or not self._is_the_same(file):
+            same = size >= self.size and self._is_the_same(file)
+            if same and still and not self.rest and abs(time.time() - seen[1] / 1e9) < _FRESH:
+                return False  # it is looked at again
+            if still or not same:
                 raise ReplacedError(f"{self.name} was replaced")
             self._seen, self.size, self._beginning = seen, size, beginning
             found = self._look(file)

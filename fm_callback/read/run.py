@@ -174,8 +174,9 @@ class Run:
             of: "layer" for `step`, `layer` and the layers' summaries; "channel" for `step`, `layer`, `channel` and the
                 channels' fields. A column that a layer does not have is NaN there, and so is a damaged step. "label" for which
                 channel detects which label, since when: `label` (or the name of a concept), `layer`, at the last step the `channel` that
-                tells it best and its `auroc`, the `first` step at which a channel of the layer detected it, and since when, `since`,
-                one does without a gap; what a detection is says `fm_callback.scores.detection`.
+                tells it best, its `auroc`, and its `excess`, what of that is no position (NaN of one image), the `first` step at which a
+                channel of the layer detected it, and since when, `since`, one does without a gap; what a detection is says
+                `fm_callback.scores.detection`.
 
         Returns:
             int64 `step` and `channel`, `layer` and `label` of names, float32 all others; rows by step, then layer, then

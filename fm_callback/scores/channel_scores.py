@@ -134,6 +134,23 @@ def concept_auroc(levels: Levels, concept: str) -> np.ndarray:
     return _auroc(levels.concepts[concept], 2 * up_to - counted, up_to[:, -1])
 
 
+def concept_control(maps: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> float:
+    """The AUROC of one channel's levels, where cells count several times; as `mask_control` in all.
+
+    Args:
+        maps: uint8, of any shape.
+        inside: uint8 of the same shape, how often each cell is of the concept.
+        outside: How often it is not.
+
+    Returns:
+        NaN where none is inside, or outside.
+    """
+    counts = [np.bincount(maps.ravel(), each.ravel(), LEVELS).astype(np.int64)[None] for each in (inside, outside)]
+    every = counts[0] + counts[1]
+    up_to = np.cumsum(every, axis=1)
+    return float(_auroc(counts[0], 2 * up_to - every, up_to[:, -1])[0])
+
+
 def mask_iou(levels: Levels) -> np.ndarray:
     """|M and L| / |M or L|, L the foreground cells and M = {A > T}, as many of the highest cells as the object has.
 

@@ -175,7 +175,8 @@ class Concepts:
 
     - **Mask**: area average. A cell is foreground if its foreground share exceeds its background share, else
       background; a cell of which more than half is ignored is neither.
-    - **Single labels**, of more than two: a cell that counts has the label of the largest area in it, of equals the first.
+    - **Single labels**, of more than two: a cell that counts has the label of the largest area in it, of equals the first;
+      also where that is one of those beyond the `MOST_SCORED`, which have no score.
     - **Named concepts**: a cell that counts is part of one if more than half of it is.
     - **Edges**: a pixel is an edge if its Sobel magnitude (of the luminance, borders repeated, in all axes) is among
     the top 10 % of
@@ -229,6 +230,11 @@ def score_of(name: str) -> str:
     return f"{name}_auroc"
 
 
+def excess_of(name: str) -> str:
+    """What the channel that tells them best has more than by position, among a layer's summaries."""
+    return f"{name}_excess"
+
+
 def luminance(images: np.ndarray) -> np.ndarray:
     """Luminance of a batch of images: Rec. 601 for three channels, the mean of the channels otherwise.
 
@@ -244,17 +250,16 @@ def luminance(images: np.ndarray) -> np.ndarray:
 
 
 def _labels(masks: Masks, sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The cells of each label that is scored, by its score."""
-    largest, which = np.zeros(0), np.zeros(0)
-    for at, position in enumerate(masks.scored):
-        area = _areas(masks.pixels == position, sizes)
-        if at == 0:
-            largest, which = area, np.zeros_like(area)
-        larger = area > largest
-        largest, which = np.where(larger, area, largest), np.where(larger, at, which)
-    return {
-        score_of(masks.labels[position].name): (which == at) & (largest > 0) for at, position in enumerate(masks.scored)
-    }
+    """The cells of each label that is scored, by its score; those of a label that is not scored are nobody's."""
+    if not masks.scored:
+        return {}
+    largest = which = np.zeros((len(masks.pixels), *sizes), np.int64)
+    for position, label in enumerate(masks.labels):
+        if not label.ignored:
+            area = _areas(masks.pixels == position, sizes)
+            larger = area > largest
+            largest, which = np.where(larger, area, largest), np.where(larger, position, which)
+    return {score_of(masks.labels[position].name): (which == position) & (largest > 0) for position in masks.scored}
 
 
 def _areas(pixels: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:

@@ -108,11 +108,13 @@ def detect(
 
 
 def enough(cells: Mapping[str, int], images: Mapping[str, int], score: str) -> bool:
-    """Whether enough stands behind what is said of a label.
+    """Whether enough stands behind what is said of a label, or of the object.
 
     Args:
         cells: How many cells belong to each concept, by name; for labels and named concepts, by the score.
         images: In how many images there is one of them.
         score: The score.
     """
+    if score == "mask_auroc":  # of one image, too: the table of masks is of it
+        return cells.get("foreground", 0) >= FEW_CELLS
     return cells.get(score, 0) >= FEW_CELLS and images.get(score, FEW_IMAGES) >= FEW_IMAGES

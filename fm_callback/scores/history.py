@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 
 from fm_callback.scores.activations import Activations
-from fm_callback.scores.concepts import Cells, score_of
+from fm_callback.scores.concepts import Cells, excess_of, score_of
 from fm_callback.scores.detection import DETECTED, FEW_CELLS, Detection, detect, enough
 from fm_callback.scores.layer_scores import LayerStep
 from fm_callback.scores.measures import measure_layer
@@ -96,7 +97,7 @@ def label_table(histories: Sequence[LayerHistory]) -> list[list[str]] | None:
     """Which channel detects which label or named concept, since when: a head and a row for each; None where there is none.
 
     Columns: the label; the first step at which any layer detected it, and which; the step since which the layer that tells it
-    best now does so; that layer, its channel, and its AUROC against all other cells. A label is detected at a separation of .9 or more, if
+    best now does so; that layer, its channel, its AUROC against all other cells, and what of it is no position, see `concept_excess`. A label is detected at a separation of .9 or more, if
     no other label is told as well by .05, on 30 cells or more in two images or more.
     """
     names = list(dict.fromkeys(name for each in histories for name in each.detections if name != "mask_auroc"))
@@ -112,8 +113,19 @@ def label_table(histories: Sequence[LayerHistory]) -> list[list[str]] | None:
         detected = [(found.first, each.name) for each, found in sound if found.first is not None]
         first, layer = min(detected, key=lambda pair: pair[0]) if detected else (None, "-")
         steps = [_step(first, now), layer, _since(now)] if sound else ["too few cells", "-", "-"]
-        rows.append([name.removesuffix(score_of("")), *steps, best.name, _channel(best, now), _number(now.auroc)])
-    head = ["label", "first detected", "by layer", "held since", "best layer", "best channel", "its AUROC"]
+        label = name.removesuffix(score_of(""))
+        numbers = now.auroc, best.last.get(excess_of(label))
+        rows.append([label, *steps, best.name, _channel(best, now), *map(_number, numbers)])
+    head = [
+        "label",
+        "first detected",
+        "by layer",
+        "held since",
+        "best layer",
+        "best channel",
+        "its AUROC",
+        "its excess",
+    ]
     return [head, *rows] if rows else None
 
 
@@ -153,6 +165,8 @@ def aligned(rows: list[list[str]]) -> str:
 
 
 def markdown(rows: list[list[str]]) -> str:
-    """A table for TensorBoard's Text tab."""
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    """A table for TensorBoard's Text tab, which breaks long words anywhere where they do not say where they may be broken."""
+    places = {"|": "\\|", "_": "\\_\u200b", "separation": "sepa\u00adration"}
+    cells = [[reduce(lambda text, each: text.replace(*each), places.items(), cell) for cell in row] for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])

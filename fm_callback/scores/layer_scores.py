@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from fm_callback.scores.activations import Activations, cka
+from fm_callback.scores.channel_scores import concept_control
 from fm_callback.scores.concepts import Cells, score_of
 from fm_callback.scores.detection import separation
 from fm_callback.scores.readout import Readout, readout
@@ -107,6 +108,24 @@ def concept_separation_best(layer: LayerStep, name: str) -> float:
     that of `mask_separation_best`.
     """
     return _highest(separation(layer.scores[score_of(name)]))
+
+
+def concept_excess(layer: LayerStep, name: str) -> float:
+    """What the channel that tells one label, or a named concept, best has more than its control, on its side.
+
+    The control is as `mask_control`, with the label in place of the object: its AUROC against the masks of up to three OTHER
+    images, all cells of all of them together. -1 to 1, in truth up to .5 or so; chance is about 0. NaN where no channel has a
+    score, or with one image. Ties count half. 8 bits: the bound of `mask_auroc`, twice. Source: `mask_control`.
+    """
+    scores, cells = layer.scores[score_of(name)], layer.cells
+    if layer.maps is None or cells.others is None or np.isnan(scores).all():
+        return math.nan
+    best = int(np.nanargmax(separation(scores)))
+    inside = np.zeros(cells.others[0].shape, np.uint8)
+    for of_another in cells.of_others(cells.named[score_of(name)]):
+        inside += of_another
+    control = concept_control(layer.maps[:, best], inside, cells.others[0] + cells.others[1] - inside)
+    return float(excess(scores[best : best + 1], np.array([control]))[0])
 
 
 def _highest(scores: np.ndarray) -> float:

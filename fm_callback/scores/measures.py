@@ -38,7 +38,7 @@ import numpy as np
 
 from fm_callback.scores import channel_scores, layer_scores
 from fm_callback.scores.channel_scores import Levels
-from fm_callback.scores.concepts import Cells, score_of
+from fm_callback.scores.concepts import Cells, excess_of, score_of
 from fm_callback.scores.layer_scores import LayerStep
 from fm_callback.scores.status import Status, status
 
@@ -443,6 +443,15 @@ def _of_names(fields: Iterable[str]) -> list[Measure]:
                 "of many is above chance by chance",
                 needs=(field,),
                 function=partial(layer_scores.concept_separation_best, name=name),
+            ),
+            LayerMeasure(
+                name=excess_of(name),
+                label=f"{name} excess",
+                short=f"{name} exc.",
+                says=f"what the channel that tells {name} best tells of it in these very pictures, and not of where it usually is; "
+                "about 0 by chance",
+                needs=(field, "mask_control"),
+                function=partial(layer_scores.concept_excess, name=name),
             ),
         ]
     return measures

@@ -24,13 +24,32 @@ _MOST_IN_RECORD = 2**14
 Value: TypeAlias = Any
 
 
-def tags(paths: Iterable[str]) -> list[str]:
-    """The `<layer>` part of the tags, one for each path, in order, each of its own.
+def tags(names: Iterable[str]) -> list[str]:
+    """The last part of the tags, one for each name, in order, each of its own.
 
     TensorBoard's fast reading path fails on what JSON escapes, in a tag: quotation marks, backslashes and control
     characters.
     """
-    return unique(re.sub(r'["\\\x00-\x1f]', "_", path) for path in paths)
+    return unique(re.sub(r'["\\\x00-\x1f]', "_", name) for name in names)
+
+
+def layer_tags(layers: Sequence[tuple[int | None, str]], convolutions: int) -> list[str]:
+    """The same of layers, which then stand in TensorBoard in the order of the log, and not of their names.
+
+    A convolution is led by its number, as it is called elsewhere; what is no convolution, and comes after them, by its place
+    among its kind.
+
+    Args:
+        layers: Number and path of each; None of what is no convolution.
+        convolutions: How many the model has: the width of all numbers.
+    """
+    others = [path for number, path in layers if number is None]
+    places = iter(range(1, len(others) + 1))
+    widths = len(str(convolutions)), len(str(len(others)))
+    return tags(
+        f"{next(places):0{widths[1]}} {path}" if number is None else f"#{number:0{widths[0]}} {path}"
+        for number, path in layers
+    )
 
 
 def curves(summaries: Sequence[str]) -> tuple[str, ...]:
@@ -44,6 +63,14 @@ def curves(summaries: Sequence[str]) -> tuple[str, ...]:
     return (*scores[:1], "dead_or_flat")
 
 
+def group(summary: str) -> str:
+    """What the curves of a summary of layers stand under in TensorBoard: behind the `epoch_*` of Keras, which open first.
+
+    Short, since Time Series leaves out the middle of what is long, and this is all that tells a layer's curves apart there.
+    """
+    return f"maps_{summary}"
+
+
 def image_value(layer: str, picture: bytes, size: tuple[int, int], description: str) -> Value:
     """The picture of a layer for TensorBoard's Images tab; size is width and height, the description Markdown."""
     tag = f"{PLUGIN}/{layer}"
@@ -55,14 +82,23 @@ def image_value(layer: str, picture: bytes, size: tuple[int, int], description: 
     return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=_strings(width, height, picture))
 
 
-def scalar_value(measure: str, layer: str, value: float) -> Value:
-    """A layer's value of a measure at a step, for TensorBoard's Scalars and Time Series tabs; as Keras's own callback writes one."""
-    metadata = scalar_metadata.create_summary_metadata(display_name="", description="")
+def scalar_value(measure: str, name: str, value: float, description: str) -> Value:
+    """A value of a measure at a step, for TensorBoard's Scalars and Time Series tabs; as Keras's own callback writes one.
+
+    TensorBoard makes a group of what stands before the first slash: one for each measure.
+
+    Args:
+        measure: The group.
+        name: Of what: a layer's, or a label's, part of the tag.
+        value: The value.
+        description: What it means, Markdown.
+    """
+    metadata = scalar_metadata.create_summary_metadata(display_name="", description=description)
     metadata.data_class = summary_pb2.DATA_CLASS_SCALAR
     tensor = tensor_pb2.TensorProto(
         dtype=types_pb2.DT_FLOAT, tensor_shape=tensor_shape_pb2.TensorShapeProto(), float_val=[value]
     )
-    return summary_pb2.Summary.Value(tag=f"{PLUGIN}/{measure}/{layer}", metadata=metadata, tensor=tensor)
+    return summary_pb2.Summary.Value(tag=f"{measure}/{name}", metadata=metadata, tensor=tensor)
 
 
 def table_value(text: str) -> Value:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fm_callback.format import NUMBERS
+from fm_callback.scores.contrast import contrast
 from fm_callback.scores.status import Status, status
 
 #: A tile of the picture is at most this wide and high, half as much again as TensorBoard's cards show of one in a row of eight;
@@ -17,7 +18,7 @@ _STRIP = 8
 _GAP = 6
 # TensorBoard's cards are some 340 pixels wide and shrink a wider picture: its texts are so large that they can be read
 # there.
-_CARD, _FONT = 340, 9
+_CARD, _FONT = 340, 11
 
 # The picture is a palette image: most entries are grays for the maps, the last ones are for everything that is not a
 # map.
@@ -59,7 +60,7 @@ def _tile_side(size: int, shrink: int, grow: int) -> int:
 
 
 def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], rows: int, columns: int) -> np.ndarray:
-    """The picture for TensorBoard's Images tab: each map at its own contrast, its channel's number above it.
+    """The picture for TensorBoard's Images tab: each map at its own contrast (`contrast`), its channel's number above it.
 
     Small maps are magnified by a whole number without smoothing; maps over 64 pixels are averaged down. A channel that
     is dead, flat or not finite is hatched and says so; one that is finite in part has a red frame and the count of the
@@ -76,7 +77,7 @@ def picture(maps: np.ndarray, numbers: np.ndarray, channels: tuple[int, ...], ro
         uint8 (height, width), indices into the colours of `PALETTE`.
     """
     sheet = _sheet(*tile_size(*maps.shape[1:]), rows, columns)
-    low, high = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
+    low, high = contrast(maps)
     single = maps[0].size == 1  # one cell has no contrast of its own: it is shown beside those of other images
     if single:
         low, high = np.zeros_like(low), np.full_like(high, 255)
@@ -145,9 +146,9 @@ def _mark(signal: Status, numbers: np.ndarray) -> tuple[str, int]:
 
 
 def _tiles(maps: np.ndarray, low: np.ndarray, high: np.ndarray, sheet: _Sheet) -> np.ndarray:
-    """Maps of the size of a tile, each stretched to all grays of the palette; uint8, an array of its own.
+    """Maps of the size of a tile, each from `low` (black) to `high` (white) in all grays of the palette; uint8, an array of its own.
 
-    Of a probe of several images, one may use few of the levels. Smaller maps are repeated, larger ones averaged.
+    Smaller maps are repeated, larger ones averaged, and what then lies outside is clipped.
     """
     cells = 1
     for axis, size in ((1, sheet.tile_height), (2, sheet.tile_width)):
@@ -155,8 +156,9 @@ def _tiles(maps: np.ndarray, low: np.ndarray, high: np.ndarray, sheet: _Sheet) -
         if factor > 1:
             maps, cells = _sums(maps, axis, factor, size), cells * factor
     low = low[:, None, None].astype(np.float32)
-    span = np.maximum(high[:, None, None] - low, 1)
-    tiles = ((maps - low * cells) * ((_GRAYS - 1) / (span * cells)) + 0.5).astype(np.uint8)
+    span = high[:, None, None].astype(np.float32) - low
+    scale = np.divide((_GRAYS - 1) / cells, span, out=np.zeros_like(span), where=span > 0)
+    tiles = (np.clip((maps - low * cells) * scale, 0, _GRAYS - 1) + 0.5).astype(np.uint8)
     for axis, size in ((1, sheet.tile_height), (2, sheet.tile_width)):
         if tiles.shape[axis] < size:
             tiles = np.repeat(tiles, size // tiles.shape[axis], axis)
@@ -224,9 +226,10 @@ def _print(
     size: int,
     anchor: str | None = None,
 ) -> None:
-    """Text; in a picture that a card shrinks twice, a pixel apart: cards leave columns out, and with them thin strokes."""
-    for shift in range(2 if sheet.width > _CARD else 1):
-        draw.text((place[0] + shift, place[1]), text, fill=ink, font=_font(size), anchor=anchor)
+    """Text; in a picture that a card shrinks again and again, a pixel apart: cards leave rows and columns out, and thin strokes with them."""
+    shifts = ((0, 0), (1, 0), (0, 1), (1, 1)) if sheet.width > _CARD else ((0, 0),)
+    for right, down in shifts:
+        draw.text((place[0] + right, place[1] + down), text, fill=ink, font=_font(size), anchor=anchor)
 
 
 @lru_cache(maxsize=16)

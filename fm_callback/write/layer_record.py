@@ -1,6 +1,8 @@
 """One layer's part of a step: what is stored of its maps and numbers, and the copies for TensorBoard's own tabs."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from fm_callback.capture.section import Section
 from fm_callback.format import NUMBERS, LayerFacts, LayerStep, to_grid
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
-from fm_callback.scores.measures import fields, measure, summaries
+from fm_callback.scores.measures import described, fields, measure, summaries
 from fm_callback.write import event_copies, grid, png
 from fm_callback.write.event_copies import Value
 
@@ -51,6 +53,8 @@ class LayerRecord:
         self._cells = concepts.at(*plan.axes) if section.covers(plan.axes) else _NO_CONCEPTS
         self.facts = _facts(plan, name, self._cells, section, stored)
         self._description = _description(plan, self.facts)
+        words = described(self.facts.fields)
+        self._curves = {name: _of_curve(words[name]) for name in event_copies.curves(self.facts.summaries)}
         number = "" if plan.info.number is None else f"#{plan.info.number} "
         self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells, labels)
 
@@ -100,8 +104,8 @@ class LayerRecord:
         """
         values = dict(zip(self.facts.summaries, stored.summaries.tolist(), strict=True))
         return [
-            event_copies.scalar_value(name, self._tag, values[name])
-            for name in event_copies.curves(self.facts.summaries)
+            event_copies.scalar_value(event_copies.group(name), self._tag, values[name], description)
+            for name, description in self._curves.items()
             if not math.isnan(values[name])
         ]
 
@@ -133,6 +137,12 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -
     )
 
 
+def _of_curve(words: Mapping[str, Any]) -> str:
+    """What stands beside a curve in TensorBoard: what the measure is."""
+    label, says = str(words["label"]), str(words["says"])
+    return f"{label[:1].upper()}{label[1:]}: {says}"
+
+
 def _description(plan: Plan, facts: LayerFacts) -> str:
     """What stands beside the picture in TensorBoard: which layer, which channels, how it is scaled."""
     number = "" if plan.info.number is None else f"Layer #{plan.info.number}: "  # a # in front would make a heading
@@ -146,5 +156,7 @@ def _description(plan: Plan, facts: LayerFacts) -> str:
         size += f" tokens, {facts.prefix} before them left out"
     return (
         f"{number}{kernel}{plan.info.kind}{activation}, {size}, {len(plan.channels)} of {total} "
-        f"channel{'' if total == 1 else 's'} of the first probe image, each map at its own contrast, its channel number above it"
+        f"channel{'' if total == 1 else 's'} of the first probe image, its number above each. Each map at its own contrast: black is the "
+        f"1st percentile of its cells, white the 99th, and what lies outside is clipped; from the lowest to the highest where the two are "
+        "the same"
     )

@@ -16,6 +16,11 @@ from fm_callback.write.event_copies import Value
 
 #: IoU of no more labels is copied to TensorBoard's Scalars tab.
 _MOST_CURVES = 32
+#: What stands beside them in TensorBoard.
+_DESCRIPTION = (
+    "IoU of the prediction: the pixels where the label is predicted and true, of those where it is either, in the mean of the probe's "
+    "images in which there are such; 1 is perfect"
+)
 #: How a stored picture looks where a label has no colour of its own, and where there is none: for whoever opens it as a
 #: picture; the tab has colours of its own.
 _BACKGROUND, _FOREGROUND, _IGNORED, _NONE = "#000000", "#ffffff", "#808080", "#ff00ff"
@@ -40,8 +45,9 @@ class PredictionRecord:
         self._masks, self.told = None, ""
         labels, truth = _labels(prediction, probe.labels)
         if prediction.kind == "labels" and probe.masks is not None:
-            unknown = [each.value for each, at in zip(probe.labels, truth, strict=True) if at < 0 and not each.ignored]
-            if unknown:
+            there = np.bincount(probe.masks.pixels.ravel(), minlength=len(truth)) > 0  # others are named, and nowhere
+            known = zip(probe.labels, truth, there.tolist(), strict=True)
+            if unknown := [each.value for each, at, occurs in known if occurs and at < 0 and not each.ignored]:
                 truth = (-1,) * len(truth)
                 self.told = (
                     f"; no IoU of the prediction: the masks have the label {unknown[0]}, and the {prediction.channels} "
@@ -95,7 +101,7 @@ class PredictionRecord:
         means = _means(stored.scores[:, self._known, SCORES.index("iou")])
         tags = [tag for tag, known in zip(self._tags, self._known, strict=True) if known]
         return [
-            event_copies.scalar_value("prediction_iou", tag, mean)
+            event_copies.scalar_value("prediction_iou", tag, mean, _DESCRIPTION)
             for tag, mean in zip(tags, means, strict=True)
             if not math.isnan(mean)
         ]

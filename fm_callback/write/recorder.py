@@ -74,10 +74,13 @@ class Recorder:
         refuse_file(log_dir)
         self._capture, self._probe, self._log_dir, self._before = capture, probe, log_dir, before
         facts, *pictures = probe.described()
-        paths = [plan.info.path for plan in capture.plans]
+        names = unique(plan.info.path for plan in capture.plans)
+        tags = event_copies.layer_tags(
+            [(plan.info.number, plan.info.path) for plan in capture.plans], capture.convolutions
+        )
         self._layers = [
             LayerRecord(plan, name, tag, probe.concepts, probe.section, images, facts.stored, probe.scored)
-            for plan, name, tag in zip(capture.plans, unique(paths), event_copies.tags(paths), strict=True)
+            for plan, name, tag in zip(capture.plans, names, tags, strict=True)
         ]
         self._prediction = PredictionRecord(capture.prediction, probe) if capture.prediction else None
         self._pictures = [[png.encode(picture) for picture in group] for group in pictures]
@@ -279,7 +282,9 @@ class Recorder:
             scores |= self._prediction.scores(prediction)
         tables = self._tables()
         if tables:
-            copies.append(event_copies.table_value("\n\n".join(map(markdown, tables))))
+            copies.append(
+                event_copies.table_value("\n\n&nbsp;\n\n".join(map(markdown, reversed(tables))))
+            )  # the shortest first
         record = format.step_record(step, time.time(), stored, prediction)
         head, self._run_record = self._run_record, b""
         size = run.files.write(step, record, copies, head) - len(head)
