@@ -16,7 +16,7 @@ from keras import layers, ops
 from support.decoding import stored
 from zoo import BACKEND, ZOO, Animal, data
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
 from fm_callback.capture import summary
 from fm_callback.capture.capture import Capture
 from fm_callback.capture.trace import on_one_line
@@ -336,6 +336,35 @@ def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() ->
     assert np.isnan(ops.convert_to_numpy(outputs[1])).all(), "a layer that did not run has no values, not zeros"
     _, numbers, _ = capture(ops.convert_to_tensor(samples))()
     assert number(numbers[1], "nonfinite").tolist() == [32, 32]
+
+
+class EitherWay(keras.Model):
+    """Data decide which of two layers runs: by Keras's own `cond`, or in Python."""
+
+    def __init__(self, in_python: bool) -> None:
+        super().__init__()
+        self.in_python = in_python
+        self.a, self.b = layers.Conv2D(2, 1, name="a"), layers.Conv2D(2, 1, name="b")
+
+    def call(self, inputs: Any) -> Any:
+        dark = ops.mean(inputs) < 0.7  # not so of the ones of which Keras makes its inputs for want of data
+        if self.in_python:
+            return self.b(inputs) if dark else self.a(inputs)
+        return ops.cond(ops.logical_not(dark), lambda: self.a(inputs), lambda: self.b(inputs))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="where passes are compiled, what is inside a branch can't leave it")
+@pytest.mark.parametrize("in_python", [False, True])
+def test_on_torch_the_branch_that_runs_is_found_and_not_the_one_that_a_trace_without_data_takes(
+    in_python: bool,
+) -> None:
+    model, samples = EitherWay(in_python), 0.5 * data(2, 4, 4, 3)
+    for built in (False, True):
+        assert model.built is built
+        assert [layer.path for layer in conv_layers(model, samples)] == ["b"]
+        ((path, maps),) = FeatureMapExtractor(model)(samples).items()
+        assert path == "b"
+        np.testing.assert_allclose(maps, ops.convert_to_numpy(model.b(samples)), atol=1e-5)
 
 
 class Fades(keras.Model):
