@@ -260,6 +260,17 @@ def test_flat_zero_and_broken_channels_are_told_apart() -> None:
     assert pixels[0, 6].min() == 0 and pixels[0, 6].max() == 255
 
 
+@pytest.mark.parametrize("count", [2, 20], ids=["in one pass", "in chunks"])
+def test_a_span_that_no_float32_holds_is_a_scale_like_any_other(count: int) -> None:
+    values = np.tile(np.array([-3.4e38, 0, 1.7e38, 3.4e38], "float32").reshape(1, 2, 2, 1), (count, 1, 1, 8))
+    values[..., :7] *= np.array([1, 0.5, 0.25, 0.2, 0.1, 0.05, 1e-30], "float32")
+    values[:, 0, 1, 7] = np.inf
+    pixels, numbers = given(values)
+    assert pixels.reshape(count, 8, 4).tolist() == count * [7 * [[0, 128, 191, 255]] + [[0, 0, 191, 255]]]
+    np.testing.assert_array_equal(number(numbers, "low"), values.min((0, 1, 2)))
+    assert number(numbers, "nonfinite").tolist() == 7 * [0] + [count]
+
+
 def test_a_map_of_one_cell() -> None:
     pixels, numbers = given(np.array([[[[2.0, -1.0]]]], "float32"))
     assert pixels.shape == (1, 2, 1, 1) and not pixels.any()
