@@ -124,6 +124,26 @@ def test_a_loop_after_a_fit_goes_on_in_its_run(tmp_path):
     assert steps(tmp_path) == {"feature_maps": [0, 1, 2, 3, 4]}
 
 
+def test_a_callback_of_evaluate_or_predict_says_once_that_it_logs_nothing(tmp_path):
+    model, callback = made(), FeatureMapCallback(X[:1], tmp_path)
+    with pytest.warns(
+        RuntimeWarning, match="logs nothing in `evaluate`, only in training.*FeatureMapExtractor"
+    ) as caught:
+        model.evaluate(X, Y, verbose=0, callbacks=[callback])
+        model.predict(X, verbose=0, callbacks=[callback])
+    assert len([each for each in caught if "FeatureMapCallback" in str(each.message)]) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_a_training_evaluate_and_predict_say_nothing(tmp_path, recwarn):
+    model, callback = made(), FeatureMapCallback(X[:1], tmp_path)
+    model.fit(X, Y, validation_data=(X, Y), verbose=0, callbacks=[callback])
+    model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    model.predict(X, verbose=0, callbacks=[callback])
+    assert steps(tmp_path) == {"feature_maps": [0, 1]}
+    assert not [each for each in recwarn if "FeatureMapCallback" in str(each.message)]
+
+
 def test_what_is_wrong_raises_at_the_first_hook_of_a_loop(tmp_path):
     callback = FeatureMapCallback(X[:1], tmp_path / "logs", layers=["cnov"])
     with pytest.raises(RuntimeError, match="call `set_model`"):
