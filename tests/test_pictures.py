@@ -9,7 +9,7 @@ import pytest
 from support.decoding import probe_pictures, run_facts, stored
 from zoo import channels_first_runs
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, open_log
 from fm_callback.capture.layers import are_channels_first
 from fm_callback.capture.pictures import as_images, find_picture, to_pixels
 
@@ -256,6 +256,30 @@ def test_masks_that_fit_no_input_say_what_they_were_held_against(tmp_path):
     callback = FeatureMapCallback(data, tmp_path, masks=np.ones((4, 9, 9), int) - np.eye(9, dtype=int))
     with pytest.raises(ValueError, match=r"do not fit `samples`: 4 images of 16×16 \(input 'image'\)"):
         model.fit(data, y, verbose=0, callbacks=[callback])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="a module of PyTorch's")
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a convolution of Keras's"])
+def test_a_module_of_torch_is_shown_as_torch_lays_it_out(beside, tmp_path):
+    import torch
+
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3, padding=1), torch.nn.ReLU())
+    inputs = keras.Input((3, 16, 12))
+    x = keras.layers.TorchModuleWrapper(module, name="module", output_shape=(None, 5, 16, 12))(inputs)
+    if beside:
+        x = keras.layers.Conv2D(1, 1, data_format="channels_first")(x)
+    model = keras.Model(inputs, x)
+    model.compile("sgd", "mse")
+    x = RNG.random((4, 3, 16, 12), "float32")
+    masks = (x[:2, 0] > 0.5).astype(int)
+    callback = FeatureMapCallback(x[:2], tmp_path, masks=masks, layers=["module"])
+    model.fit(x, np.zeros((4, *model.output_shape[1:])), verbose=0, callbacks=[callback])
+    layer = open_log(tmp_path)["feature_maps"]["module"]
+    exact = keras.ops.convert_to_numpy(model.get_layer("module")(x[:2])).transpose(0, 2, 3, 1)
+    assert layer.maps().shape == exact.shape == (2, 16, 12, 5)
+    assert (np.abs(layer.maps() - exact) <= np.ptp(exact, (0, 1, 2)) / 500).all()
+    pictures = probe_pictures(tmp_path / "feature_maps")["pictures"]
+    np.testing.assert_array_equal(pictures, np.moveaxis(x[:2] * 255 + 0.5, 1, -1).astype("uint8"))
 
 
 @pytest.mark.skipif(not channels_first_runs(), reason="no channels_first convolution on this CPU")

@@ -13,8 +13,8 @@ from fm_callback.capture.layers import (
     are_channels_first,
     conv_numbers,
     describe,
-    inner,
     is_conv,
+    layout,
     own_kernel,
 )
 from fm_callback.capture.restore import unbuilt_again_on_error
@@ -261,7 +261,7 @@ class _Tracer(keras.Operation):
         self.outputs = []
         for path, tensor in keras.tree.flatten_with_path(returned):
             why, maker = obstacle(tensor, like), makers.get(id(tensor))
-            data_format = getattr(inner(maker.layer), "data_format", None) if maker else None
+            data_format = layout(maker.layer) if maker else None
             by, _ = squashed.get(id(tensor), (None, None))
             key, layer = "/".join(map(str, path)), maker.path if maker else None
             self.outputs.append(Output(key, layer, None, data_format, by, why))
@@ -313,8 +313,8 @@ def _keeps_values(layer: keras.Layer) -> bool:
 def _plane(layer: keras.Layer, shape: tuple[int | None, ...], channels_first: bool) -> tuple[int, int] | None:
     if len(shape) != 4:
         return None
-    layout = getattr(inner(layer), "data_format", None)
-    first = channels_first if layout is None else layout == "channels_first"
+    said = layout(layer)
+    first = channels_first if said is None else said == "channels_first"
     height, width = shape[2:] if first else shape[1:3]
     return None if height is None or width is None else (height, width)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fm_callback.capture.backends import backend
 from fm_callback.capture.find import Found
-from fm_callback.capture.layers import ConvLayer, inner
+from fm_callback.capture.layers import ConvLayer, inner, layout
 from fm_callback.capture.tokens import Grid
 
 #: How many channels from the first, "all", or their indices.
@@ -121,8 +121,8 @@ def _channel_axis(entry: Found, grids: Mapping[str, Grid], channels_first: bool)
             f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to four more axes can be "
             "shown as maps"
         )
-    layout = getattr(core, "data_format", None)
-    first = (channels_first if layout is None else layout == "channels_first") and len(shape) > 2
+    said = layout(entry.layer)
+    first = (channels_first if said is None else said == "channels_first") and len(shape) > 2
     first = first and info.path not in grids
     if first and core is not entry.layer and len(shape) >= 5:
         raise ValueError(
