@@ -56,6 +56,7 @@ class Capture:
         model: The model.
         plans: What is captured, in the order of the maps.
         channels_first: Whether the model has the channel axis second.
+        learns: Whether a layer that is captured has weights that training changes.
         prediction: What is read of the model's output; None: nothing.
     """
 
@@ -91,6 +92,7 @@ class Capture:
             found, untraceable, self._outputs = find(model, specs, batch)
             self.channels_first = are_channels_first(entry.layer for entry in found)
             chosen = select(found, layers)
+            self.learns = any(entry.layer.trainable_variables for entry in chosen)
             grids = lay_out(chosen, found, _planes(samples, self.channels_first), grid)
             self.plans = plan_layers(chosen, channels, grids, self.channels_first)
         self.model, self._trained = model, trained or model
