@@ -258,6 +258,40 @@ def test_masks_that_fit_no_input_say_what_they_were_held_against(tmp_path):
         model.fit(data, y, verbose=0, callbacks=[callback])
 
 
+@pytest.mark.skipif(not channels_first_runs(), reason="no channels_first convolution on this CPU")
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda **first: keras.layers.TimeDistributed(keras.layers.Conv2D(2, 3, **first)), (4, 3, 12, 10)),
+        (lambda **first: keras.layers.ConvLSTM2D(2, 3, return_sequences=True, **first), (4, 3, 12, 10)),
+        (
+            lambda **first: keras.layers.Bidirectional(
+                keras.layers.ConvLSTM2D(2, 3, return_sequences=True, **first), merge_mode="sum"
+            ),
+            (4, 3, 12, 10),
+        ),
+        (lambda **first: keras.layers.ConvLSTM1D(2, 3, return_sequences=True, **first), (4, 3, 12)),
+    ],
+    ids=["frames", "recurrent", "both ways", "signals"],
+)
+def test_channels_that_are_first_stand_behind_the_steps_in_time(make, shape, tmp_path):
+    layer = make(data_format="channels_first", padding="same")
+    model = keras.Sequential([keras.Input(shape), layer])
+    model.compile("sgd", "mse")
+    x = RNG.random((2, *shape), "float32")
+    exact = np.moveaxis(model.predict(x, verbose=0), 2, -1)
+    assert exact.shape == (2, 4, *shape[2:], 2)
+    ((_, maps),) = FeatureMapExtractor(model)(x).items()
+    np.testing.assert_allclose(maps, exact, atol=1e-5)
+    model.fit(
+        x, np.zeros(model.output_shape[1:])[None].repeat(2, 0), verbose=0, callbacks=[FeatureMapCallback(x, tmp_path)]
+    )
+    (logged,) = open_log(tmp_path)["feature_maps"].layers
+    assert logged.shape == exact.shape[1:]
+    np.testing.assert_allclose(logged.numbers("low")[0], exact.reshape(-1, 2).min(0), atol=1e-5)
+    np.testing.assert_allclose(logged.numbers("high")[0], exact.reshape(-1, 2).max(0), atol=1e-5)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="a module of PyTorch's")
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a convolution of Keras's"])
 def test_a_module_of_torch_is_shown_as_torch_lays_it_out(beside, tmp_path):

@@ -16,6 +16,7 @@ from fm_callback.capture.layers import (
     is_conv,
     layout,
     own_kernel,
+    times,
 )
 from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.samples import as_batch, dtype_of
@@ -315,7 +316,8 @@ def _plane(layer: keras.Layer, shape: tuple[int | None, ...], channels_first: bo
         return None
     said = layout(layer)
     first = channels_first if said is None else said == "channels_first"
-    height, width = shape[2:] if first else shape[1:3]
+    channels = min(1 + times(layer), 3) if first else 3
+    height, width = (size for axis, size in enumerate(shape) if axis not in (0, channels))
     return None if height is None or width is None else (height, width)
 
 

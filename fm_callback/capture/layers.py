@@ -180,6 +180,13 @@ def layout(layer: keras.Layer) -> str | None:
     return said
 
 
+def times(layer: keras.Layer) -> int:
+    """How many axes of a layer's output are steps in time: they come before channels that are first, too."""
+    innermost = inner(layer)
+    recurrent = isinstance(innermost, keras.layers.RNN) and bool(innermost.return_sequences)
+    return recurrent + sum(isinstance(each, keras.layers.TimeDistributed) for each in (layer, *_wrapped(layer)))
+
+
 def _is_of_torch(layer: keras.Layer) -> bool:
     innermost = inner(layer)
     module = innermost.module if isinstance(innermost, keras.layers.TorchModuleWrapper) else None
