@@ -171,7 +171,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._written: Written | None = None
         self._batches: Batches | None = None
         self._is_training = self._began_late = self._started = False
-        self._has_logged = self._said_cost = self._said_apart = self._said_elsewhere = False
+        self._has_logged = self._said_cost = self._said_apart = self._said_elsewhere = self._said_untrained = False
         self._epoch_began = self._epoch_seconds = 0.0
         self._epochs = self._offset = 0
         self._summary = "no training has ended yet"
@@ -359,6 +359,21 @@ class FeatureMapCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self._close()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._say_what_is_not_logged("evaluate")
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        self._say_what_is_not_logged("predict")
+
+    def _say_what_is_not_logged(self, by: str) -> None:
+        """Once, where no training has been seen."""
+        if not (self._is_training or self._has_logged or self._said_untrained):
+            self._said_untrained = True
+            warn_or_say(
+                f"FeatureMapCallback logs nothing in `{by}`, only in training; the maps of a model as it is come from "
+                "`FeatureMapExtractor(model)(samples)`"
+            )
 
     def summary(self) -> str:
         """When each layer became a mask, and detected which label, as tables: what TensorBoard's Text tab shows, for a terminal.

@@ -16,7 +16,7 @@ from keras import layers, ops
 from support.decoding import stored
 from zoo import BACKEND, ZOO, Animal, data
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
 from fm_callback.capture import summary
 from fm_callback.capture.capture import Capture
 from fm_callback.capture.trace import on_one_line
@@ -260,6 +260,17 @@ def test_flat_zero_and_broken_channels_are_told_apart() -> None:
     assert pixels[0, 6].min() == 0 and pixels[0, 6].max() == 255
 
 
+@pytest.mark.parametrize("count", [2, 20], ids=["in one pass", "in chunks"])
+def test_a_span_that_no_float32_holds_is_a_scale_like_any_other(count: int) -> None:
+    values = np.tile(np.array([-3.4e38, 0, 1.7e38, 3.4e38], "float32").reshape(1, 2, 2, 1), (count, 1, 1, 8))
+    values[..., :7] *= np.array([1, 0.5, 0.25, 0.2, 0.1, 0.05, 1e-30], "float32")
+    values[:, 0, 1, 7] = np.inf
+    pixels, numbers = given(values)
+    assert pixels.reshape(count, 8, 4).tolist() == count * [7 * [[0, 128, 191, 255]] + [[0, 0, 191, 255]]]
+    np.testing.assert_array_equal(number(numbers, "low"), values.min((0, 1, 2)))
+    assert number(numbers, "nonfinite").tolist() == 7 * [0] + [count]
+
+
 def test_a_map_of_one_cell() -> None:
     pixels, numbers = given(np.array([[[[2.0, -1.0]]]], "float32"))
     assert pixels.shape == (1, 2, 1, 1) and not pixels.any()
@@ -336,6 +347,35 @@ def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() ->
     assert np.isnan(ops.convert_to_numpy(outputs[1])).all(), "a layer that did not run has no values, not zeros"
     _, numbers, _ = capture(ops.convert_to_tensor(samples))()
     assert number(numbers[1], "nonfinite").tolist() == [32, 32]
+
+
+class EitherWay(keras.Model):
+    """Data decide which of two layers runs: by Keras's own `cond`, or in Python."""
+
+    def __init__(self, in_python: bool) -> None:
+        super().__init__()
+        self.in_python = in_python
+        self.a, self.b = layers.Conv2D(2, 1, name="a"), layers.Conv2D(2, 1, name="b")
+
+    def call(self, inputs: Any) -> Any:
+        dark = ops.mean(inputs) < 0.7  # not so of the ones of which Keras makes its inputs for want of data
+        if self.in_python:
+            return self.b(inputs) if dark else self.a(inputs)
+        return ops.cond(ops.logical_not(dark), lambda: self.a(inputs), lambda: self.b(inputs))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="where passes are compiled, what is inside a branch can't leave it")
+@pytest.mark.parametrize("in_python", [False, True])
+def test_on_torch_the_branch_that_runs_is_found_and_not_the_one_that_a_trace_without_data_takes(
+    in_python: bool,
+) -> None:
+    model, samples = EitherWay(in_python), 0.5 * data(2, 4, 4, 3)
+    for built in (False, True):
+        assert model.built is built
+        assert [layer.path for layer in conv_layers(model, samples)] == ["b"]
+        ((path, maps),) = FeatureMapExtractor(model)(samples).items()
+        assert path == "b"
+        np.testing.assert_allclose(maps, ops.convert_to_numpy(model.b(samples)), atol=1e-5)
 
 
 class Fades(keras.Model):

@@ -124,6 +124,61 @@ def test_a_loop_after_a_fit_goes_on_in_its_run(tmp_path):
     assert steps(tmp_path) == {"feature_maps": [0, 1, 2, 3, 4]}
 
 
+@pytest.mark.parametrize("puts_back", [False, True])
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone trains on weights outside the model")
+def test_a_loop_that_keeps_the_weights_to_itself_is_told_that_nothing_changes(puts_back, tmp_path, recwarn):
+    import jax
+
+    model, callback = made(), FeatureMapCallback(X[:1], tmp_path)
+    model.optimizer.build(model.trainable_variables)
+    variables, slots = ([each.value for each in of] for of in (model.trainable_variables, model.optimizer.variables))
+    gradients = jax.grad(lambda weights: ((model.stateless_call(weights, [], X)[0] - Y) ** 2).mean())
+    callback.set_model(model)
+    callback.on_epoch_begin(0)
+    for epoch in range(3):
+        variables, slots = model.optimizer.stateless_apply(slots, gradients(variables), variables)
+        if puts_back:
+            for variable, value in zip(model.trainable_variables, variables, strict=True):
+                variable.assign(value)
+        callback.on_epoch_end(epoch)
+    callback.on_train_end()
+    assert steps(tmp_path) == {"feature_maps": [0, 1, 2, 3]}
+    said = [str(each.message) for each in recwarn if "FeatureMapCallback" in str(each.message)]
+    assert len(said) == (not puts_back) and all("assign them to the model's variables" in each for each in said)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_weights_that_stay_are_told_of_unless_they_are_frozen(frozen, tmp_path, recwarn):
+    model = made(keras.optimizers.SGD(0.0))
+    model.get_layer("conv").trainable = not frozen
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    for epochs in (1, 3):  # of one epoch nothing is said: a loop of fits may have more
+        model.fit(X, Y, epochs=epochs, verbose=0, callbacks=[FeatureMapCallback(X[:1], tmp_path / str(epochs))])
+    said = [str(each.message) for each in recwarn if "FeatureMapCallback" in str(each.message)]
+    assert len(said) == (not frozen)
+    assert all("the same maps" in each and "did not learn" in each for each in said)
+
+
+def test_a_callback_of_evaluate_or_predict_says_once_that_it_logs_nothing(tmp_path):
+    model, callback = made(), FeatureMapCallback(X[:1], tmp_path)
+    with pytest.warns(
+        RuntimeWarning, match="logs nothing in `evaluate`, only in training.*FeatureMapExtractor"
+    ) as caught:
+        model.evaluate(X, Y, verbose=0, callbacks=[callback])
+        model.predict(X, verbose=0, callbacks=[callback])
+    assert len([each for each in caught if "FeatureMapCallback" in str(each.message)]) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_a_training_evaluate_and_predict_say_nothing(tmp_path, recwarn):
+    model, callback = made(), FeatureMapCallback(X[:1], tmp_path)
+    model.fit(X, Y, validation_data=(X, Y), verbose=0, callbacks=[callback])
+    model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    model.predict(X, verbose=0, callbacks=[callback])
+    assert steps(tmp_path) == {"feature_maps": [0, 1]}
+    assert not [each for each in recwarn if "FeatureMapCallback" in str(each.message)]
+
+
 def test_what_is_wrong_raises_at_the_first_hook_of_a_loop(tmp_path):
     callback = FeatureMapCallback(X[:1], tmp_path / "logs", layers=["cnov"])
     with pytest.raises(RuntimeError, match="call `set_model`"):

@@ -9,7 +9,7 @@ import pytest
 from support.decoding import probe_pictures, run_facts, stored
 from zoo import channels_first_runs
 
-from fm_callback import FeatureMapCallback, FeatureMapExtractor
+from fm_callback import FeatureMapCallback, FeatureMapExtractor, open_log
 from fm_callback.capture.layers import are_channels_first
 from fm_callback.capture.pictures import as_images, find_picture, to_pixels
 
@@ -256,6 +256,64 @@ def test_masks_that_fit_no_input_say_what_they_were_held_against(tmp_path):
     callback = FeatureMapCallback(data, tmp_path, masks=np.ones((4, 9, 9), int) - np.eye(9, dtype=int))
     with pytest.raises(ValueError, match=r"do not fit `samples`: 4 images of 16×16 \(input 'image'\)"):
         model.fit(data, y, verbose=0, callbacks=[callback])
+
+
+@pytest.mark.skipif(not channels_first_runs(), reason="no channels_first convolution on this CPU")
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda **first: keras.layers.TimeDistributed(keras.layers.Conv2D(2, 3, **first)), (4, 3, 12, 10)),
+        (lambda **first: keras.layers.ConvLSTM2D(2, 3, return_sequences=True, **first), (4, 3, 12, 10)),
+        (
+            lambda **first: keras.layers.Bidirectional(
+                keras.layers.ConvLSTM2D(2, 3, return_sequences=True, **first), merge_mode="sum"
+            ),
+            (4, 3, 12, 10),
+        ),
+        (lambda **first: keras.layers.ConvLSTM1D(2, 3, return_sequences=True, **first), (4, 3, 12)),
+    ],
+    ids=["frames", "recurrent", "both ways", "signals"],
+)
+def test_channels_that_are_first_stand_behind_the_steps_in_time(make, shape, tmp_path):
+    layer = make(data_format="channels_first", padding="same")
+    model = keras.Sequential([keras.Input(shape), layer])
+    model.compile("sgd", "mse")
+    x = RNG.random((2, *shape), "float32")
+    exact = np.moveaxis(model.predict(x, verbose=0), 2, -1)
+    assert exact.shape == (2, 4, *shape[2:], 2)
+    ((_, maps),) = FeatureMapExtractor(model)(x).items()
+    np.testing.assert_allclose(maps, exact, atol=1e-5)
+    model.fit(
+        x, np.zeros(model.output_shape[1:])[None].repeat(2, 0), verbose=0, callbacks=[FeatureMapCallback(x, tmp_path)]
+    )
+    (logged,) = open_log(tmp_path)["feature_maps"].layers
+    assert logged.shape == exact.shape[1:]
+    np.testing.assert_allclose(logged.numbers("low")[0], exact.reshape(-1, 2).min(0), atol=1e-5)
+    np.testing.assert_allclose(logged.numbers("high")[0], exact.reshape(-1, 2).max(0), atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="a module of PyTorch's")
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a convolution of Keras's"])
+def test_a_module_of_torch_is_shown_as_torch_lays_it_out(beside, tmp_path):
+    import torch
+
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3, padding=1), torch.nn.ReLU())
+    inputs = keras.Input((3, 16, 12))
+    x = keras.layers.TorchModuleWrapper(module, name="module", output_shape=(None, 5, 16, 12))(inputs)
+    if beside:
+        x = keras.layers.Conv2D(1, 1, data_format="channels_first")(x)
+    model = keras.Model(inputs, x)
+    model.compile("sgd", "mse")
+    x = RNG.random((4, 3, 16, 12), "float32")
+    masks = (x[:2, 0] > 0.5).astype(int)
+    callback = FeatureMapCallback(x[:2], tmp_path, masks=masks, layers=["module"])
+    model.fit(x, np.zeros((4, *model.output_shape[1:])), verbose=0, callbacks=[callback])
+    layer = open_log(tmp_path)["feature_maps"]["module"]
+    exact = keras.ops.convert_to_numpy(model.get_layer("module")(x[:2])).transpose(0, 2, 3, 1)
+    assert layer.maps().shape == exact.shape == (2, 16, 12, 5)
+    assert (np.abs(layer.maps() - exact) <= np.ptp(exact, (0, 1, 2)) / 500).all()
+    pictures = probe_pictures(tmp_path / "feature_maps")["pictures"]
+    np.testing.assert_array_equal(pictures, np.moveaxis(x[:2] * 255 + 0.5, 1, -1).astype("uint8"))
 
 
 @pytest.mark.skipif(not channels_first_runs(), reason="no channels_first convolution on this CPU")

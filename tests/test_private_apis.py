@@ -296,6 +296,23 @@ def test_torch_tells_tensors_inside_its_function_transforms() -> None:
     )
 
 
+@only_torch
+def test_without_data_a_branch_on_torch_is_decided_by_a_function_of_keras_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    core, seen = keras.src.backend.core, []
+    original = core.cond
+    monkeypatch.setattr(core, "cond", lambda pred, *ways: (seen.append(pred.is_meta), original(pred, *ways))[1])
+
+    class Either(keras.Operation):
+        def call(self, value: Any) -> Any:
+            return ops.cond(ops.mean(value) > 2, lambda: seen.append("first") or value, lambda: value)
+
+    Either().compute_output_spec(keras.KerasTensor((2, 3)))
+    assert seen == [True, "first"], (
+        "`keras.ops.cond` no longer asks `keras.src.backend.core`, or takes another way without data: `guessing` in "
+        "capture/backends/torch.py watches it there"
+    )
+
+
 def test_only_the_running_backends_module_is_imported() -> None:
     prefix = f"{backends.__name__}."
     assert {name.removeprefix(prefix) for name in sys.modules if name.startswith(prefix)} == {BACKEND}

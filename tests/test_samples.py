@@ -118,6 +118,7 @@ def test_bytes_in_the_other_order_are_turned():
         ),
         (np.zeros((8, 8, 3)).tolist(), r"holds the number 0\.0 where an array belongs; give `np\.asarray\(samples\)`"),
         ([], "holds no array"),
+        ([np.zeros((8, 8, 3)), None], "holds None: an optional input can't be left out"),
         ({"photo": np.zeros((8, 8, 3))}, r"has the keys \['photo'\], but the inputs of model .* are \['keras_tensor"),
     ],
 )

@@ -57,6 +57,7 @@ class Capture:
         plans: What is captured, in the order of the maps.
         convolutions: How many convolutions the model has, those that are called again counted once.
         channels_first: Whether the model has the channel axis second.
+        learns: Whether a layer that is captured has weights that training changes.
         prediction: What is read of the model's output; None: nothing.
     """
 
@@ -93,6 +94,7 @@ class Capture:
             self.channels_first = are_channels_first(entry.layer for entry in found)
             self.convolutions = max((entry.info.number or 0 for entry in found), default=0)
             chosen = select(found, layers)
+            self.learns = any(entry.layer.trainable_variables for entry in chosen)
             grids = lay_out(chosen, found, _planes(samples, self.channels_first), grid)
             self.plans = plan_layers(chosen, channels, grids, self.channels_first)
         self.model, self._trained = model, trained or model

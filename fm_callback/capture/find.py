@@ -13,9 +13,10 @@ from fm_callback.capture.layers import (
     are_channels_first,
     conv_numbers,
     describe,
-    inner,
     is_conv,
+    layout,
     own_kernel,
+    times,
 )
 from fm_callback.capture.restore import unbuilt_again_on_error
 from fm_callback.capture.samples import as_batch, dtype_of
@@ -138,7 +139,8 @@ def specs_of(samples: Any) -> Any:
 def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
     """Every call of every layer: convolutions in the order of their numbers, then the others in the order of execution.
 
-    The model is traced without data; only where that is impossible, and samples are given, does it run once.
+    The model is traced without data; only where that is impossible, or would be guessing, and samples are given, does it
+    run once.
 
     Raises:
         ValueError: if the model can't be traced and there are no samples, or it can't take them.
@@ -148,7 +150,7 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
     tracer.model = model
     untraceable = None
     try:
-        with unbuilt_again_on_error(model):
+        with unbuilt_again_on_error(model), backend.guessing(tracer.guess):
             outputs = tracer.trace(specs)
     except Exception as error:
         untraceable = on_one_line(tracer.error or error)
@@ -157,6 +159,7 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
                 f"model {model.name!r} can't be traced without data ({untraceable}); give `samples`, one batch of its "
                 "inputs"
             ) from error
+    if untraceable or (tracer.guessed and samples is not None):
         tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, samples)
         run = backend.eager(model, tracer.run)
         with explaining(model, samples):
@@ -198,6 +201,7 @@ class _Tracer(keras.Operation):
 
     model: keras.Model
     builds = False  # a trace that builds sees layers twice or not: what it returns is of no use
+    guessed = False  # for want of data: which branch runs, or what numbers there are
     error: Exception | None = None  # as it was: Keras words it anew, and fails at that for some of JAX's
 
     def trace(self, specs: Any) -> list[Any]:
@@ -214,6 +218,10 @@ class _Tracer(keras.Operation):
             outputs = self.compute_output_spec(specs)
             return self.compute_output_spec(specs) if self.variables_grew else outputs
 
+    def guess(self) -> None:
+        """Notes that the trace took one branch for want of data."""
+        self.guessed = True
+
     def run(self, inputs: Any) -> list[Any]:
         """What the layers return of data."""
         self.builds = False
@@ -222,6 +230,7 @@ class _Tracer(keras.Operation):
     def call(self, inputs: Any) -> list[Any]:
         before = len(self.model.variables)
         like = keras.tree.flatten(inputs)[0]
+        self.guessed = backend.scope(like) is None
         self.calls: list[tuple[Call, tuple[int | None, ...], str | None]] = []
         outputs: list[Any] = []
         makers: dict[int, _Maker] = {}
@@ -253,7 +262,7 @@ class _Tracer(keras.Operation):
         self.outputs = []
         for path, tensor in keras.tree.flatten_with_path(returned):
             why, maker = obstacle(tensor, like), makers.get(id(tensor))
-            data_format = getattr(inner(maker.layer), "data_format", None) if maker else None
+            data_format = layout(maker.layer) if maker else None
             by, _ = squashed.get(id(tensor), (None, None))
             key, layer = "/".join(map(str, path)), maker.path if maker else None
             self.outputs.append(Output(key, layer, None, data_format, by, why))
@@ -305,9 +314,10 @@ def _keeps_values(layer: keras.Layer) -> bool:
 def _plane(layer: keras.Layer, shape: tuple[int | None, ...], channels_first: bool) -> tuple[int, int] | None:
     if len(shape) != 4:
         return None
-    layout = getattr(inner(layer), "data_format", None)
-    first = channels_first if layout is None else layout == "channels_first"
-    height, width = shape[2:] if first else shape[1:3]
+    said = layout(layer)
+    first = channels_first if said is None else said == "channels_first"
+    channels = min(1 + times(layer), 3) if first else 3
+    height, width = (size for axis, size in enumerate(shape) if axis not in (0, channels))
     return None if height is None or width is None else (height, width)
 
 

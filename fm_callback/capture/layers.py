@@ -23,6 +23,7 @@ _CONVOLUTIONS = (
     keras.layers.ConvLSTM2D,
     keras.layers.ConvLSTM3D,
 )
+_TORCH_CONVOLUTIONS = {f"Conv{kind}{axes}d" for kind in ("", "Transpose") for axes in (1, 2, 3)}
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,32 @@ def is_conv(layer: keras.Layer) -> bool:
 
 def are_channels_first(layers: Iterable[keras.Layer]) -> bool:
     """Whether a model has the channel axis second: as its convolutions say, if they agree; else as Keras is set."""
-    said = {getattr(inner(layer), "data_format", None) for layer in layers if is_conv(layer)} - {None}
+    said = {layout(layer) for layer in layers if is_conv(layer) or _is_of_torch(layer)} - {None}
     return (said if len(said) == 1 else {keras.config.image_data_format()}) == {"channels_first"}
+
+
+def layout(layer: keras.Layer) -> str | None:
+    """Where a layer says that its channels are, "channels_first" or "channels_last"; None where it does not.
+
+    A module of PyTorch's that convolves has them first, and has no word for it.
+    """
+    if _is_of_torch(layer):
+        return "channels_first"
+    said: str | None = getattr(inner(layer), "data_format", None)
+    return said
+
+
+def times(layer: keras.Layer) -> int:
+    """How many axes of a layer's output are steps in time: they come before channels that are first, too."""
+    innermost = inner(layer)
+    recurrent = isinstance(innermost, keras.layers.RNN) and bool(innermost.return_sequences)
+    return recurrent + sum(isinstance(each, keras.layers.TimeDistributed) for each in (layer, *_wrapped(layer)))
+
+
+def _is_of_torch(layer: keras.Layer) -> bool:
+    innermost = inner(layer)
+    module = innermost.module if isinstance(innermost, keras.layers.TorchModuleWrapper) else None
+    return module is not None and any(type(each).__name__ in _TORCH_CONVOLUTIONS for each in module.modules())
 
 
 def is_of_signals(model: keras.Model) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fm_callback.capture.backends import backend
 from fm_callback.capture.find import Found
-from fm_callback.capture.layers import ConvLayer, inner
+from fm_callback.capture.layers import ConvLayer, inner, layout, times
 from fm_callback.capture.tokens import Grid
 
 #: How many channels from the first, "all", or their indices.
@@ -24,7 +24,7 @@ class Plan:
         info: The layer.
         channels: Indices of the captured channels.
         total: How many channels the layer has.
-        channels_first: Whether the layer's output has the channel axis second.
+        axis: Which axis of the layer's output is that of the channels; the samples' is 0.
         activation: Name of the activation that the layer itself applies, or None.
         grid: How its output lies, if it is one of tokens; else None.
     """
@@ -32,7 +32,7 @@ class Plan:
     info: ConvLayer
     channels: tuple[int, ...]
     total: int
-    channels_first: bool
+    axis: int
     activation: str | None
     grid: Grid | None = None
 
@@ -42,7 +42,7 @@ class Plan:
         if self.grid:
             return (self.grid.height, self.grid.width, self.total)
         sizes = tuple(size or 0 for size in self.info.output_shape[1:])
-        return (*sizes[1:], sizes[0]) if self.channels_first else sizes
+        return (*sizes[: self.axis - 1], *sizes[self.axis :], sizes[self.axis - 1])
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -56,15 +56,14 @@ class Plan:
 
     def take(self, output: Any) -> Any:
         """The captured channels of the layer's output, float32, channels last."""
-        axis = 1 if self.channels_first else -1
         count = len(self.channels)
         if count < self.total:
             if self.channels == tuple(range(count)):
-                output = output[:, :count] if axis == 1 else output[..., :count]
+                output = output[(slice(None),) * self.axis + (slice(count),)]
             else:
-                output = keras.ops.take(output, keras.ops.convert_to_tensor(self.channels, "int32"), axis=axis)
-        if self.channels_first:
-            output = keras.ops.moveaxis(output, 1, -1)
+                output = keras.ops.take(output, keras.ops.convert_to_tensor(self.channels, "int32"), axis=self.axis)
+        if self.axis < len(output.shape) - 1:
+            output = keras.ops.moveaxis(output, self.axis, -1)
         if self.grid:
             output = keras.ops.reshape(output[:, self.grid.prefix :], (-1, self.grid.height, self.grid.width, count))
         return backend.clone(keras.ops.cast(output, "float32"))
@@ -94,7 +93,7 @@ def plan_layers(
 
 
 def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_first: bool) -> Plan:
-    first, total = _channel_axis(entry, grids, channels_first)
+    axis, total = _channel_axis(entry, grids, channels_first)
     if channels == "all":
         indices = tuple(range(total))
     elif isinstance(channels, int):
@@ -109,29 +108,26 @@ def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_
     activation = getattr(inner(entry.layer), "activation", None)
     name = getattr(activation, "__name__", type(activation).__name__) if activation is not None else None
     grid = grids.get(entry.info.path)
-    return Plan(entry.info, indices, total, first, None if name == "linear" else name, grid)
+    return Plan(entry.info, indices, total, axis, None if name == "linear" else name, grid)
 
 
-def _channel_axis(entry: Found, grids: Mapping[str, Grid], channels_first: bool) -> tuple[bool, int]:
-    """Whether the channel axis of a layer's output is the second one, not the last; and how many channels it has."""
-    info, core = entry.info, inner(entry.layer)
+def _channel_axis(entry: Found, grids: Mapping[str, Grid], channels_first: bool) -> tuple[int, int]:
+    """Which axis of a layer's output is that of the channels, and how many there are."""
+    info, said = entry.info, layout(entry.layer)
     shape = info.output_shape
     if not 2 <= len(shape) <= 6:
         raise ValueError(
             f"layer {info.path!r} puts out {shape}: only outputs with a channel axis and up to four more axes can be "
             "shown as maps"
         )
-    layout = getattr(core, "data_format", None)
-    first = (channels_first if layout is None else layout == "channels_first") and len(shape) > 2
-    first = first and info.path not in grids
-    if first and core is not entry.layer and len(shape) >= 5:
-        raise ValueError(
-            f"layer {info.path!r} ({info.kind}) is channels_first inside a wrapper with a further axis: not supported"
-        )
-    total = shape[1 if first else -1]
+    first = channels_first if said is None else said == "channels_first"
+    axis = len(shape) - 1
+    if first and axis > 1 and info.path not in grids:
+        axis = min(1 + times(entry.layer), axis)
+    total = shape[axis]
     if total is None:
         raise ValueError(f"layer {info.path!r} puts out an unknown number of channels: {shape}")
-    return first, total
+    return axis, total
 
 
 def read_channels(channels: Any) -> int | str | tuple[int, ...]:

@@ -88,6 +88,10 @@ def dtype_of(array: np.ndarray) -> str:
 
 
 def _array(value: Any) -> np.ndarray:
+    if value is None:
+        raise ValueError(
+            "`samples` holds None: an optional input can't be left out of what is watched; give an array for it"
+        )
     if isinstance(value, (int, float)):
         raise ValueError(
             f"`samples` holds the number {value!r} where an array belongs; give `np.asarray(samples)` for a nested list"

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fm_callback import format
 from fm_callback.capture.capture import Arrays, Capture, Captured
 from fm_callback.capture.probe import Probe
@@ -102,6 +104,7 @@ class Recorder:
         self._captured = self._refused = 0
         self._error: Exception | None = None
         self._has_told_of_time = False
+        self._has_changed = not capture.learns  # what never learns need not change
         self._detach: Callable[[], Any] = lambda: None
         self.tables: list[list[list[str]]] = []
         self._scores: dict[str, float] = {}
@@ -209,6 +212,12 @@ class Recorder:
                     f"FeatureMapCallback has logged step {self._last} alone to {self.directory}: of the {self._refused} moments "
                     "that followed, none had a later step"
                 )
+            elif self._captured > 1 and not self._has_changed and self._error is None:
+                warn_or_say(
+                    f"FeatureMapCallback has logged the same maps to {self.directory} at each step, as if the layers that are watched "
+                    "did not learn. Where a loop keeps the weights itself, as with `stateless_apply` on JAX, assign them to the "
+                    "model's variables before its hooks are called"
+                )
         self._detach()
 
     def _begin(self, step: int, goes_on: bool, captured: Arrays) -> int:
@@ -264,7 +273,9 @@ class Recorder:
     def _record(self, moment: Moment) -> None:
         began = time.perf_counter()
         if self.written is not None:
-            size = self._write(self.written, moment.step, moment.captured())
+            before, captured = self.written.numbers, moment.captured()
+            self._has_changed |= not all(map(np.array_equal, before, captured.numbers))
+            size = self._write(self.written, moment.step, captured)
             self.cost.record(time.perf_counter() - began, size)
 
     def _write(self, run: Written, step: int, captured: Arrays) -> int:

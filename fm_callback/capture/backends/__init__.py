@@ -34,6 +34,7 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     backends/jax.py          jax_state_sync of a model                  `synchronise`
     backends/jax.py          Tracer._trace                              `scope`
     backends/torch.py        torch._C._functorch                        `scope`
+    backends/torch.py        keras.src.backend.core                     its `cond`, of which it traces the first branch
     write/event_copies.py    tensorboard.compat.proto, metadata of      what TensorBoard's own tabs read
                              its plugins image, scalar and text
 """
@@ -132,6 +133,10 @@ class Backend(ABC):
 
     def synchronise(self, model: keras.Model) -> None:  # noqa: B027 (most hold nothing elsewhere)
         """Brings back into the model what the backend holds elsewhere during an epoch."""
+
+    def guessing(self, note: Callable[[], None]) -> AbstractContextManager[None]:
+        """Within it `note` is called where a trace without data takes one branch for want of data."""
+        return nullcontext()
 
     @abstractmethod
     def scope(self, tensor: Any) -> object | None:

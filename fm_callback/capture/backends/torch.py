@@ -1,12 +1,14 @@
 """PyTorch, which runs eagerly: nothing is compiled. The training thread waits for the pass."""
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import torch
+from keras.src.backend import core
 
 from fm_callback.capture.backends import Backend, Function
 
@@ -43,8 +45,27 @@ class Torch(Backend):
                 with torch.no_grad():
                     buffer.copy_(value)
 
+    @contextmanager
+    def guessing(self, note: Callable[[], None]) -> Iterator[None]:
+        """Without data Keras takes the first branch of `ops.cond`, and never looks at the other."""
+        thread = threading.get_ident()
+
+        def cond(pred: Any, true_fn: Any, false_fn: Any) -> Any:
+            if threading.get_ident() == thread and getattr(pred, "is_meta", False):
+                note()
+            return original(pred, true_fn, false_fn)
+
+        with _one_at_a_time:
+            original, core.cond = core.cond, cond
+            try:
+                yield
+            finally:
+                core.cond = original
+
     def scope(self, tensor: Any) -> object | None:
-        return "functorch" if torch._C._functorch.is_functorch_wrapped_tensor(tensor) else None
+        if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+            return "functorch"
+        return "meta" if tensor.is_meta else None
 
     def is_dense(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor) and value.layout == torch.strided
@@ -58,6 +79,10 @@ class Torch(Backend):
 
     def chief_by_environment(self) -> str | None:
         return None if _is_distributed() or "RANK" not in os.environ else f"RANK={os.environ['RANK']}"
+
+
+# Contexts of two threads that end in another order than they began would leave one of the replacements behind.
+_one_at_a_time = threading.RLock()
 
 
 def _is_distributed() -> bool:
