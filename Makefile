@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOGS ?= logs
 BACKEND_TESTS := $(addprefix tests/test_,zoo.py prediction.py layers.py samples.py pictures.py chunks.py tokens.py volumes_and_signals.py extractor.py submodel.py observer.py scale_out.py private_apis.py resume.py hooks.py)
 
-.PHONY: demo test test-firefox test-slow test-backends lint lint-page bench clean
+.PHONY: demo test test-firefox test-slow test-backends lint lint-page bench gallery clean
 
 demo: $(VENV)/examples
 	$(BIN)/python examples/train_pets.py --log-dir $(LOGS)
@@ -44,6 +44,10 @@ node_modules/.package-lock.json: package.json
 bench: $(VENV)/dev
 	-$(MAKE) --no-print-directory $(VENV)/bench
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+# The pictures of docs/gallery, from the demo's log.
+gallery: $(VENV)/dev
+	$(BIN)/python benchmarks/gallery.py $(LOGS)
 
 # One stamp a set of dependencies; a change of setup.cfg installs anew.
 $(VENV)/%: setup.cfg pyproject.toml

@@ -58,6 +58,7 @@ const EXCESS =
 // "+0.12", and what that means; empty where it is not known.
 export function toldExcess(/** @type {number} */ excess) {
   if (Number.isNaN(excess)) return { text: "", title: "" };
-  const sign = excess < 0 ? "−" : "+";
-  return { text: `${sign}${Math.abs(excess).toFixed(2)}`, title: `${sign}${Math.abs(excess).toFixed(2)} ${EXCESS}` };
+  const size = Math.abs(excess).toFixed(2);
+  const text = `${excess < 0 && Number(size) ? "−" : "+"}${size}`;
+  return { text, title: `${text} ${EXCESS}` };
 }

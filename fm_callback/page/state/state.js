@@ -17,6 +17,7 @@ import { host } from "./host.js";
  * @property {boolean} [ofLayer] it shows the chosen layer, and not all of them
  * @property {boolean} [ofChannel] it shows one channel, also while all are chosen
  * @property {boolean} [ofAll] it shows all layers, in colours or as maps
+ * @property {boolean} [mapless] it shows no maps: scale and colour map mean nothing
  * @property {boolean} [ofTwo] it shows two sides, which may share a scale
  * @property {boolean} [keepsScroll] who comes back finds it where it was left
  */
@@ -212,9 +213,9 @@ export function markPlace(x, y) {
   state.at.value = `${part(x)},${part(y)}`;
 }
 
-// Whether layers are shown in colours, which have no scale and no colour map.
+// Whether no maps are shown whose grays or colours span a range: layers in colours, or none at all.
 export const inColours = computed(
-  () => view.value.key === "overview" || (view.value.ofAll === true && state.show.value === "colour"),
+  () => view.value.mapless === true || (view.value.ofAll === true && state.show.value === "colour"),
 );
 
 export const image = computed(() => Math.min(state.image.value, Math.max(run.value?.probe.stored ?? 1, 1) - 1));

@@ -13,12 +13,12 @@ import { Prediction } from "./prediction.js";
 
 /** @type {import("../state/state.js").View[]} */
 export const VIEWS = [
-  { key: "overview", title: "Overview", Page: Overview, keepsScroll: true },
+  { key: "overview", title: "Overview", Page: Overview, mapless: true, keepsScroll: true },
   { key: "evolution", title: "Evolution", Page: Evolution, ofAll: true, keepsScroll: true },
   { key: "layer", title: "Layer", Page: Layer, ofLayer: true },
   { key: "channel", title: "Channel", Page: Channel, ofLayer: true, ofChannel: true },
   { key: "compare", title: "Compare", Page: Compare, ofLayer: true, ofTwo: true },
   { key: "depth", title: "Depth", Page: Depth, ofAll: true, keepsScroll: true },
-  { key: "prediction", title: "Prediction", Page: Prediction, keepsScroll: true },
-  { key: "labels", title: "Labels", Page: Labels, keepsScroll: true },
+  { key: "prediction", title: "Prediction", Page: Prediction, mapless: true, keepsScroll: true },
+  { key: "labels", title: "Labels", Page: Labels, mapless: true, keepsScroll: true },
 ];
