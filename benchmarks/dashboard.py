@@ -3,7 +3,7 @@
     python benchmarks/dashboard.py            # some three minutes
     python benchmarks/dashboard.py --quick    # few steps: to see that it runs
 
-- first picture: from the click on the tab until the Overview's sentences and first layer, or Evolution's first row, are painted.
+- first picture: from the click on the tab until the Overview's sentences and its layer × epoch, or Evolution's first row, are painted.
 - a new step: from the key until all visible layers of Evolution, ten or more, show it, once its pictures are fetched; in colour and as
   channels. Medians.
 - colours: what the bases and pictures of 51 layers of 32 channels and four images take, in the browser, off the page's thread.
@@ -27,7 +27,7 @@ VIEWS = ("overview", "evolution", "layer", "channel", "compare", "depth", "predi
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 OPENED = """() => {
-  const picture = document.querySelector(".colour-strip canvas:not(.waiting)");
+  const picture = document.querySelector(".heat .field canvas");
   return picture !== null && document.querySelector(".short li") !== null;
 }"""
 
@@ -92,7 +92,7 @@ def _views(address: str, judged: bool) -> None:
         page.get_by_text("Feature maps").first.click()
         frame = _frame(page)
         frame.wait_for_function(OPENED, polling=5)
-        figure("Overview: sentences and first picture", time.perf_counter() - began, **_most(judged, 3), unit=" s")
+        figure("Overview: sentences and layer × epoch", time.perf_counter() - began, **_most(judged, 3), unit=" s")
         page.wait_for_timeout(5000)
         frame.evaluate(TASKS)
         times = frame.evaluate(COLOURS, [SIDES, f"{address}/static/draw/components.js"])

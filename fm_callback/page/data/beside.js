@@ -28,6 +28,9 @@ export async function reckon(name, ...given) {
   return new Promise((resolve, reject) => asked.set(id, { resolve, reject }));
 }
 
+// The worker is started before it is needed.
+export const warmUp = () => void started();
+
 let /** @type {Promise<Worker | null> | null} */ starting = null;
 
 // It says itself that it runs: a browser may take the address and refuse the file later.

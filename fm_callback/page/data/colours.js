@@ -52,10 +52,13 @@ export function colouring(layer) {
  * @param {Promise<Colouring | null> | null} before
  */
 async function reckoned(layer, key, version, before) {
+  const newest = /** @type {number} */ (layer.run.steps.at(-1));
+  const there = storedAt(layer, newest); // most likely it is these that are needed
+  there.catch(() => {});
   const numbers = await numbersHere(layer);
   const finite = (/** @type {number} */ step) => !numbers.status(step).includes(NONFINITE);
-  const step = numbers.steps.findLast(finite) ?? /** @type {number} */ (numbers.steps.at(-1));
-  const pictures = await storedAt(layer, step);
+  const step = numbers.steps.findLast(finite) ?? newest;
+  const pictures = await (step === newest ? there : storedAt(layer, step));
   const old = await before?.catch(() => null);
   const basis = await reckon("basisOf", pictures, gridOf(layer), rangesAt(numbers, step), old?.basis ?? null);
   return basis && { basis, step, key: `${key}\0${version}` };

@@ -19,7 +19,9 @@ import { cornerOf } from "./values.js";
  */
 
 const MOST = 4096; // cells that a basis is reckoned of
-const BLOCK = 12; // vectors that are followed at a time
+const BATCH = 512;
+const WHOLE = 64; // channels of which all components are reckoned
+const BLOCK = 12; // of more, vectors that are followed at a time
 const ROUNDS = 300;
 const SETTLED = 1e-9;
 const DARK = 0.02; // parts of the cells that are below, and above, what the colours span
@@ -160,14 +162,22 @@ function standardise(samples, usable) {
  */
 function correlations(samples, live) {
   const matrix = live.map(() => new Float64Array(live.length));
-  for (let row = 0; row < live.length; row++) {
-    const one = samples[live[row]];
-    for (let column = row; column < live.length; column++) {
-      const two = samples[live[column]];
-      let sum = 0;
-      for (let index = 0; index < one.length; index++) sum += one[index] * two[index];
-      matrix[row][column] = matrix[column][row] = sum / one.length;
+  // In blocks of cells that the processor keeps at hand.
+  const cells = samples[0].length;
+  for (let from = 0; from < cells; from += BATCH) {
+    const to = Math.min(from + BATCH, cells);
+    for (let row = 0; row < live.length; row++) {
+      const one = samples[live[row]];
+      for (let column = row; column < live.length; column++) {
+        const two = samples[live[column]];
+        let sum = 0;
+        for (let index = from; index < to; index++) sum += one[index] * two[index];
+        matrix[row][column] += sum / cells;
+      }
     }
+  }
+  for (let row = 0; row < live.length; row++) {
+    for (let column = 0; column < row; column++) matrix[row][column] = matrix[column][row];
   }
   return matrix;
 }
@@ -201,15 +211,14 @@ function principal(matrix, live, count) {
  */
 function largest(matrix) {
   const size = matrix.length;
-  const width = Math.min(size, BLOCK);
+  if (size <= WHOLE) return jacobi(matrix);
+  const width = BLOCK;
   let seed = 1;
   const random = () => {
     seed = (seed * 48271) % 2147483647;
     return seed / 2147483647 - 0.5;
   };
-  let basis = Array.from({ length: width }, (_, index) =>
-    Float64Array.from({ length: size }, (_, place) => (size === width ? Number(place === index) : random())),
-  );
+  let basis = Array.from({ length: width }, () => Float64Array.from({ length: size }, () => random()));
   orthonormalise(basis);
   let values = /** @type {number[]} */ ([]);
   for (let round = 0; round < ROUNDS; round++) {
@@ -228,14 +237,12 @@ function largest(matrix) {
     const next = turn(images);
     values = inside.values;
     const off = Math.max(
-      ...[0, 1, 2]
-        .filter((index) => index < width)
-        .map((index) =>
-          Math.sqrt(next[index].reduce((sum, value, at) => sum + (value - values[index] * turned[index][at]) ** 2, 0)),
-        ),
+      ...[0, 1, 2].map((index) =>
+        Math.sqrt(next[index].reduce((sum, value, at) => sum + (value - values[index] * turned[index][at]) ** 2, 0)),
+      ),
     );
     basis = turned;
-    if (size === width || off < SETTLED * size) break;
+    if (off < SETTLED * size) break;
     basis = next;
     orthonormalise(basis);
   }
@@ -278,7 +285,7 @@ function jacobi(given) {
   for (let sweep = 0; sweep < 60; sweep++) {
     let off = 0;
     for (let p = 0; p < size; p++) for (let q = p + 1; q < size; q++) off += matrix[p][q] ** 2;
-    if (off < 1e-24) break;
+    if (off < 1e-18) break;
     for (let p = 0; p < size; p++) for (let q = p + 1; q < size; q++) rotate(matrix, vectors, p, q);
   }
   const order = [...matrix.keys()].sort((a, b) => matrix[b][b] - matrix[a][a]);
@@ -292,21 +299,22 @@ function jacobi(given) {
  * @param {number} q
  */
 function rotate(matrix, vectors, p, q) {
-  if (Math.abs(matrix[p][q]) < 1e-300) return;
+  if (Math.abs(matrix[p][q]) < SETTLED * SETTLED) return;
   const theta = (matrix[q][q] - matrix[p][p]) / (2 * matrix[p][q]);
   const tangent = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.hypot(theta, 1));
   const cosine = 1 / Math.hypot(tangent, 1);
   const sine = tangent * cosine;
-  for (let k = 0; k < matrix.length; k++) {
-    [matrix[k][p], matrix[k][q]] = [
-      cosine * matrix[k][p] - sine * matrix[k][q],
-      sine * matrix[k][p] + cosine * matrix[k][q],
-    ];
+  for (const row of matrix) {
+    const [one, two] = [row[p], row[q]];
+    row[p] = cosine * one - sine * two;
+    row[q] = sine * one + cosine * two;
   }
   for (const rows of [matrix, vectors]) {
-    const [one, two] = [rows[p], rows[q]];
-    for (let k = 0; k < one.length; k++) {
-      [one[k], two[k]] = [cosine * one[k] - sine * two[k], sine * one[k] + cosine * two[k]];
+    const [high, low] = [rows[p], rows[q]];
+    for (let k = 0; k < high.length; k++) {
+      const [one, two] = [high[k], low[k]];
+      high[k] = cosine * one - sine * two;
+      low[k] = sine * one + cosine * two;
     }
   }
 }

@@ -56,7 +56,7 @@ export function compose({
   const rows = Math.ceil(places.length / columns);
   const image = new ImageData(columns * (width + gap) - gap, rows * (height + gap) - gap);
   const pixels = new Uint32Array(image.data.buffer).fill(paper);
-  const small = tiles(picture, layer, width, height);
+  const small = tiles(picture, layer, width, height, places);
   const known = numbers?.index.has(step) ? numbers : null;
   const status = known?.status(step);
   const single = layer.map[0] * layer.map[1] === 1; // one cell has no contrast of its own
@@ -66,12 +66,12 @@ export function compose({
     const y = Math.floor(index / columns) * (height + gap);
     const corner = y * image.width + x;
     const live = status ? status[place] === LIVE || (single && status[place] === FLAT) : true;
-    if (live && (single || !(small.still[place] && status))) {
+    if (live && (single || !(small.still[index] && status))) {
       const own = known ? known.range("own", step, place) : /** @type {[number, number]} */ ([0, 1]);
       const span = known && range ? range(place, picture) : own;
       const colours = levels(colour, own, span);
       const outside = clipped ? outsideOf(own, span) : null;
-      let from = place * width * height;
+      let from = index * width * height;
       for (let row = 0; row < height; row++) {
         const start = corner + row * image.width;
         for (let column = 0; column < width; column++) {

@@ -9,7 +9,7 @@ import { cornerOf } from "./values.js";
 /** @typedef {import("../data/types.js").Picture} Picture */
 /** @typedef {import("../data/types.js").Layer} Layer */
 /** @typedef {Pick<Layer, "map" | "columns" | "channels">} Grid */
-/** @typedef {{pixels: Uint8Array, still: boolean[]}} Tiles still: one value everywhere */
+/** @typedef {{pixels: Uint8Array, still: boolean[]}} Tiles of some places, in order; still: one value everywhere */
 
 const reduced = /** @type {Shelf<Tiles>} */ (new Shelf(2 ** 26));
 
@@ -18,12 +18,13 @@ const reduced = /** @type {Shelf<Tiles>} */ (new Shelf(2 ** 26));
  * @param {Layer} layer
  * @param {number} width
  * @param {number} height
+ * @param {number[]} places which of the channels
  */
-export function tiles(picture, layer, width, height) {
-  const name = `${picture.key}\0${width}x${height}`;
+export function tiles(picture, layer, width, height, places) {
+  const name = `${picture.key}\0${width}x${height}\0${places}`;
   let found = reduced.get(name);
   if (!found) {
-    found = reduce(picture, layer, width, height);
+    found = reduce(picture, layer, width, height, places);
     reduced.put(name, found, found.pixels.length);
   }
   return found;
@@ -34,17 +35,18 @@ export function tiles(picture, layer, width, height) {
  * @param {Grid} layer
  * @param {number} width
  * @param {number} height
+ * @param {number[]} [places]
  * @returns {Tiles}
  */
-export function reduce(picture, layer, width, height) {
+export function reduce(picture, layer, width, height, places = [...layer.channels.keys()]) {
   const [mapHeight, mapWidth] = layer.map;
-  const result = new Uint8Array(layer.channels.length * width * height);
+  const result = new Uint8Array(places.length * width * height);
   const still = [];
-  for (let place = 0; place < layer.channels.length; place++) {
+  for (const [index, place] of places.entries()) {
     const corner = cornerOf(layer, place);
     still.push(isStill(picture, corner, mapWidth, mapHeight));
     const from = { pixels: picture.pixels, start: corner, stride: picture.width, width: mapWidth, height: mapHeight };
-    bring(from, { pixels: result, start: place * width * height, width, height });
+    bring(from, { pixels: result, start: index * width * height, width, height });
   }
   return { pixels: result, still };
 }

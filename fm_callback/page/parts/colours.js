@@ -1,6 +1,7 @@
 // @ts-check
 // A layer on the screen as one picture in colours; with a place marked, how like that place all others are.
 
+import { warmUp } from "../data/beside.js";
 import { coloured, colouring, likeness } from "../data/colours.js";
 import { reachable, stepName } from "../data/log.js";
 import { NONFINITE } from "../data/numbers.js";
@@ -43,8 +44,14 @@ export function Colours({ layer, when, width, height, label, onShown, of = layer
     let gone = false;
     const stored = Math.min(shownImage, Math.max(layer.run.probe.stored, 1) - 1);
     const across = { width: Math.max(1, Math.round(width * pixelRatio)), height: Math.round(height * pixelRatio) };
+    // All that is needed is asked for at once.
+    const basis = place ? null : colouring(of);
+    basis?.catch(() => {}); // who waits for it hears of it
+    const numbersThere = numbersHere(layer);
+    numbersThere.catch(() => {});
+    warmUp();
     const draw = async (picture) => {
-      const numbers = await numbersHere(layer);
+      const numbers = await numbersThere;
       const outline = contour(labels && (await labels), across.width, across.height);
       const status = numbers.status(step);
       const common = { map: layer.map, size: across, outline };
@@ -53,7 +60,7 @@ export function Colours({ layer, when, width, height, label, onShown, of = layer
         const cosines = await likeness(picture, layer, step, numbers, place);
         drawn = likenessPicture({ ...common, cosines });
       } else {
-        const found = await colouring(of);
+        const found = await basis;
         const colours = found && (await coloured(picture, layer, step, numbers, found, own));
         drawn = colourPicture({ ...common, colours, status });
       }

@@ -183,7 +183,9 @@ export function show(canvas, { image, marks }, width, height, pixelRatio) {
     canvas.width = image.width;
     canvas.height = image.height;
   }
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  // Pixels are put there, and nothing is drawn: a canvas in plain memory is made, and filled, sooner.
+  const settings = { willReadFrequently: true };
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));
   context.putImageData(image, 0, 0);
   writeMarks(context, marks, width, height, pixelRatio);
   canvas.classList.remove("waiting");
