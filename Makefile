@@ -14,8 +14,9 @@ test: $(VENV)/dev lint
 	$(BIN)/python -m pytest -q -m "not slow and (not firefox or cross_browser)"
 
 # All of the tab in Firefox; `make test` has only a share of it.
+FIREFOX ?= firefox
 test-firefox: $(VENV)/dev
-	$(BIN)/python -m pytest -q -m firefox tests/browser
+	$(BIN)/python -m pytest -q -m "$(FIREFOX)" tests/browser
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow
