@@ -82,6 +82,8 @@ SUFFIX = ".fmlog"
 PLUGIN = "feature_maps"
 #: Markdown for TensorBoard's Text tab: when each layer became a mask, by the steps so far.
 TABLE_TAG = "mask_table"
+#: And that of what stands out.
+FINDINGS_TAG = "findings"
 
 #: What is known of a channel at a step without any mask, over all probe images; the order in which it is stored.
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")

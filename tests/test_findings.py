@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
+from reading import steps_of, values_at
 from support.logs import RunLog
 
-from fm_callback import open_log
+from fm_callback import FeatureMapCallback, open_log
 from fm_callback.format import NUMBERS, Label, LayerStep, PredictionFacts, PredictionStep
 from fm_callback.read.findings import KINDS, SEVERITIES, Finding, findings
 from fm_callback.read.unknown import UnknownError
@@ -286,3 +288,58 @@ def test_of_a_long_log_steps_are_spread(log, monkeypatch):
     monkeypatch.setattr("fm_callback.read.evidence._MOST_READ", 12)
     found = only(log.found(), "dead_layer")
     assert found.step == 4  # of 0, 2, 4, 7
+
+
+def collapsing(rate):
+    """A model that a high rate makes NaN, and its data."""
+    keras.utils.set_random_seed(0)
+    conv = keras.layers.Conv2D
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), conv(8, 3, activation="relu", name="stem"), conv(1, 3, name="head")]
+    )
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    x = np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype("float32")
+    return model, x, x[:, 2:-2, 2:-2]
+
+
+def test_what_stands_out_is_told_at_the_end_of_fit_and_in_the_text_tab(tmp_path, capsys):
+    model, x, y = collapsing(1e8)
+    model.fit(x, y, epochs=8, verbose=2, callbacks=[FeatureMapCallback(x[:4], tmp_path)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "FeatureMapCallback: alarm: " in line]
+    assert len(lines) == 1 and lines[0].endswith("is NaN or infinite (non_finite)")
+    run = open_log(tmp_path)[0]
+    text = (
+        values_at(run_directory := tmp_path / "feature_maps", run.steps[-1])["findings"].tensor.string_val[0].decode()
+    )
+    assert text.startswith("- **alarm, non\\_finite**: Since step ") and "*What people then try*" in text
+    assert steps_of(run_directory)[-1] == run.steps[-1]
+
+
+def test_a_quiet_fit_says_nothing_and_a_loop_of_fits_says_it_once(tmp_path, capsys):
+    model, x, y = collapsing(1e8)
+    callback = FeatureMapCallback(x[:4], tmp_path)
+    model.fit(x, y, epochs=8, verbose=0, callbacks=[callback])
+    assert "alarm" not in capsys.readouterr().out
+    model, x, y = collapsing(1e8)
+    callback = FeatureMapCallback(x[:4], tmp_path / "loop")
+    for epoch in range(4):
+        model.fit(x, y, initial_epoch=4 * epoch, epochs=4 * epoch + 4, verbose=2, callbacks=[callback])
+    assert capsys.readouterr().out.count("(non_finite)") == 1
+
+
+def test_at_most_five_lines_are_printed(tmp_path, capsys):
+    callback = FeatureMapCallback(np.zeros((4, 4, 1)), tmp_path)
+    found = [Finding(f"kind{at}", "note", f"Number {at}. And more.") for at in range(7)]
+    callback._say_findings(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "FeatureMapCallback: note: Number 0 (kind0)" and len(lines) == 5
+    assert lines[-1] == f"FeatureMapCallback: and 3 more: fm-callback findings {tmp_path}"
+
+
+def test_a_failure_to_find_is_one_warning_and_the_log_is_whole(tmp_path, monkeypatch):
+    model, x, y = collapsing(0.01)
+    monkeypatch.setattr("fm_callback.read.findings.KINDS", {"broken": lambda evidence: 1 / 0})
+    with pytest.warns(RuntimeWarning, match="could not look for what stands out there: ZeroDivisionError") as told:
+        model.fit(x, y, epochs=2, verbose=0, callbacks=[FeatureMapCallback(x[:4], tmp_path)])
+    assert len([each for each in told if "stands out" in str(each.message)]) == 1
+    assert open_log(tmp_path)[0].steps == (0, 1, 2)

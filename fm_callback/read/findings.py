@@ -6,9 +6,10 @@ is a function of `Evidence` here, its line in `KINDS`, its section in `docs/find
 has it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -53,6 +54,10 @@ class Finding:
     def headline(self) -> str:
         """The first sentence of its text."""
         return self.text.split(". ", 1)[0].rstrip(".")
+
+    def as_json(self) -> dict[str, Any]:
+        """Its attributes as content for JSON."""
+        return asdict(self)
 
 
 Kind: TypeAlias = Callable[[Evidence], Iterable[Finding]]
@@ -101,6 +106,18 @@ def findings(run: "Run", extra: Sequence[Extra] = ()) -> list[Finding]:
     for more in extra:
         found += more(run)
     return sorted(found, key=lambda each: SEVERITIES.index(each.severity))
+
+
+def markdown(found: Iterable[Finding]) -> str:
+    """Findings for TensorBoard's Text tab: what each says, and what people then try."""
+    return "\n".join(
+        f"- **{each.severity}, {_escaped(each.kind)}**: {_escaped(each.text)} *What people then try*: {_escaped(each.advice)}"
+        for each in found
+    )
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", text)
 
 
 def non_finite(evidence: Evidence) -> Iterator[Finding]:
