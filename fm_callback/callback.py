@@ -21,6 +21,8 @@ from fm_callback.capture.samples import as_fit_has_them
 from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
 from fm_callback.capture.tokens import read_grid
+from fm_callback.read.findings import Finding, markdown
+from fm_callback.read.log import open_log
 from fm_callback.scores.history import aligned
 from fm_callback.write.batches import Batches
 from fm_callback.write.claim import release
@@ -28,6 +30,9 @@ from fm_callback.write.cost import foretold
 from fm_callback.write.recorder import Recorder
 from fm_callback.write.resume import Written
 from fm_callback.write.say import say, warn_or_say
+
+#: So many lines are printed of what stands out when a training has ended.
+_LINES = 5
 
 
 class FeatureMapCallback(keras.callbacks.Callback):
@@ -175,6 +180,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._epoch_began = self._epoch_seconds = 0.0
         self._epochs = self._offset = 0
         self._summary = "no training has ended yet"
+        self._said: set[tuple[str, str | None]] = set()  # findings, by kind and layer
         self._hook()
 
     def _hook(self) -> None:
@@ -246,6 +252,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
             images=self.images,
             model=_about(model, self.model),
             before=self._written,
+            look=_findings,
         )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -399,6 +406,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if self._recorder is not None:
             self._recorder.close()
             self._say_cost()
+            self._say_findings(self._recorder.found)
             tables = self._recorder.tables
             self._summary = "\n\n".join(map(aligned, tables)) or (
                 "no masks were given: nothing to compare the feature maps with"
@@ -416,9 +424,24 @@ class FeatureMapCallback(keras.callbacks.Callback):
             self._said_cost = True
             self._say(f"FeatureMapCallback: {told}")
 
+    def _say_findings(self, found: Sequence[Finding]) -> None:
+        """Five lines at most; in a loop of `fit` each once."""
+        new = [each for each in found if (each.kind, each.layer) not in self._said]
+        self._said |= {(each.kind, each.layer) for each in new}
+        shown = new if len(new) <= _LINES else new[: _LINES - 1]
+        for each in shown:
+            self._say(f"FeatureMapCallback: {each.severity}: {each.headline} ({each.kind})")
+        if len(new) > len(shown):
+            self._say(f"FeatureMapCallback: and {len(new) - len(shown)} more: fm-callback findings {self.log_dir}")
+
     def _say(self, text: str, end: str = "\n") -> None:
         if self.params is None or self.params.get("verbose", 1) != 0:
             say(text, end)
+
+
+def _findings(directory: Path) -> tuple[list[Finding], str]:
+    found = open_log(directory)[0].findings()
+    return found, markdown(found)
 
 
 def _about(model: keras.Model, trained: keras.Model) -> dict[str, Any]:

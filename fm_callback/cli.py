@@ -81,6 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ls.add_argument("--json", action="store_true", help="the same for programs")
     ls.set_defaults(run=_ls)
 
+    found = commands.add_parser("findings", help="say what stands out in the runs of a log, and what people then try")
+    found.add_argument("log_dir", help="a log directory")
+    found.add_argument("--json", action="store_true", help="the same for programs")
+    found.set_defaults(run=_findings)
+
     check = commands.add_parser(
         "check",
         help="verify every checksum of a log; returns 0 if all is sound, 1 if something is damaged, 2 if something "
@@ -173,6 +178,31 @@ def _listed(run: "Run") -> dict[str, Any]:
         "wall_time": run.wall_time(),
         "problems": run.problems,
     }
+
+
+def _findings(options: argparse.Namespace) -> None:
+    from fm_callback.read.log import open_log
+
+    runs = open_log(options.log_dir)
+    found = {name: run.findings() for name, run in runs.items()}
+    if options.json:
+        content = [
+            {
+                "run": name,
+                "name": runs[name].display_name,
+                "step_unit": runs[name].step_unit,
+                "step": runs[name].steps[-1],
+                "findings": [each.as_json() for each in of_run],
+            }
+            for name, of_run in found.items()
+        ]
+        print(json.dumps({"format": 1, "runs": content}, indent=1, allow_nan=False))
+        return
+    for name, of_run in found.items():
+        print(printable(f"{runs[name].display_name}, step {runs[name].steps[-1]}: {len(of_run) or 'nothing'} found"))
+        for each in of_run:
+            print(printable(f"  {each.severity}: {each.kind}: {each.text}"))
+            print(printable(f"    people then try: {each.advice}"))
 
 
 def _check(options: argparse.Namespace) -> int:

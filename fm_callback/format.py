@@ -82,6 +82,8 @@ SUFFIX = ".fmlog"
 PLUGIN = "feature_maps"
 #: Markdown for TensorBoard's Text tab: when each layer became a mask, by the steps so far.
 TABLE_TAG = "mask_table"
+#: And that of what stands out.
+FINDINGS_TAG = "findings"
 
 #: What is known of a channel at a step without any mask, over all probe images; the order in which it is stored.
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
@@ -143,6 +145,7 @@ class LayerFacts:
         cells: How many cells of all probe images stand behind a measure, by concept ("foreground", "background", "edges",
             "outline"); of single labels and named concepts by the measure ("cat_auroc").
         images: In how many of these images there is one of them, by the same names.
+        trainable: Whether the training may change its weights; None where it has none, or that is not known.
     """
 
     name: str
@@ -165,6 +168,7 @@ class LayerFacts:
     prefix: int = 0
     cells: Mapping[str, int] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
+    trainable: bool | None = field(default=None, compare=False)  # says nothing of how a step is read
 
     @classmethod
     def parse(cls, stored: Any) -> "LayerFacts":
@@ -193,7 +197,7 @@ class LayerFacts:
         return (
             _all(str, *texts)
             and _all(int, *counts, *_given(self.number))
-            and isinstance(self.planar, bool)
+            and _all(bool, self.planar, *_given(self.trainable))
             and all(0 <= count < 2**31 for count in counts)
             and (self.number is None or 0 < self.number < 2**31)
             and len(self.map) == 2

@@ -95,7 +95,7 @@ def test_runs_say_all_that_is_the_same_at_every_step(found):
     fields = [*format.NUMBERS, "mask_auroc"]
     assert layers[1] == {
         "layer": "block/deep", "path": "block/deep", "kind": "Conv2D", "number": 2, "kernel": [3, 3], "activation": None,
-        "shape": [4, 4, 32], "map": [4, 4], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "channels": list(range(16)), "rows": 4, "columns": 4,
+        "shape": [4, 4, 32], "map": [4, 4], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "trainable": None, "channels": list(range(16)), "rows": 4, "columns": 4,
         "fields": fields, "summaries": ["mask_auroc_best", "effective_rank"], "cells": {"foreground": 20, "background": 44}, "images": {},
     }  # fmt: skip
 
@@ -565,6 +565,39 @@ def test_no_log_breaks_it(tmp_path, count):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000, "kilobytes"
 
 
+def test_findings_are_looked_for_once_in_each_state_of_a_run(written, tmp_path):
+    log = Log(tmp_path)
+    log.refresh()
+    found = Answers(log)
+    (part,) = strictly(found.runs()[0])["runs"][0]["steps"]
+    first, lasting = found.findings(RUN, f"{part['v']}-2")
+    assert lasting and found.findings(RUN)[0] is first and not found.findings(RUN)[1]
+    answer = strictly(first)
+    assert answer["more"] == 0 and answer["findings"][0]["kind"] == "non_finite"
+    assert answer["findings"][0]["link"] == {"view": "layer", "layer": "stem", "step": 0, "channel": 2}
+    written.write(3)
+    log.refresh()
+    assert found.findings(RUN, f"{part['v']}-2")[0] is not first and not found.findings(RUN, f"{part['v']}-2")[1]
+    with pytest.raises(NothingThereError, match="no run 'nowhere'"):
+        found.findings("nowhere")
+
+
+def test_findings_of_more_than_anybody_reads_are_counted(tmp_path):
+    layers = {f"layer{at}": (2, 2, 4) for at in range(250)}
+    log = RunLog(tmp_path / "many", layers, images=1)
+    for step in (0, 1):
+        numbers = {path: np.where(np.arange(4)[:, None] >= 0, 0, log.numbers(step, path)) for path in layers}
+        steps = log.layer_steps(step)
+        log.write(
+            step,
+            layers=[
+                LayerStep(each.maps, numbers[path], each.summaries) for path, each in zip(layers, steps, strict=True)
+            ],
+        )
+    answer = strictly(asked(tmp_path).findings("many/feature_maps")[0])
+    assert len(answer["findings"]) == 200 and answer["more"] == 50
+
+
 def ask_everything(found, run, layers):
     """All that the page may ask of a run; what can't be answered is told."""
     steps = [step for part in run["steps"] for step in part["steps"]]
@@ -575,6 +608,7 @@ def ask_everything(found, run, layers):
         questions.append(lambda: found.numbers(run["run"], names))
         questions.append(lambda: found.bundle(run["run"], names, steps[:100], 0))
     questions.append(lambda: found.scores(run["run"]))
+    questions.append(lambda: strictly(found.findings(run["run"])[0]))
     questions += [lambda step=step: found.prediction(run["run"], step, 1) for step in steps[:100]]
     questions += [lambda kind=kind: found.probe(run["run"], kind, 0) for kind in ("picture", "label")]
     for question in questions:

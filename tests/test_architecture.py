@@ -14,7 +14,7 @@ ALLOWED = {
     "capture": {"format", "scores"},
     "scores": {"format"},
     "write": {"format", "tfrecord", "capture", "scores"},
-    "callback": {"capture", "scores", "write"},
+    "callback": {"capture", "scores", "write", "read"},  # reads the log that was written, for what stands out in it
     "read": {"format", "tfrecord", "scores"},
     "tensorboard_plugin": {"format", "read"},
     "cli": {"format", "capture", "write", "read"},

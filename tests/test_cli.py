@@ -263,6 +263,27 @@ def test_logs_are_looked_at_without_keras(logs):
     assert done.stdout.endswith("[]\n")
 
 
+def test_findings_in_words_and_for_programs(logs, capsys):
+    assert main(["findings", str(logs)]) == 0
+    out = capsys.readouterr().out
+    assert "  alarm: non_finite: Since step 0 channel 2 of #1 stem" in out and "    people then try: " in out
+    assert main(["findings", str(logs), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer.keys() == {"format", "runs"} and answer["format"] == 1
+    for run in answer["runs"]:
+        assert run.keys() == {"run", "name", "step_unit", "step", "findings"}
+        for each in run["findings"]:
+            assert list(each) == [
+                "kind", "severity", "text", "layer", "channel", "step", "evidence", "advice", "link",
+            ]  # fmt: skip
+    assert answer["runs"][0]["findings"][0]["kind"] == "non_finite"
+
+
+def test_findings_of_what_is_no_log_are_an_error(tmp_path, capsys):
+    assert main(["findings", str(tmp_path)]) == 2
+    assert "holds no log of feature maps" in capsys.readouterr().err
+
+
 def test_it_is_installed_as_a_command():
     done = subprocess.run(
         [sys.executable, "-m", "fm_callback.cli", "--help"], capture_output=True, text=True, check=True

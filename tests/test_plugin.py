@@ -171,7 +171,17 @@ def test_a_bundle_holds_what_single_requests_give(board):
     assert "max-age" in ask(board, "bundle", **asked, step=[0, 50])[1]["Cache-Control"]
 
 
+def test_findings_are_served_and_kept_under_their_version(board):
+    (run,) = [each for each in json.loads(ask(board, "runs")[2])["runs"] if each["run"] == RUN]
+    version, last = run["steps"][-1]["v"], run["steps"][-1]["steps"][-1]
+    status, headers, body = ask(board, "findings", run=RUN, v=f"{version}-{last}")
+    assert status == 200 and headers["Content-Type"] == "application/json" and "86400" in headers["Cache-Control"]
+    assert {"kind", "severity", "text", "evidence", "advice", "link"} <= json.loads(body)["findings"][0].keys()
+    assert "86400" not in ask(board, "findings", run=RUN)[1]["Cache-Control"]
+
+
 def test_hostile_names_are_only_names(board):
+    assert ask(board, "findings", run=f"{HOSTILE_RUN}/feature_maps")[0] == 200
     assert ask(board, "maps", run=RUN, layer=HOSTILE, step=0)[0] == 200
     assert ask(board, "numbers", run=RUN, layer=HOSTILE)[0] == 200
     assert ask(board, "maps", run=f"{HOSTILE_RUN}/feature_maps", layer="stem", step=1)[0] == 200
@@ -201,6 +211,8 @@ def test_hostile_names_are_only_names(board):
         ("numbers", {"run": RUN, "layer": "nowhere"}, 404),
         ("numbers", {"run": RUN, "layer": "stem", "after": "x"}, 400),
         ("numbers", {"run": RUN}, 400),
+        ("findings", {}, 400),
+        ("findings", {"run": "nowhere"}, 404),
         ("numbers", {"run": RUN, "layer": [str(at) for at in range(300)]}, 400),
         ("summaries", {}, 400),
         ("summaries", {"run": "nowhere"}, 404),
@@ -385,7 +397,18 @@ def _requests():
     ).map(lambda more: [("run", RUN), ("layer", "stem"), ("step", "1"), *more])
     route = st.one_of(
         st.sampled_from(
-            ["runs", "numbers", "summaries", "maps", "bundle", "probe", "static/tensorboard.js", "static", ""]
+            [
+                "runs",
+                "numbers",
+                "summaries",
+                "maps",
+                "bundle",
+                "probe",
+                "findings",
+                "static/tensorboard.js",
+                "static",
+                "",
+            ]
         ),
         st.text(max_size=30),
         st.lists(

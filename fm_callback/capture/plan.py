@@ -27,6 +27,7 @@ class Plan:
         axis: Which axis of the layer's output is that of the channels; the samples' is 0.
         activation: Name of the activation that the layer itself applies, or None.
         grid: How its output lies, if it is one of tokens; else None.
+        trainable: Whether any of the layer's weights is trained; None if it has none.
     """
 
     info: ConvLayer
@@ -35,6 +36,7 @@ class Plan:
     axis: int
     activation: str | None
     grid: Grid | None = None
+    trainable: bool | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,7 +110,8 @@ def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_
     activation = getattr(inner(entry.layer), "activation", None)
     name = getattr(activation, "__name__", type(activation).__name__) if activation is not None else None
     grid = grids.get(entry.info.path)
-    return Plan(entry.info, indices, total, axis, None if name == "linear" else name, grid)
+    trainable = bool(entry.layer.trainable_weights) if entry.layer.weights else None
+    return Plan(entry.info, indices, total, axis, None if name == "linear" else name, grid, trainable)
 
 
 def _channel_axis(entry: Found, grids: Mapping[str, Grid], channels_first: bool) -> tuple[int, int]:

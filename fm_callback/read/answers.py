@@ -10,6 +10,7 @@
 | `prediction` | PNG: the predicted labels of a sample at a step; a pixel is a position in the labels that `runs` tells |
 | `scores` | frames: of the prediction float32 (steps, images, labels, 3), `format.SCORES`; of a class (steps, images, 2) |
 | `probe` | PNG: a sample, or its labels |
+| `findings` | JSON: what stands out in a run, in words |
 
 Frames: a 32-bit little-endian length, JSON of that length that says what follows, then the bytes. No answer is larger
 than `MOST`; whoever got less than was asked for is told so, and asks for the rest.
@@ -19,6 +20,7 @@ import hashlib
 import json
 import math
 import struct
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ import numpy as np
 
 from fm_callback import format
 from fm_callback.format import DamagedError, LayerFacts, PredictionFacts, Problem, RunFacts
+from fm_callback.read.findings import findings
 from fm_callback.read.log import Log
 from fm_callback.read.reader import Reader
 from fm_callback.read.run import Run
@@ -43,6 +46,8 @@ MOST_LAYERS = MOST_PICTURES = 256
 #: What is said of a measure; all else that a log says of one is left out.
 _WORDS = {"label": str, "short": str, "kind": str, "says": str, "of": str, "part": str, "chance": float, "sided": bool}
 _MOST_TEXT, _MOST_MODEL, _MOST_MEASURES, _MOST_PROBLEMS = 1000, 2**16, 500, 50
+#: Of a run; and of so many runs they are kept.
+_MOST_FINDINGS, _MOST_FOUND = 200, 100
 #: As so many bytes at least a layer's numbers at a step count.
 _LEAST = 512
 #: Of so many steps the pace is taken.
@@ -78,6 +83,8 @@ class Answers:
         self._words = described()  # what we know ourselves is called as it is here, whatever a log says
         self._told: dict[str, _Told] = {}
         self._runs: tuple[tuple[Any, ...], bytes, str] = ((), b"", "")
+        self._found: dict[str, tuple[Snapshot, bytes]] = {}
+        self._finding = threading.Lock()
 
     def runs(self) -> tuple[bytes, str]:
         """All runs: JSON, and a text that tells this answer from others."""
@@ -205,6 +212,37 @@ class Answers:
             raise BadQuestionError("the kind must be 'picture' or 'label'")
         with self._reading(run) as (now, _, reader):
             return reader.probe(kind, image), version in now.versions
+
+    def findings(self, name: str, version: str | None = None) -> tuple[bytes, bool]:
+        """What stands out in a run, looked for once in each state of it; and whether what is there has this version.
+
+        Args:
+            name: The run.
+            version: That of its newest step, a hyphen, and this step.
+        """
+        run = self._log.runs.get(name)
+        if run is None or run.snapshot.facts is None:
+            raise NothingThereError(f"there is no run {name[:200]!r}")
+        with self._finding:  # of two that ask, one looks
+            now = run.snapshot
+            known = self._found.pop(name, None)
+            if known is None or known[0] is not now:
+                known = now, self._find(name, run)
+            self._found[name] = known
+            while len(self._found) > _MOST_FOUND:
+                del self._found[next(iter(self._found))]
+        step = int(now.steps["step"][-1])
+        return known[1], version == f"{now.versions[now.steps['file'][-1]]}-{step}" and run.snapshot is now
+
+    def _find(self, name: str, run: Run) -> bytes:
+        try:
+            found = findings(run)
+        except (UnknownError, DamagedError) as error:
+            raise NothingThereError(str(error)) from error
+        except OSError as error:
+            raise NothingThereError(f"run {name[:200]!r} can't be read: {error.strerror or error}") from error
+        told = found[:_MOST_FINDINGS]
+        return _json({"findings": [each.as_json() for each in told], "more": len(found) - len(told)})
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[tuple[Snapshot, RunFacts, Reader]]:

@@ -4,7 +4,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from fm_callback.read.snapshot import Snapshot, join
 from fm_callback.read.table import Table
 from fm_callback.read.unknown import UnknownError, unknown
 from fm_callback.read.walk import logs_in
+
+if TYPE_CHECKING:
+    from fm_callback.read.findings import Finding
 
 
 class Run:
@@ -226,6 +229,12 @@ class Run:
             raise UnknownError(f"run {self.name!r} has no prediction: none was read of the model's output")
         with self.reader(now) as reader:
             return labels_at(facts, facts.prediction, reader, at)
+
+    def findings(self) -> "list[Finding]":
+        """What stands out in it, in words, the gravest first; empty where nothing does. See `read.findings`."""
+        from fm_callback.read.findings import findings
+
+        return findings(self)
 
     @property
     def scores(self) -> Table:

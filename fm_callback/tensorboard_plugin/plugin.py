@@ -53,6 +53,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
             "/prediction": self._prediction,
             "/scores": self._scores,
             "/probe": self._probe,
+            "/findings": self._findings,
         }
         for path, file in _static_files(resources.files("fm_callback") / "page", "/static"):
             routes[path] = partial(_serve_file, file)
@@ -110,6 +111,10 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
     def _probe(self, request: Request) -> Response:
         run, kind, image = _text(request, "run"), _text(request, "kind"), _integer(request, "image", 0)
         return _picture(request, *self._answers.probe(run, kind, image, request.args.get("v")))
+
+    def _findings(self, request: Request) -> Response:
+        content, lasting = self._answers.findings(_text(request, "run"), request.args.get("v"))
+        return http_util.Respond(request, content, "application/json", expires=_DAY if lasting else 0)
 
 
 def log_directories(logdir: str | None, spec: str | None) -> dict[str, str | None]:

@@ -15,7 +15,7 @@ from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
 
 from fm_callback import tfrecord
-from fm_callback.format import PLUGIN, TABLE_TAG, unique
+from fm_callback.format import PLUGIN, unique
 
 #: Bytes of a record with more than one value, at most.
 _MOST_IN_RECORD = 2**14
@@ -101,14 +101,14 @@ def scalar_value(measure: str, name: str, value: float, description: str) -> Val
     return summary_pb2.Summary.Value(tag=f"{measure}/{name}", metadata=metadata, tensor=tensor)
 
 
-def table_value(text: str) -> Value:
-    """The table of when layers became masks, Markdown for TensorBoard's Text tab."""
+def text_value(tag: str, text: str) -> Value:
+    """Markdown for TensorBoard's Text tab."""
     metadata = text_metadata.create_summary_metadata(display_name="", description="")
     metadata.data_class = summary_pb2.DATA_CLASS_TENSOR
     tensor = tensor_pb2.TensorProto(
         dtype=types_pb2.DT_STRING, tensor_shape=tensor_shape_pb2.TensorShapeProto(), string_val=[text.encode()]
     )
-    return summary_pb2.Summary.Value(tag=TABLE_TAG, metadata=metadata, tensor=tensor)
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
 
 
 class EventRecords:

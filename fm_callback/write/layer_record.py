@@ -134,6 +134,7 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -
         prefix=plan.grid.prefix if plan.grid else 0,
         cells=cells.counts,
         images=cells.images,
+        trainable=plan.trainable,
     )
 
 

@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from fm_callback import format
 from fm_callback.capture.capture import Arrays, Capture, Captured
 from fm_callback.capture.probe import Probe
-from fm_callback.format import RunFacts, unique
+from fm_callback.format import FINDINGS_TAG, TABLE_TAG, RunFacts, unique
 from fm_callback.scores.history import label_table, markdown, table
 from fm_callback.scores.measures import described
 from fm_callback.write import event_copies, png
@@ -42,6 +42,7 @@ class Recorder:
 
     Attributes:
         tables: When layers became masks, and detected which label, by the steps on disk; none without masks.
+        found: What stands out in the log, when all of it is on disk.
         cost: What steps have cost.
         written: What is known of the run; None before `start`.
         goes_on: Whether the steps go to a run that was there.
@@ -58,6 +59,7 @@ class Recorder:
         images: bool = True,
         model: dict[str, Any] | None = None,
         before: Written | None = None,
+        look: Callable[[Path], tuple[Sequence[Any], str]] | None = None,
     ) -> None:
         """Checks everything that can be checked before the model runs.
 
@@ -69,6 +71,7 @@ class Recorder:
             images: Whether to write pictures for TensorBoard's Images tab.
             model: What the log says of the model.
             before: The run of the callback's last training: this one goes on there if it can.
+            look: What finds what stands out in the log of a directory: findings, and the same in Markdown.
 
         Raises:
             ValueError: if the log directory is no directory, or readers would not take the log.
@@ -86,6 +89,7 @@ class Recorder:
         ]
         self._prediction = PredictionRecord(capture.prediction, probe) if capture.prediction else None
         self._pictures = [[png.encode(picture) for picture in group] for group in pictures]
+        self._look = look
         self._facts = RunFacts(
             first_step=0,
             layers=tuple(layer.facts for layer in self._layers),
@@ -107,6 +111,7 @@ class Recorder:
         self._has_changed = not capture.learns  # what never learns need not change
         self._detach: Callable[[], Any] = lambda: None
         self.tables: list[list[list[str]]] = []
+        self.found: Sequence[Any] = ()
         self._scores: dict[str, float] = {}
         self.cost = Cost(images=images)
         self.written: Written | None = None
@@ -294,7 +299,7 @@ class Recorder:
         tables = self._tables()
         if tables:
             copies.append(
-                event_copies.table_value("\n\n&nbsp;\n\n".join(map(markdown, reversed(tables))))
+                event_copies.text_value(TABLE_TAG, "\n\n&nbsp;\n\n".join(map(markdown, reversed(tables))))
             )  # the shortest first
         record = format.step_record(step, time.time(), stored, prediction)
         head, self._run_record = self._run_record, b""
@@ -313,6 +318,21 @@ class Recorder:
         (say if self._has_told_of_time else warn_or_say)(message)
         self._has_told_of_time = True
 
+    def _find(self, run: Written) -> None:
+        """Looks at the whole log once more; whatever goes wrong there, the log is whole."""
+        if self._look is None or not self._captured or self._background is None or self._background.error:
+            return
+        try:
+            self.found, text = self._look(run.files.directory)
+            if text:
+                run.files.add(run.step, [event_copies.text_value(FINDINGS_TAG, text)])
+        except Exception as error:
+            warn_or_say(
+                f"FeatureMapCallback has logged all to {run.files.directory}, but could not look for what stands out there: "
+                f"{type(error).__name__}: {error}"
+            )
+
     def _close_files(self) -> None:
         if self.written is not None:
+            self._find(self.written)
             self.written.files.close()

@@ -135,6 +135,15 @@ class RunFiles:
         self._begun = True
         return grown
 
+    def add(self, step: int, copies: Iterable[Value]) -> None:
+        """Appends to a step that is written something for TensorBoard's own tabs.
+
+        Raises:
+            OSError: if it could not be written.
+        """
+        if self._copies is not None:
+            self._copies.append(self._events.step(step, copies))
+
     def close(self) -> None:
         """Closes the files; without a step, they are removed.
 

@@ -129,6 +129,26 @@
  * @property {string[]} summaries
  * @property {Record<string, number>} cells
  * @property {Record<string, number>} images in how many samples there is a cell of each
+ * @property {boolean | null} trainable whether the training may change its weights; null where it has none
+ */
+
+/**
+ * @typedef {object} FindingsAnswer The answer to `findings`, asked with `run` and, to have it kept, `v`: the `v` of the newest step, "-", and that step.
+ * @property {Finding[]} findings the gravest first
+ * @property {number} more how many are left out
+ */
+
+/**
+ * @typedef {object} Finding Something that stands out in a run. All texts may hold names from the log.
+ * @property {string} kind "non_finite", "dead_layer", ...
+ * @property {"alarm" | "warning" | "note"} severity
+ * @property {string} text sentences, of which the first stands for itself
+ * @property {string | null} layer what it is asked for by
+ * @property {number | null} channel index in the layer
+ * @property {number | null} step since which
+ * @property {Record<string, number | string | null>} evidence
+ * @property {string} advice
+ * @property {Record<string, string | number>} link entries of the address, but for `run`
  */
 
 /** @typedef {{layer: string} & Facts} LayerAnswer or, in the place of most facts, `problem` */

@@ -1,0 +1,345 @@
+"""What stands out in a run: each kind on numbers that show it and on such as do not; sick trainings are in `clinic/`."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from reading import steps_of, values_at
+from support.logs import RunLog
+
+from fm_callback import FeatureMapCallback, open_log
+from fm_callback.format import NUMBERS, Label, LayerStep, PredictionFacts, PredictionStep
+from fm_callback.read.findings import KINDS, SEVERITIES, Finding, findings
+from fm_callback.read.unknown import UnknownError
+
+SUMMARIES = ("readout", "readout_control", "effective_rank", "cka_previous", "cat_separation_best")
+LAYERS = {"stem": (8, 8, 16), "deep": (4, 4, 16), "head": (8, 8, 4)}
+HIGH, BAD = NUMBERS.index("high"), NUMBERS.index("nonfinite")
+NAMES = ("background", "cat", "dog")
+
+
+class Planted(RunLog):
+    """A healthy run of steps 0 to 7, of which a test changes the numbers that it is about.
+
+    Attributes:
+        numbers_of: float32 (steps, channels, fields) by layer.
+        summaries_of: float32 (steps,) by layer and name.
+        scores_of: float32 (steps, images, labels, 3).
+    """
+
+    def __init__(self, directory, count=8, images=8, **overrides):
+        rng = np.random.default_rng(0)
+        grows = np.linspace(0, 1, count)
+        self.numbers_of, self.summaries_of = {}, {}
+        for name, (_, _, channels) in LAYERS.items():
+            numbers = np.zeros((count, channels, len(NUMBERS)), np.float32)
+            numbers[..., :5] = np.array([-1, 2, 0.3, 0.5, 0.4]) * (1 + 0.5 * grows[:, None, None])
+            numbers[..., :5] *= rng.uniform(0.8, 1.2, (count, channels, 1))
+            self.numbers_of[name] = numbers
+            self.summaries_of[name] = {
+                "readout": 0.6 + 0.3 * grows,
+                "readout_control": 0.6 + 0.1 * grows,
+                "effective_rank": np.full(count, channels / 2),
+                "cka_previous": np.full(count, 0.9),
+                "cat_separation_best": 0.6 + 0.3 * grows,
+            }
+        self.scores_of = np.zeros((count, images, 3, 3), np.float32)
+        self.scores_of[..., 0] = 0.2 + 0.6 * grows[:, None, None]
+        self.scores_of[..., 1] = self.scores_of[..., 2] = [0.6, 0.3, 0.1]
+        super().__init__(
+            directory, LAYERS, fields=(), summaries=SUMMARIES, images=images, prediction="labels", **overrides
+        )
+
+    def prediction_facts(self):
+        labels = tuple(Label(name, value, foreground=value == 1) for value, name in enumerate(NAMES))
+        return PredictionFacts("labels", labels, None, (0, 1, 2), (16, 8))
+
+    def layer_steps(self, step):
+        stored = super().layer_steps(step)
+        return [
+            LayerStep(
+                each.maps,
+                self.numbers_of[name][step],
+                np.float32([values[step] for values in self.summaries_of[name].values()]),
+            )
+            for name, each in zip(LAYERS, stored, strict=True)
+        ]
+
+    def prediction_step(self, step):
+        stored = super().prediction_step(step)
+        return PredictionStep(list(stored.maps), self.scores_of[step])
+
+    def scores(self, step):
+        return self.scores_of[step]
+
+    def found(self):
+        for step in range(len(self.scores_of)):
+            self.write(step)
+        return open_log(self.directory)[0].findings()
+
+
+@pytest.fixture
+def log(tmp_path):
+    return Planted(tmp_path)
+
+
+def only(found, kind):
+    assert [each.kind for each in found] == [kind], [each.text for each in found]
+    return found[0]
+
+
+def test_nothing_is_said_of_a_healthy_run(log):
+    assert log.found() == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_first_value_that_is_not_finite_is_named(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    log = Planted(tmp_path, facts={"step_unit": rng.choice(["epoch", "batch"]).item()})
+    step, layer = int(rng.integers(1, 8)), str(rng.choice(list(LAYERS)))
+    channel, cells = int(rng.integers(LAYERS[layer][2])), int(rng.integers(1, 60))
+    behind = list(LAYERS).index(layer)
+    for name in list(LAYERS)[behind:]:
+        numbers = log.numbers_of[name][step:]
+        where = slice(channel, channel + 1) if name == layer else slice(None)
+        if rng.random() < 0.5:  # no finite value is left
+            numbers[:, where, :5], numbers[:, where, BAD] = np.nan, 8 * 64
+        else:
+            numbers[:, where, BAD] = cells
+    log.numbers_of["stem"][step - 1, 3, HIGH] = 3e4
+    (found,) = [each for each in log.found() if each.kind == "non_finite"]
+    assert (found.severity, found.step, found.layer, found.channel) == ("alarm", step, layer, channel)
+    assert found.evidence["largest_before"] == 3e4 and found.evidence["layers"] == len(LAYERS) - behind
+    assert "NaN or infinite" in found.headline and "float16 ends at 65,504" in found.text
+    assert dict(found.link) == {"view": "layer", "layer": layer, "step": step, "channel": channel}
+
+
+def test_what_comes_behind_values_that_are_not_finite_is_not_judged(log):
+    for name in LAYERS:
+        log.numbers_of[name][5:, :, :5], log.numbers_of[name][5:, :, BAD] = np.nan, 500
+    log.scores_of[5:] = np.nan
+    found = only(log.found(), "non_finite")
+    assert "All layers became so between two logged steps" in found.text and found.step == 5
+
+
+def test_values_that_are_finite_again_are_a_warning(log):
+    log.numbers_of["deep"][3, 2, BAD] = 7
+    found = only(log.found(), "non_finite")
+    assert found.severity == "warning" and "Later steps are finite again" in found.text
+
+
+def test_channels_that_died_and_not_those_that_were_dead(log):
+    log.numbers_of["stem"][:, :4] = 0
+    log.numbers_of["deep"][4:, 5:9] = 0
+    found = only(log.found(), "dead_channels")
+    assert (found.layer, found.channel, found.step, found.evidence["died"]) == ("deep", 5, 4, 4)
+
+
+def test_a_dead_layer(log):
+    log.numbers_of["deep"][3:] = 0
+    found = only(log.found(), "dead_layer")
+    assert (found.severity, found.layer, found.step) == ("alarm", "deep", 3)
+    assert "is zero everywhere" in found.headline and "alive at step 0" in found.text
+
+
+def test_a_layer_that_never_showed_anything(log):
+    log.numbers_of["deep"][:, :, :] = 0
+    found = only(log.found(), "dead_layer")
+    assert (found.severity, found.step) == ("warning", 0) and "from the first logged step on" in found.text
+
+
+@pytest.mark.parametrize(("trainable", "severity"), [(None, "warning"), (True, "warning"), (False, "note")])
+def test_layers_that_do_not_change(tmp_path, trainable, severity):
+    log = Planted(tmp_path, layer={} if trainable is None else {"trainable": trainable})
+    for name in ("stem", "deep"):
+        log.numbers_of[name][:] = log.numbers_of[name][0] * np.float32([[[1 + 1e-7]] * 1])
+    found = only(log.found(), "unchanged_layer")
+    assert (found.severity, found.layer, found.evidence["layers"]) == (severity, "stem", 2)
+    assert found.headline.startswith("2 layers from #1 stem to #2 deep gave the same at step 7 as at step 0")
+    assert ("not trainable" in found.text) is (trainable is False)
+
+
+def test_one_label_is_all_that_is_predicted(log):
+    log.scores_of[4:, ..., 1] = [1, 0, 0]
+    log.scores_of[4:, :, 1:, 0] = 0
+    found = only(log.found(), "prediction_collapsed")
+    assert found.step == 4 and "100 % of all cells are predicted as 'background'; in the masks 60.0 % are" in found.text
+
+
+def test_an_untrained_network_may_predict_one_label(log):
+    log.scores_of[:1, ..., 1] = [1, 0, 0]
+    assert log.found() == []
+
+
+def test_a_label_that_is_never_predicted_though_a_layer_tells_it(log):
+    log.scores_of[..., 1] = [0.7, 0.0, 0.3]
+    log.scores_of[:, :, 1, 0] = 0
+    found = only(log.found(), "class_never_predicted")
+    assert found.layer == "stem" and found.headline.startswith("'cat' has not been predicted")
+    assert "tells it from all else (separation 0.90; 0.60 at step 0)" in found.text
+
+
+def test_a_label_that_is_lost(log):
+    log.scores_of[5:, :, 2, 0] = 0.01
+    found = [each for each in log.found() if each.kind == "class_lost"]
+    assert only(found, "class_lost").step == 5 and found[0].evidence["best_step"] == 4
+
+
+def test_a_score_that_fell_in_most_samples(log):
+    log.scores_of[5:, ..., 0] = 0.3
+    found = only(log.found(), "probe_score_fell")
+    assert found.evidence["images_worse"] == 1 and found.severity == "warning"
+
+
+def test_a_score_that_fell_in_few_samples_says_nothing(log):
+    log.scores_of[5:, :3, :, 0] = 0.0
+    assert "probe_score_fell" not in {each.kind for each in log.found()}
+
+
+def test_position_is_all_that_is_known(log):
+    for values in log.summaries_of.values():
+        values["readout_control"] = values["readout"] + 0.01
+    found = only(log.found(), "position_only")
+    assert found.evidence["control"] == pytest.approx(0.91) and "on the masks of OTHER images" in found.text
+
+
+def test_layers_that_have_settled_while_others_move(log):
+    log.summaries_of["stem"]["cka_previous"][3:] = 0.99995
+    found = only(log.found(), "settled")
+    assert found.severity == "note" and "#1 stem (since 2)" in found.text
+
+
+def test_where_all_have_settled_there_is_nothing_to_say(log):
+    for values in log.summaries_of.values():
+        values["cka_previous"][3:] = 0.99995
+    assert log.found() == []
+
+
+def test_slow_steps_one_way_are_not_rest(log):
+    log.summaries_of["stem"]["cka_previous"][:] = 0.998  # six such angles are .38: as far as a CKA of .93
+    assert log.found() == []
+
+
+def test_few_directions(log):
+    log.summaries_of["deep"]["effective_rank"][4:] = 1.5
+    found = only(log.found(), "narrow_use")
+    assert (found.severity, found.layer, found.step) == ("note", "deep", 4)
+
+
+def test_the_gravest_come_first_and_ones_own_are_among_them(log):
+    log.summaries_of["stem"]["cka_previous"][3:] = 0.99995
+    log.numbers_of["deep"][3:, :6] = 0
+    log.found()
+    run = open_log(log.directory)[0]
+
+    def mine(run):
+        return [Finding("mine", "alarm", f"{len(run.layers)} layers. All of them.")]
+
+    found = findings(run, extra=[mine])
+    assert [each.kind for each in found] == ["mine", "dead_channels", "settled"]
+    assert found[0].headline == "3 layers"
+
+
+def test_all_say_what_they_must(log):
+    """What holds for each finding, of all kinds that these numbers can show at once."""
+    log.numbers_of["stem"][4:, :6] = 0
+    log.scores_of[5:, :, 2, 0] = 0.01
+    log.summaries_of["deep"]["effective_rank"][4:] = 1.5
+    log.summaries_of["deep"]["cka_previous"][3:] = 0.99995
+    found = log.found()
+    assert len(found) >= 4
+    for each in found:
+        assert each.kind in KINDS and each.severity in SEVERITIES and each.advice.endswith(".")
+        assert "does not show" in each.text and "  " not in each.text and ".." not in each.text
+        assert all(value is None or isinstance(value, int | float | str) for value in each.evidence.values())
+        assert dataclasses.asdict(each)["link"]["view"] in ("layer", "prediction", "evolution")
+
+
+def test_damaged_steps_are_passed_over(log):
+    for step in range(8):
+        log.write(step)
+    with open(log.path, "r+b") as file:
+        content = bytearray(file.read())
+        content[len(content) // 2] ^= 255
+        file.seek(0)
+        file.write(content)
+    assert open_log(log.directory)[0].findings() == []
+
+
+def test_hand_written_numbers_of_any_kind_are_survived(tmp_path):
+    log = RunLog(tmp_path, {"a": (2, 2, 4), "b": (1, 3, 1)}, steps=[0, 1, 2, 5], prediction="labels")
+    kinds = {each.kind for each in open_log(log.directory)[0].findings()}
+    assert "non_finite" in kinds and kinds <= set(KINDS)
+    other = RunLog(tmp_path / "class", {"a": (2, 2, 4)}, steps=[0, 1, 2, 5], prediction="class", masks=False)
+    assert open_log(other.directory)[0].findings()
+
+
+def test_a_log_of_more_than_can_be_read_is_refused(tmp_path, monkeypatch):
+    log = Planted(tmp_path)
+    log.found()
+    monkeypatch.setattr("fm_callback.read.evidence._MOST_READ", 5)
+    with pytest.raises(UnknownError, match="too many layers"):
+        open_log(log.directory)[0].findings()
+
+
+def test_of_a_long_log_steps_are_spread(log, monkeypatch):
+    log.numbers_of["deep"][3:] = 0
+    monkeypatch.setattr("fm_callback.read.evidence._MOST_READ", 12)
+    found = only(log.found(), "dead_layer")
+    assert found.step == 4  # of 0, 2, 4, 7
+
+
+def collapsing(rate):
+    """A model that a high rate makes NaN, and its data."""
+    keras.utils.set_random_seed(0)
+    conv = keras.layers.Conv2D
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), conv(8, 3, activation="relu", name="stem"), conv(1, 3, name="head")]
+    )
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    x = np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype("float32")
+    return model, x, x[:, 2:-2, 2:-2]
+
+
+def test_what_stands_out_is_told_at_the_end_of_fit_and_in_the_text_tab(tmp_path, capsys):
+    model, x, y = collapsing(1e8)
+    model.fit(x, y, epochs=8, verbose=2, callbacks=[FeatureMapCallback(x[:4], tmp_path)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "FeatureMapCallback: alarm: " in line]
+    assert len(lines) == 1 and lines[0].endswith("is NaN or infinite (non_finite)")
+    run = open_log(tmp_path)[0]
+    text = (
+        values_at(run_directory := tmp_path / "feature_maps", run.steps[-1])["findings"].tensor.string_val[0].decode()
+    )
+    assert text.startswith("- **alarm, non\\_finite**: Since step ") and "*What people then try*" in text
+    assert steps_of(run_directory)[-1] == run.steps[-1]
+
+
+def test_a_quiet_fit_says_nothing_and_a_loop_of_fits_says_it_once(tmp_path, capsys):
+    model, x, y = collapsing(1e8)
+    callback = FeatureMapCallback(x[:4], tmp_path)
+    model.fit(x, y, epochs=8, verbose=0, callbacks=[callback])
+    assert "alarm" not in capsys.readouterr().out
+    model, x, y = collapsing(1e8)
+    callback = FeatureMapCallback(x[:4], tmp_path / "loop")
+    for epoch in range(4):
+        model.fit(x, y, initial_epoch=4 * epoch, epochs=4 * epoch + 4, verbose=2, callbacks=[callback])
+    assert capsys.readouterr().out.count("(non_finite)") == 1
+
+
+def test_at_most_five_lines_are_printed(tmp_path, capsys):
+    callback = FeatureMapCallback(np.zeros((4, 4, 1)), tmp_path)
+    found = [Finding(f"kind{at}", "note", f"Number {at}. And more.") for at in range(7)]
+    callback._say_findings(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "FeatureMapCallback: note: Number 0 (kind0)" and len(lines) == 5
+    assert lines[-1] == f"FeatureMapCallback: and 3 more: fm-callback findings {tmp_path}"
+
+
+def test_a_failure_to_find_is_one_warning_and_the_log_is_whole(tmp_path, monkeypatch):
+    model, x, y = collapsing(0.01)
+    monkeypatch.setattr("fm_callback.read.findings.KINDS", {"broken": lambda evidence: 1 / 0})
+    with pytest.warns(RuntimeWarning, match="could not look for what stands out there: ZeroDivisionError") as told:
+        model.fit(x, y, epochs=2, verbose=0, callbacks=[FeatureMapCallback(x[:4], tmp_path)])
+    assert len([each for each in told if "stands out" in str(each.message)]) == 1
+    assert open_log(tmp_path)[0].steps == (0, 1, 2)
