@@ -58,6 +58,16 @@ def test_what_is_wrong_is_told_and_what_is_not_known_is_not_claimed(page, tmp_pa
         assert any("Whether it has learned is not known here: no masks were given" in text for text in texts)
         assert any("one value everywhere" in text and "1 of 4 in #1" in text for text in texts), "channel 1 is dead"
         assert not any("IoU" in text or "shows the object" in text for text in texts)
+        found = tab.frame.locator(".finding", has_text="NaN or infinite").first
+        found.locator("summary").click()
+        assert found.locator("summary").inner_text().startswith("alarm: ")
+        assert "What people then try" in found.inner_text()
+        found.get_by_role("button").click()
+        tab.settle()
+        assert tab.state("layer") == "stem" or tab.state("view") == "evolution"
+        tab.open()
+        mark = tab.frame.locator(".row .trouble-mark").first
+        assert "NaN or infinite" in mark.get_attribute("title"), "the layer is marked where it is named"
 
 
 def test_the_tour_is_shown_once(page, tab_of):

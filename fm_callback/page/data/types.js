@@ -133,7 +133,8 @@
  */
 
 /**
- * @typedef {object} FindingsAnswer The answer to `findings`, asked with `run` and, to have it kept, `v`: the `v` of the newest step, "-", and that step.
+ * @typedef {object} FindingsAnswer The answer to `findings`, asked with `run` and, to have it kept, `v`: the `v` of the
+ *   newest step, "-", and that step.
  * @property {Finding[]} findings the gravest first
  * @property {number} more how many are left out
  */

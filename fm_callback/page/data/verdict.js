@@ -1,11 +1,11 @@
 // @ts-check
-// What the numbers of a run say, in sentences: has it learned, when, where, and is anything wrong? Nothing is said that
-// the log has no number for.
+// What the numbers of a run say at a step, in sentences: has it learned, when, where, and is any channel without
+// signal? Nothing is said that the log has no number for. What stands out over all steps is found by the server.
 
 import { labelOf, stepName } from "./log.js";
 import { excessOf, format, told } from "./measures.js";
 import { DEAD, FLAT, NONFINITE } from "./numbers.js";
-import { labelsOf, meanIou, scoreOf } from "./predictions.js";
+import { meanIou } from "./predictions.js";
 
 /** @typedef {import("./types.js").Run} Run */
 /** @typedef {import("./types.js").Layer} Layer */
@@ -31,7 +31,6 @@ import { labelsOf, meanIou, scoreOf } from "./predictions.js";
 const SCORE = /** @type {const} */ ({ kind: "score" });
 const SHOWS = 0.9; // of a score that tells most of the object
 const OVER = 0.1; // over the control: what is known of these pictures, and not of where objects usually are
-const FELL = 0.05; // of an IoU under its best
 const MOST = 6; // layers that are named
 
 /** @param {Known} known */
@@ -52,45 +51,13 @@ function learned({ run, step, scores, truth }) {
   const all = steps.map((each) => meanIou(run, scores, each, {}));
   const [first, now] = [all[0], /** @type {number} */ (all.at(-1))];
   const most = all.reduce((best, value) => (value > best ? value : best), -Infinity);
-  const best = steps[all.indexOf(most)];
   const images = `the probe's ${run.probe.images === 1 ? "one image" : `${run.probe.images} images`}`;
-  const found = /** @type {Sentence[]} */ ([]);
   const start = run.steps[0] === step ? "" : `, from ${format(first, SCORE)} ${at(run, steps[0])}`;
   const iou = `a mean IoU of ${format(now, SCORE)} ${at(run, step)}${start}`;
   const text = `Its prediction overlaps the masks of ${images} with ${iou}`;
   const soon = steps[all.findIndex((value) => value >= first + 0.9 * (most - first))];
   const when = most - first > 0.1 && soon !== step ? `; most of that was there ${at(run, soon)}` : "";
-  found.push({ about: "learned", text: `${text}${when}.`, link: { view: "prediction" } });
-  if (most - now > FELL) {
-    found.push({
-      about: "wrong",
-      text: `The IoU has fallen: it was ${format(most, SCORE)} ${at(run, best)}.`,
-      link: { view: "prediction", changes: { step: best } },
-    });
-  }
-  const never = labelsOf(run).filter(
-    ({ ignored }, label) =>
-      !ignored && shareOf(run, scores, step, label, "true_share") && !shareOf(run, scores, step, label, "share"),
-  );
-  if (never.length) {
-    const names = never.map(({ name }) => `“${name}”`).join(", ");
-    found.push({ about: "wrong", text: `It never predicts ${names} ${at(run, step)}.`, link: { view: "prediction" } });
-  }
-  return found;
-}
-
-/**
- * The largest share of an image that a label has.
- *
- * @param {Run} run
- * @param {Numbers} scores
- * @param {number} step
- * @param {number} label
- * @param {"share" | "true_share"} field
- */
-function shareOf(run, scores, step, label, field) {
-  const all = Array.from({ length: run.probe.images }, (_, image) => scoreOf(run, scores, step, image, label, field));
-  return Math.max(0, ...all.filter(Number.isFinite));
+  return [{ about: "learned", text: `${text}${when}.`, link: { view: "prediction" } }];
 }
 
 /**

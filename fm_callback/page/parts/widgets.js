@@ -6,6 +6,7 @@ import { excessOf, format, toldBest, toldExcess } from "../data/measures.js";
 import { MAPS } from "../draw/scale.js";
 import { byPointer } from "../state/pointer.js";
 import { bestOf, image } from "../state/state.js";
+import { Trouble } from "./findings.js";
 import { html, useEffect, useRef, useState } from "./ui.js";
 
 /** @typedef {import("../data/types.js").Layer} Layer */
@@ -70,7 +71,8 @@ function Gradient({ colour }) {
 export function LayerLabel({ layer }) {
   const parts = layer.path.split(/(?<=[/_.])/).map((part) => html`${part}<wbr />`);
   const number = layer.number != null && html`<b class="number">#${layer.number}</b>\u00a0`;
-  return html`<span class="layer-name">${number}<b title=${layer.path}>${parts}</b></span>`;
+  const name = html`<b title=${layer.path}>${parts}</b>`;
+  return html`<span class="layer-name">${number}${name}<${Trouble} layer=${layer} /></span>`;
 }
 
 export function Facts({ layer }) {

@@ -9,6 +9,7 @@ import { sheet, tileSize, wideness } from "../draw/geometry.js";
 import { Colours } from "../parts/colours.js";
 import { Curves } from "../parts/curves.js";
 import { Maps, current, useAhead, useShown } from "../parts/maps.js";
+import { Trouble } from "../parts/findings.js";
 import { Says } from "../parts/marked.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, useMemo } from "../parts/ui.js";
@@ -103,7 +104,9 @@ function Station({ layer, cell }) {
       onClick=${() => openAt("layer", layer, step.peek())}>
       <span class="frame">${near && numbers ? maps : html`<span class="hole"></span>`}</span>
       <span class="under">
-        <span><b class="number">${layer.number == null ? "" : `#${layer.number}`}</b> ${name}</span>
+        <span>
+          <b class="number">${layer.number == null ? "" : `#${layer.number}`}</b> ${name}<${Trouble} layer=${layer} />
+        </span>
         <span class="value">${value}</span>
       </span>
     </button>

@@ -9,6 +9,7 @@ import { numbersOf, scoresOf, summariesOf } from "../data/tables.js";
 import { verdict } from "../data/verdict.js";
 import { tileSize, wideness } from "../draw/geometry.js";
 import { Colours } from "../parts/colours.js";
+import { Findings } from "../parts/findings.js";
 import { current, useAhead } from "../parts/maps.js";
 import { Predicted, PredictionKey, hasTruth } from "../parts/predicted.js";
 import { ProbePicture } from "../parts/probe_picture.js";
@@ -67,6 +68,7 @@ function InShort({ layers }) {
                 </span>
               </li>`,
             )}
+            <${Findings} />
           </ul>`
     }
   </section>`;
