@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from tab import Run, Tab, tab_on
 
 from fm_callback import open_log
@@ -48,6 +49,17 @@ def test_its_pictures_open_what_they_show(tab):
     assert "view=prediction" in tab.hash() and tab.state("step") == "0"
     logged = tab.open(view="overview").frame.locator(".logged").inner_text()
     assert "4 (#1 to #4)" in logged and "7 steps, epoch 0 to 6" in logged and "4 images, 32×32" in logged
+
+
+def test_a_saved_overview_has_all_in_its_place(tab):
+    tab.open(view="overview")
+    sentences(tab)
+    main, field = (tab.frame.locator(each).bounding_box() for each in ("main", ".heat .field"))
+    picture = np.asarray(Image.open(tab.save("This view (PNG)")).convert("RGB")).astype(int)
+    drawn = picture.min(-1) < 250
+    left = round(field["x"] - main["x"])
+    untrained, others = drawn[:, left + 4], drawn[:, left + 60 : left + round(field["width"]) - 30].all(axis=1)
+    assert others.sum() > 0.7 * field["height"] and untrained[others].mean() > 0.8, "its strips stand side by side"
 
 
 def test_what_is_wrong_is_told_and_what_is_not_known_is_not_claimed(page, tmp_path):

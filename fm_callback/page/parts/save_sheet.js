@@ -17,6 +17,7 @@ const SCALE = 2; // pixels of a point
 const NAMES = 150;
 const HEAD = 26;
 const GAP = 6;
+const MARGIN = 8;
 const MOST = 7; // steps
 const FONT = "Helvetica, Arial, sans-serif";
 
@@ -88,12 +89,12 @@ async function sheetOf(layers, columns, tell) {
         `best channel's ${label}.`;
   parts.push(text(0, y + 12, what, 'font-size="10" fill="#333"'));
   const height = y + 20;
-  const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
+  const size = `width="${width + MARGIN}" height="${height}" viewBox="${-MARGIN} 0 ${width + MARGIN} ${height}"`;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" ${size}
-  font-family="${FONT}" font-size="12"><rect width="100%" height="100%" fill="#fff"/>
+  font-family="${FONT}" font-size="12"><rect x="${-MARGIN}" width="100%" height="100%" fill="#fff"/>
 ${parts.join("\n")}
 </svg>`;
-  return { svg, width, height };
+  return { svg, width: width + MARGIN, height };
 }
 
 /**
