@@ -32,7 +32,17 @@ from urllib.request import urlopen
 import numpy as np
 from timing import figure
 
-from fm_callback.format import NUMBERS, LayerFacts, LayerStep, ProbeFacts, RunFacts, run_record, step_record, to_grid
+from fm_callback.format import (
+    NUMBERS,
+    TABLE_TAG,
+    LayerFacts,
+    LayerStep,
+    ProbeFacts,
+    RunFacts,
+    run_record,
+    step_record,
+    to_grid,
+)
 from fm_callback.scores.measures import described, summaries
 from fm_callback.write import event_copies, grid, png
 from fm_callback.write.run_files import new_run
@@ -134,7 +144,9 @@ def write_log(folder: Path, size: Size) -> int:
                 for name in event_copies.curves(layer.summaries)
             ]
         values.append(
-            event_copies.table_value("| layer |\n| --- |\n" + "| of so many words as the table has |\n" * len(layers))
+            event_copies.text_value(
+                TABLE_TAG, "| layer |\n| --- |\n" + "| of so many words as the table has |\n" * len(layers)
+            )
         )
         head = run_record(facts) if step == 0 else b""
         files.write(step, step_record(step, 1e9 + step, stored), values, head)

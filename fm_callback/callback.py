@@ -388,7 +388,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         Returns:
             A line a layer: the first step at which the mask separation of its best channel is .9 or more, since when it is, and the last
             step's best channel and scores. With more than two labels, or `concepts`, a line for each: which channel of which layer
-            detects it, since which step. A sentence instead where no masks were given or nothing has been logged.
+            detects it, since which step. Where there is nothing to tell apart, how edge-like, wide, changed and dead each layer is.
         """
         return self._summary
 
@@ -407,12 +407,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
             self._recorder.close()
             self._say_cost()
             self._say_findings(self._recorder.found)
-            tables = self._recorder.tables
-            self._summary = "\n\n".join(map(aligned, tables)) or (
-                "no masks were given: nothing to compare the feature maps with"
-                if self.masks is None and not self.concepts
-                else "no logged layer has cells of what was given and others beside them: there is nothing to tell apart"
-            )
+            without = "no masks were given; of the layers themselves:\n\n"
+            known = self.masks is not None or self.concepts
+            self._summary = ("" if known else without) + "\n\n".join(map(aligned, self._recorder.tables))
             self._recorder = None
 
     def _say_cost(self) -> None:

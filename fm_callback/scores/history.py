@@ -93,6 +93,29 @@ def _row(history: LayerHistory, found: Detection) -> list[str]:
     return [history.name, *steps, _channel(history, found), f"{begin[1]:.3f}", _number(found.separation), *others]
 
 
+_WITHOUT_MASKS = {
+    "best edge": "edge_auroc_best",
+    "median edge": "edge_auroc_median",
+    "effective rank": "effective_rank",
+    "CKA with step 0": "cka_first",
+    "CKA with step before": "cka_previous",
+    "dead or flat": "dead_or_flat",
+}
+
+
+def change_table(histories: Sequence[LayerHistory]) -> list[list[str]]:
+    """What is known of each layer without an object to look for: how edge-like, how wide, how changed, how dead it is at the last step.
+
+    Columns: the layer; the AUROC for the input's edges of its best channel and of the median one; how many directions its channels
+    use; how alike it is to what it was at step 0, and one step before; the share of its channels that show one value everywhere.
+    """
+    head = ["layer", *_WITHOUT_MASKS]
+    return [
+        head,
+        *([each.name, *(_number(each.last.get(name)) for name in _WITHOUT_MASKS.values())] for each in histories),
+    ]
+
+
 def label_table(histories: Sequence[LayerHistory]) -> list[list[str]] | None:
     """Which channel detects which label or named concept, since when: a head and a row for each; None where there is none.
 

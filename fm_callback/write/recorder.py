@@ -12,7 +12,7 @@ from fm_callback import format
 from fm_callback.capture.capture import Arrays, Capture, Captured
 from fm_callback.capture.probe import Probe
 from fm_callback.format import FINDINGS_TAG, TABLE_TAG, RunFacts, unique
-from fm_callback.scores.history import label_table, markdown, table
+from fm_callback.scores.history import change_table, label_table, markdown, table
 from fm_callback.scores.measures import described
 from fm_callback.write import event_copies, png
 from fm_callback.write.background import Background
@@ -310,7 +310,7 @@ class Recorder:
 
     def _tables(self) -> list[list[list[str]]]:
         histories = [layer.history for layer in self._layers]
-        return [each for each in (table(histories), label_table(histories)) if each]
+        return [each for each in (table(histories), label_table(histories)) if each] or [change_table(histories)]
 
     def _tell_of_time(self, what: str) -> None:
         """Once with a warning: a disk that hangs is first slow."""

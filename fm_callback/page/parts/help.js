@@ -57,6 +57,11 @@ export function Keyboard() {
       the same map scores on the masks of other images. “image 2” is the score on the image in view alone.
     </p>
     <h2>Numbers</h2>
+    <p>
+      AUROC: the area under the curve of hits against false alarms, which is how often a cell of the object is brighter
+      than one of the background; 0.5 by chance, 1 or 0 always. IoU: intersection over union, the overlap of two
+      areas. CKA: centred kernel alignment, how alike two states of a layer are whatever the order of its channels.
+    </p>
     <dl class="numbers">
       ${measures().map(({ label, says }) => html`<dt>${label}</dt><dd>${says}</dd>`)}
     </dl>
