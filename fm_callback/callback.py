@@ -407,9 +407,14 @@ class FeatureMapCallback(keras.callbacks.Callback):
             self._recorder.close()
             self._say_cost()
             self._say_findings(self._recorder.found)
-            without = "no masks were given; of the layers themselves:\n\n"
-            known = self.masks is not None or self.concepts
-            self._summary = ("" if known else without) + "\n\n".join(map(aligned, self._recorder.tables))
+            without = (
+                "no masks were given"
+                if self.masks is None and not self.concepts
+                else "no logged layer has cells of what was given and others beside them: there is nothing to tell apart"
+            )
+            tables, change = self._recorder.tables, self._recorder.change
+            layers = f"; of the layers themselves:\n\n{aligned(change)}" if change else ""
+            self._summary = "\n\n".join(map(aligned, tables)) or without + layers
             self._recorder = None
 
     def _say_cost(self) -> None:

@@ -209,10 +209,10 @@ MEASURES: tuple[Measure, ...] = (
     ),
     LayerMeasure(
         name="mask_excess_best",
-        label="best mask excess",
+        label="highest mask excess",
         short="excess",
-        says="what the layer's best channel tells of the object in these very pictures, and not of where objects usually are; "
-        "a little more than 0 by chance",
+        says="the highest, over the layer's channels, of what a channel tells of the object in these very pictures, and not of "
+        "where objects usually are; a little more than 0 by chance",
         needs=("mask_auroc", "mask_control"),
         function=layer_scores.mask_excess_best,
     ),

@@ -111,6 +111,7 @@ class Recorder:
         self._has_changed = not capture.learns  # what never learns need not change
         self._detach: Callable[[], Any] = lambda: None
         self.tables: list[list[list[str]]] = []
+        self.change: list[list[str]] = []
         self.found: Sequence[Any] = ()
         self._scores: dict[str, float] = {}
         self.cost = Cost(images=images)
@@ -296,21 +297,21 @@ class Recorder:
             prediction = self._prediction.step(captured.prediction)
             copies += self._prediction.curves(prediction)
             scores |= self._prediction.scores(prediction)
-        tables = self._tables()
-        if tables:
+        tables, change = self._tables(), change_table([layer.history for layer in self._layers])
+        if shown := tables or [change]:
             copies.append(
-                event_copies.text_value(TABLE_TAG, "\n\n&nbsp;\n\n".join(map(markdown, reversed(tables))))
+                event_copies.text_value(TABLE_TAG, "\n\n&nbsp;\n\n".join(map(markdown, reversed(shown))))
             )  # the shortest first
         record = format.step_record(step, time.time(), stored, prediction)
         head, self._run_record = self._run_record, b""
         size = run.files.write(step, record, copies, head) - len(head)
-        self.tables, self._scores = tables, scores
+        self.tables, self.change, self._scores = tables, change, scores
         run.step, run.numbers, run.size = step, captured.numbers, size
         return size
 
     def _tables(self) -> list[list[list[str]]]:
         histories = [layer.history for layer in self._layers]
-        return [each for each in (table(histories), label_table(histories)) if each] or [change_table(histories)]
+        return [each for each in (table(histories), label_table(histories)) if each]
 
     def _tell_of_time(self, what: str) -> None:
         """Once with a warning: a disk that hangs is first slow."""

@@ -31,6 +31,8 @@ import { meanIou } from "./predictions.js";
 const SCORE = /** @type {const} */ ({ kind: "score" });
 const SHOWS = 0.9; // of a score that tells most of the object
 const OVER = 0.1; // over the control: what is known of these pictures, and not of where objects usually are
+const GUESS = 0.65; // of a readout that tells more than chance
+const NOTHING = 0.05; // over the control
 const MOST = 6; // layers that are named
 
 /** @param {Known} known */
@@ -55,8 +57,14 @@ function learned({ run, step, scores, truth }) {
   const start = run.steps[0] === step ? "" : `, from ${format(first, SCORE)} ${at(run, steps[0])}`;
   const iou = `a mean IoU of ${format(now, SCORE)} ${at(run, step)}${start}`;
   const text = `Its prediction overlaps the masks of ${images} with ${iou}`;
-  const soon = steps[all.findIndex((value) => value >= first + 0.9 * (most - first))];
-  const when = most - first > 0.1 && soon !== step ? `; most of that was there ${at(run, soon)}` : "";
+  const gained = (/** @type {number} */ part) =>
+    steps[all.findIndex((value) => value >= first + part * (most - first))];
+  const [half, soon] = [gained(0.5), gained(0.9)];
+  const parts =
+    half === soon
+      ? `nine tenths of that were there ${at(run, soon)}`
+      : `half of that was there ${at(run, half)}, nine tenths ${at(run, soon)}`;
+  const when = most - first > 0.1 && half !== step ? `; ${parts}` : "";
   return [{ about: "learned", text: `${text}${when}.`, link: { view: "prediction" } }];
 }
 
@@ -73,14 +81,28 @@ function where({ run, step, tables, summaries }) {
   const over = (/** @type {Layer} */ layer) => summary(layer, "readout") - summary(layer, "readout_control");
   if (layers.some((layer) => Number.isFinite(over(layer)))) {
     const knows = layers.filter((layer) => summary(layer, "readout") >= SHOWS && over(layer) >= OVER);
+    const already = knows.filter((layer) => knewAt(summaries?.get(layer.name), layer.run.steps[0]));
+    const learned = knows.filter((layer) => !already.includes(layer));
     const scores = (/** @type {Layer} */ layer) =>
       `readout ${format(summary(layer, "readout"), SCORE)}, on the masks of other images ` +
       format(summary(layer, "readout_control"), SCORE);
+    const before = already.length && step !== run.steps[0] ? ` ${named(already)} did so untrained.` : "";
+    const those = learned.length ? learned : knows;
     const text = knows.length
       ? `All channels of a layer together tell the object in ${named(knows)} ` +
-        `(in ${labelOf(knows[0])}: ${scores(knows[0])}).`
+        `(in ${labelOf(those[0])}: ${scores(those[0])}).${before}`
       : `In no logged layer do all channels together tell the object from the background with a readout of ${SHOWS}.`;
-    found.push({ about: "where", text, link: { view: "depth", changes: { heat: "readout" } } });
+    found.push({ about: "where", text, link: { view: "depth", changes: { heat: null } } });
+    const place = layers.filter((layer) => summary(layer, "readout") >= GUESS && over(layer) < NOTHING);
+    if (place.length) {
+      found.push({
+        about: "where",
+        text:
+          `${named(place)} ${place.length > 1 ? "know" : "knows"} ${at(run, step)} only where objects usually stand: ` +
+          "what tells the object there tells as well those of other images.",
+        link: { view: "overview", changes: { heat: null } },
+      });
+    }
   }
   const best = (/** @type {Layer} */ layer) => shown(/** @type {Numbers} */ (tables.get(layer)), step);
   const shows = layers.filter((layer) => best(layer).score >= SHOWS && !(best(layer).over < OVER));
@@ -100,6 +122,17 @@ function where({ run, step, tables, summaries }) {
     link: { view: "channel", changes: { layer: last.name, channel: last.channels[place ?? 0] } },
   });
   return found;
+}
+
+/**
+ * Whether all channels told the object at a step already.
+ *
+ * @param {Numbers | undefined} summaries of a layer
+ * @param {number} step
+ */
+function knewAt(summaries, step) {
+  const readout = summaries?.get(step, 0, "readout") ?? NaN;
+  return readout >= SHOWS && readout - (summaries?.get(step, 0, "readout_control") ?? NaN) >= OVER;
 }
 
 /**

@@ -94,6 +94,7 @@ export function locate({ columns, channels, map, tile, gap, stretch }, x, y) {
  * @property {import("./tiles.js").Grid} layer that it is like
  * @property {boolean[]} missing for each channel, whether it has no finite value on a side
  * @property {number} most the largest difference
+ * @property {number} span what the colours go to: the 99th percentile of all magnitudes
  * @property {number} mean of their magnitudes
  * @property {number[]} means for each channel; NaN where it has no finite value on a side
  */
@@ -129,15 +130,41 @@ export function difference(left, right, channels) {
     }
     return own / size;
   });
-  const pixels = Uint8Array.from(values, (value) => Math.round(127.5 + (127.5 * value) / (most || 1)));
+  const span = spanOf(values, most);
+  const pixels = Uint8Array.from(values, (value) =>
+    Math.round(127.5 + 127.5 * Math.min(Math.max(value / (span || 1), -1), 1)),
+  );
   return {
     picture: { key: "", width, height: channels.length * height, pixels },
     layer: { map: [height, width], columns: 1, channels },
     missing: channels.map((_, index) => !Number.isFinite(values[index * size])),
     most,
+    span,
     mean: finite ? sum / finite : NaN,
     means,
   };
+}
+
+const BINS = 4096;
+
+/**
+ * The 99th percentile of magnitudes, to a bin of 4,096: a few cells that differ most do not leave the rest blank.
+ *
+ * @param {Float64Array} values
+ * @param {number} most their largest magnitude
+ */
+function spanOf(values, most) {
+  if (!(most > 0)) return 0;
+  const counts = new Uint32Array(BINS + 1);
+  let known = 0;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    counts[Math.ceil((Math.abs(value) / most) * BINS)]++;
+    known++;
+  }
+  let seen = 0;
+  const at = counts.findIndex((count) => (seen += count) >= 0.99 * known);
+  return at > 0 ? (at / BINS) * most : most;
 }
 
 /**

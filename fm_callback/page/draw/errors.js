@@ -6,8 +6,10 @@ import { pixelOf } from "./scale.js";
 
 /** @typedef {import("../data/types.js").LabelPicture} LabelPicture */
 
-export const ERRORS = { missed: "#56b4e9", much: "#e69f00", other: "#cc79a7" };
-const INKS = { ...ERRORS, object: "#8a9097", rest: "#303236", ignored: "#1b1c1e" };
+// No colours that labels have: what is wrong is not to be taken for a label.
+export const ERRORS = { missed: "#ffffff", much: "#e0433a", other: "#cc79a7" };
+export const RIGHT = { object: "#8a9097", rest: "#303236" };
+const INKS = { ...ERRORS, ...RIGHT, ignored: "#1b1c1e" };
 const MOST = 512; // pixels of the longer side
 const LEAST = 192; // so that stripes and dots can be told
 

@@ -71,13 +71,10 @@ const SCALE_TITLE =
 
 function Settings() {
   const { field, label, says } = chosenMeasure.value;
-  if (view.value.key === "overview") return null;
+  if (view.value.mapless) return null;
   return html`<div class=${unfolded.value ? "settings unfolded" : "settings"}>
-    ${
-      !view.value.mapless &&
-      html`<${Choice} label="scale" value=${scale.value} options=${scales.value} title=${SCALE_TITLE}
-        onPick=${(value) => (state.scale.value = value)} />`
-    }
+    <${Choice} label="scale" value=${scale.value} options=${scales.value} title=${SCALE_TITLE}
+      onPick=${(value) => (state.scale.value = value)} />
     ${
       !inColours.value &&
       html`<${Choice} quiet label="colour" value=${state.colour.value} options=${Object.entries(COLOURS)}

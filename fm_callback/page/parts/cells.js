@@ -26,6 +26,7 @@ export function endsOf(grid, { kind, chance, sided }) {
   const middle = chance ?? null;
   const low = finite.reduce((least, value) => Math.min(least, value), middle ?? Infinity);
   const high = finite.reduce((most, value) => Math.max(most, value), middle ?? -Infinity);
+  if (middle === 0) return { low: 0, middle, high: Math.max(high, 0.1) };
   if (sided) return { low: middle ?? low, middle, high: 1 }; // the better of two sides is never under chance
   if (kind === "score") return { low: middle === null ? low : 0, middle, high: 1 };
   return { low, middle, high };
@@ -88,7 +89,7 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
   const [ref, width] = useWidth(400);
   const canvas = useRef(null);
   const cursor = useSignal(null);
-  const high = wide ? between(Math.floor(420 / rows.length), 6, 22) : between(Math.floor(260 / rows.length), 5, 16);
+  const high = wide ? between(Math.floor(420 / rows.length), 6, 22) : between(Math.floor(460 / rows.length), 5, 16);
   const beside = wide && width > 640 ? 200 : 34; // pixels for the layers' names
   const field = Math.max(width - beside, 50);
   // Of the untrained network there is a strip of its own.

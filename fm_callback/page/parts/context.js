@@ -41,11 +41,14 @@ export function Context() {
         title="Cells outside of what the colours span: those above striped, those below dotted"
         onPick=${(value) => (state.clipped.value = value)} />`
     }
-    <span class="legend">
+    ${
+      !["prediction", "labels"].includes(view.value.key) &&
+      html`<span class="legend">
       ${!inColours.value && html`<${Meaning} />`}
       <span class="mark"><i class="hatched"></i>dead or flat</span>
       <span class="mark"><i class="alarm"></i>not finite</span>
-    </span>
+    </span>`
+    }
   </section>`;
 }
 

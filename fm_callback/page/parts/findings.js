@@ -24,7 +24,8 @@ export function Findings() {
     return html`<li class="well"><i aria-hidden="true">✓</i><span>Nothing stands out over all steps.</span></li>`;
   }
   const left = found.findings.length - MOST + found.more;
-  return html`${found.findings.slice(0, MOST).map((each) => html`<${One} ...${each} />`)}
+  return html`<li class="well"><i></i><span class="second">over all steps:</span></li>
+    ${found.findings.slice(0, MOST).map((each) => html`<${One} ...${each} />`)}
     ${left > 0 && html`<li class="well"><i></i><span>${left} more: fm-callback findings LOG_DIR</span></li>`}`;
 }
 

@@ -26,10 +26,13 @@ export function Keyboard() {
     };
   }, []);
   useEffect(() => {
-    if (helping.value && !dialog.current.open) dialog.current.showModal();
+    if (!helping.value || dialog.current.open) return;
+    dialog.current.showModal();
+    dialog.current.focus(); // and not the button at its end
+    dialog.current.scrollTop = 0;
   }, [helping.value]);
   const keysOf = (keys) => keys.split(" ").map((key) => html`<kbd>${key}</kbd> `);
-  return html`<dialog ref=${dialog} aria-labelledby="help-title" onClose=${() => (helping.value = false)}
+  return html`<dialog ref=${dialog} tabindex="-1" aria-labelledby="help-title" onClose=${() => (helping.value = false)}
     onClick=${(event) => event.target === dialog.current && dialog.current.close()}>
     <h2 id="help-title">Keys</h2>
     <table>

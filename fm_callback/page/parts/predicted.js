@@ -4,7 +4,7 @@
 import { reachable } from "../data/log.js";
 import { labelsOf, predicted } from "../data/predictions.js";
 import { labelled } from "../data/probe.js";
-import { ERRORS, paintErrors } from "../draw/errors.js";
+import { ERRORS, RIGHT, paintErrors } from "../draw/errors.js";
 import { paintLabels } from "../draw/probe.js";
 import { dark } from "../state/host.js";
 import { state } from "../state/state.js";
@@ -60,7 +60,11 @@ export function PredictionKey({ run }) {
     ["too much", ERRORS.much, ""],
     ["another label", ERRORS.other, "dotted"],
   ];
-  const shown = errors ? kinds.slice(0, labels.length > 2 ? 3 : 2) : labels;
+  const right = [
+    ["right: object", RIGHT.object, ""],
+    ["right: the rest", RIGHT.rest, ""],
+  ];
+  const shown = errors ? [...kinds.slice(0, labels.length > 2 ? 3 : 2), ...right] : labels;
   return html`<div class="tools prediction-key">
     ${
       known &&

@@ -5,7 +5,7 @@ import { stepName } from "../data/log.js";
 import { told } from "../data/measures.js";
 import { geometric } from "../data/spread.js";
 import { numbersHere } from "../data/tables.js";
-import { chosenMeasure, run, state } from "../state/state.js";
+import { chosenMeasure, image, run, shownColumns, state } from "../state/state.js";
 import { download } from "./download.js";
 import { painted, sizeFor } from "./painted.js";
 import { mustReadBack } from "./save_picture.js";
@@ -15,7 +15,7 @@ import { mustReadBack } from "./save_picture.js";
 const CELL = 120; // points of a picture's side
 const SCALE = 2; // pixels of a point
 const NAMES = 150;
-const HEAD = 26;
+const HEAD = 46; // of which the upper line says what all is of
 const GAP = 6;
 const MARGIN = 8;
 const MOST = 7; // steps
@@ -28,8 +28,8 @@ const FONT = "Helvetica, Arial, sans-serif";
 export async function saveSheet(kind, tell) {
   mustReadBack();
   const { drawable: layers, steps, name } = run.peek();
-  const chosen = state.columns.peek()?.filter((/** @type {number} */ each) => steps.includes(each));
-  const columns = chosen?.length ? chosen : geometric(steps, MOST);
+  const seen = shownColumns.peek().filter((each) => steps.includes(each));
+  const columns = seen.length > 1 ? seen : geometric(steps, MOST);
   const { svg, width, height } = await sheetOf(layers, columns, tell);
   const file = `${name}-layers-by-${run.peek().unit}s.${kind}`;
   if (kind === "svg") return download(new Blob([svg], { type: "image/svg+xml" }), file);
@@ -53,6 +53,15 @@ async function sheetOf(layers, columns, tell) {
   const cell = Math.max(...widths);
   const width = NAMES + columns.length * (cell + GAP);
   let y = HEAD;
+  const { name: model } = /** @type {{name?: string}} */ (layers[0].run.model ?? {});
+  parts.push(
+    text(
+      0,
+      12,
+      `${model ? `${model}, ` : ""}run ${layers[0].run.name}, probe image ${image.peek() + 1}`,
+      'font-size="10" fill="#555"',
+    ),
+  );
   columns.forEach((step, index) => {
     const middle = NAMES + index * (cell + GAP) + cell / 2;
     parts.push(text(middle, HEAD - 9, stepName(layers[0].run, step), 'text-anchor="middle" font-weight="600"'));
@@ -67,10 +76,19 @@ async function sheetOf(layers, columns, tell) {
         ? numbers.summary(/** @type {number} */ (layer.run.steps.at(-1)), measure.field).best
         : numbers.summary(step, measure.field).best;
     const number = layer.number == null ? "" : `#${layer.number}`;
+    const last = numbers.summary(/** @type {number} */ (layer.run.steps.at(-1)), measure.field).best;
+    const channels = state.show.peek() === "best" && last !== null ? `channel ${layer.channels[last]} of` : "";
     parts.push(text(0, y + 13, number || layer.path, 'font-weight="600"'));
     if (number) parts.push(text(0, y + 28, layer.path, 'font-size="10"', NAMES - 10));
     const [high, wide] = layer.map;
-    parts.push(text(0, y + 43, `${high} × ${wide}, ${layer.channels.length} channels`, 'font-size="10" fill="#555"'));
+    parts.push(
+      text(
+        0,
+        y + 43,
+        `${high} × ${wide}, ${channels} ${layer.channels.length} channels`.replace(/ +/g, " "),
+        'font-size="10" fill="#555"',
+      ),
+    );
     for (const [index, step] of columns.entries()) {
       const x = NAMES + index * (cell + GAP);
       const picture = await png(await painted(layer, step, { width: SCALE * size.width, height: SCALE * size.height }));
@@ -87,7 +105,8 @@ async function sheetOf(layers, columns, tell) {
       ? `Each layer's best channel at the last step; the number is its ${label}.`
       : "The first three principal components of each layer's channels as red, green and blue; the number is the " +
         `best channel's ${label}.`;
-  parts.push(text(0, y + 12, what, 'font-size="10" fill="#333"'));
+  const sided = chosenMeasure.peek().sided ? " “dark”: the object is the channel's dark side." : "";
+  parts.push(text(0, y + 12, what + sided, 'font-size="10" fill="#333"'));
   const height = y + 20;
   const size = `width="${width + MARGIN}" height="${height}" viewBox="${-MARGIN} 0 ${width + MARGIN} ${height}"`;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" ${size}

@@ -116,14 +116,17 @@ const { format: grouped } = new Intl.NumberFormat("en");
 
 export const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
 
+const CONCEPTS = /** @type {Record<string, string>} */ ({ foreground: "the object", outline: "its outline" });
+
 /**
  * How much stands behind a number: it is said wherever a best one is.
  *
  * @param {Layer} layer
  */
 export function basis(layer, channels = layer.channels.length) {
-  const concepts = Object.entries(layer.cells ?? {}).map(
-    ([name, count]) => `${grouped(count)} ${name.replace(/_auroc$/, "")}`,
+  // Of the labels' own counts one says what another has said: the object, and what is not, are enough.
+  const concepts = Object.entries(layer.cells ?? {}).flatMap(([name, count]) =>
+    name.endsWith("_auroc") ? [] : [`${grouped(count)} of ${CONCEPTS[name] ?? name}`],
   );
   const all = [
     plural(channels, "channel"),

@@ -98,6 +98,9 @@ export function readAddress() {
   });
 }
 
+// The steps that Evolution has for columns, for who saves them.
+export const shownColumns = signal(/** @type {number[]} */ ([]));
+
 // Whether the page was opened with nothing chosen.
 export const first = signal(false);
 
@@ -124,7 +127,14 @@ export function keepAddress() {
 
 export const view = computed(() => /** @type {View} */ (views.value.find(({ key }) => key === state.view.value)));
 
-export const scales = computed(() => Object.entries(SCALES).filter(([key]) => key !== "both" || view.value.ofTwo));
+export const scales = computed(() =>
+  inColours.value
+    ? [
+        ["most", "each picture"],
+        ["layer", "all epochs"],
+      ]
+    : Object.entries(SCALES).filter(([key]) => key !== "both" || view.value.ofTwo),
+);
 
 // What is chosen for two sides alone is each map's elsewhere.
 export const scale = computed(() =>
@@ -215,7 +225,10 @@ export function markPlace(x, y) {
 
 // Whether no maps are shown whose grays or colours span a range: layers in colours, or none at all.
 export const inColours = computed(
-  () => view.value.mapless === true || (view.value.ofAll === true && state.show.value === "colour"),
+  () =>
+    view.value.mapless === true ||
+    (view.value.ofAll === true && state.show.value === "colour") ||
+    (view.value.ofTwo === true && state.sides.value === "colour"),
 );
 
 export const image = computed(() => Math.min(state.image.value, Math.max(run.value?.probe.stored ?? 1, 1) - 1));

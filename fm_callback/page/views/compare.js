@@ -138,7 +138,7 @@ function Coloured({ width }) {
   const alike = one.layer && one.layer.channels.join() === two.layer.channels.join();
   const columns = width < 700 ? 1 : 2;
   const side = Math.floor((width - 16 * (columns - 1)) / columns);
-  const sizeOf = (layer) => tileSize(layer, Math.min(side, 420 * wideness(layer, 2)));
+  const sizeOf = (layer) => tileSize(layer, Math.min(side, 620 * wideness(layer, 2)));
   const apart = one.run.id !== two.run.id;
   const picture = ({ layer: shownLayer, step: when }, name) => html`<${Colours} layer=${shownLayer} of=${one.layer}
     when=${when} ...${sizeOf(shownLayer)} label=${`${name}: ${title(name === "left" ? one : two)}`} />`;
@@ -228,14 +228,14 @@ function Swiped({ one, two, shared, first, second, window }) {
 
 function Difference({ one, two, first, second, look, window }) {
   const all = [one, two].flatMap((side) => [side.picture, side.numbers, side.trouble]);
-  const asked = [...all, !first, !second, state.channel.value];
+  const asked = [...all, first?.channels.join(), second?.channels.join()];
   const { found, trouble } = useMemo(() => subtract(one, two, first, second), asked);
   const board = found && paintedDifference(found, look);
   const told = found && toldOf(found, Math.max(first.channels.length, second.channels.length));
   return html`<figure data-whole>
     <figcaption class="side-name" data-whole>
       <b>right − left</b>${" "}
-      ${found && html`<${ColourBar} colour="diverging" low=${format(-found.most)} high=${format(found.most)} />`}
+      ${found && html`<${ColourBar} colour="diverging" low=${format(-found.span)} high=${format(found.span)} />`}
     </figcaption>
     <${Panel} board=${board} trouble=${trouble} ...${window} label="difference, right minus left" />
     <p class="second">${told}</p>

@@ -14,7 +14,19 @@ import { Markable, Says } from "../parts/marked.js";
 import { Predicted, hasTruth } from "../parts/predicted.js";
 import { html, useEffect, useMemo, useRef, useSignal, useWatch } from "../parts/ui.js";
 import { Facts, LayerLabel, Meter, Segments, Sparkline, basis, useNear, useWidth } from "../parts/widgets.js";
-import { SHOWN, bestOf, chosenMeasure, image, open, openAt, run, state, step, steps } from "../state/state.js";
+import {
+  SHOWN,
+  bestOf,
+  chosenMeasure,
+  image,
+  open,
+  openAt,
+  run,
+  shownColumns,
+  state,
+  step,
+  steps,
+} from "../state/state.js";
 
 const NARROW = 640;
 const SOON = 4; // rows that are asked for before it is known what is on the screen
@@ -34,6 +46,9 @@ export function Evolution() {
   const chosen = state.columns.value?.filter((each) => steps.value.includes(each)).slice(0, plan.count);
   const columns = chosen?.length ? pad(chosen, plan.count, steps.value) : geometric(steps.value, plan.count);
   const place = useColumnOfStep(columns, plan);
+  useEffect(() => {
+    shownColumns.value = columns;
+  }, [columns.join()]);
   const grid = {
     "--names": `${plan.names}px`,
     "--columns": columns.map((_, index) => `${widthOf(plan, index === place)}px`).join(" "),
@@ -96,6 +111,13 @@ function What() {
     <p class="second below-each">
       Below each: ${state.show.value === "best" ? "its" : `the ${bestOf(chosenMeasure.value)} channel's`}
       ${" "}${chosenMeasure.value.label}${chosenMeasure.value.says && `, ${chosenMeasure.value.says}`}.
+      ${chosenMeasure.value.sided && " “dark”: the object is its dark side."}
+      ${
+        chosenMeasure.value.field === "mask_auroc" &&
+        run.value.probe.images > 1 &&
+        " +0.12: more than on other images' masks."
+      }
+      ${" "}Gray line: the median channel.
     </p>
   </div>`;
 }

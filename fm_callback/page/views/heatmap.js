@@ -19,16 +19,31 @@ function summaryNames(layers) {
   return [...new Set(layers.flatMap((layer) => layer.summaries ?? []))].filter((name) => !follow.has(name));
 }
 
+// What all channels of a layer know of these very pictures, and not of where objects usually stand.
+const OVER = /** @type {import("../data/types.js").Measure} */ ({
+  field: "readout_over_control",
+  label: "readout over its control",
+  short: "readout over control",
+  kind: "score",
+  chance: 0,
+  says: "what all channels together tell of the object more than of those of other images; 0 is position alone",
+});
+
 // wide: it has the whole page, and shows first what all channels of a layer know together.
 export function Heatmap({ layers, wide = false }) {
   const names = summaryNames(layers);
   const summaries = summariesOf(run.value).value;
   const tables = layers.map((layer) => numbersOf(layer).value);
-  const first = wide && names.includes("readout") ? "readout" : "highest";
-  const which = [...names, "highest", "median"].includes(state.heat.value) ? state.heat.value : first;
-  const ofLayers = names.includes(which);
-  const measure = ofLayers ? measureOf(which) : chosenMeasure.value;
+  const own = names.includes("readout_control") ? [OVER.field] : [];
+  const first = wide && own.length ? OVER.field : "highest";
+  const which = [...own, ...names, "highest", "median"].includes(state.heat.value) ? state.heat.value : first;
+  const ofLayers = names.includes(which) || own.includes(which);
+  const measure = own.includes(which) ? OVER : ofLayers ? measureOf(which) : chosenMeasure.value;
   const value = (row, each) => {
+    if (own.includes(which)) {
+      const layer = summaries?.get(layers[row].name);
+      return (layer?.get(each, 0, "readout") ?? NaN) - (layer?.get(each, 0, "readout_control") ?? NaN);
+    }
     if (!ofLayers) return tables[row]?.summary(each, measure.field)[which] ?? NaN;
     return summaries?.get(layers[row].name)?.get(each, 0, which) ?? NaN;
   };
@@ -36,19 +51,22 @@ export function Heatmap({ layers, wide = false }) {
   const ends = endsOf(grid, measure);
   const title = `${measure.label[0].toUpperCase() + measure.label.slice(1)}, layer × ${run.value.unit}`;
   const options = [
-    ["highest", `${ofLayers ? "highest" : bestOf(measure)} channel`],
-    ["median", "median channel"],
+    ["highest", `${bestOf(chosenMeasure.value)} channel's ${chosenMeasure.value.label}`],
+    ["median", `median channel's ${chosenMeasure.value.label}`],
+    ...own.map((name) => [name, OVER.label]),
     ...names.map((name) => [name, measureOf(name).label]),
   ];
-  const asks = ["mask_auroc", "readout"].includes(measure.field) ? "When does a layer know the object?" : title;
+  const asks = ["mask_auroc", "readout", OVER.field].includes(measure.field)
+    ? "When does a layer know the object?"
+    : title;
   return html`<section class=${wide ? "card heat wide" : "card heat"} data-whole>
     <h2>${asks}</h2>
     <div class="tools">
-      ${!ofLayers && html`<span class="second">${measure.label},</span>`}
       <${Choice} hideLabel label="of each layer" value=${which} options=${options}
         onPick=${(picked) => (state.heat.value = picked === first ? null : picked)} />
       ${ends.low < ends.high && html`<${Shades} ends=${ends} measure=${measure} />`}
     </div>
+    ${measure.says && html`<p class="second">${measure.label}: ${measure.says}.</p>`}
     ${
       tables.some((table) => !table)
         ? html`<p class="ghost" style="height: 230px; width: 100%">loading</p>`

@@ -125,7 +125,8 @@ function Groups({ layer, alike }) {
   const { groups } = alike;
   if (!groups.length) return html`<p class="second">No two channels show the same (|r| over 0.95).</p>`;
   const named = groups.map(
-    (group, index) => html`<b>${letterOf(index)}</b> ${group.map((place) => layer.channels[place]).join(", ")}; `,
+    (group, index) =>
+      html`${index > 0 && "; "}<b>${letterOf(index)}</b> ${group.map((place) => layer.channels[place]).join(", ")}`,
   );
   return html`<p class="second" title="correlation over the cells of all stored images above 0.95, or under −0.95">
     Channels that show the same (|r| over 0.95): ${named.slice(0, 6)}${groups.length > 6 && "…"}

@@ -74,6 +74,7 @@ function Sample({ image, columns, scores }) {
   </button>`;
   const beside = (kind, label, there) => html`<figure data-whole>
     ${near && there && html`<${ProbePicture} kind=${kind} image=${image} label=${label} />`}
+    ${kind === "input" && html`<figcaption>image ${image + 1}</figcaption>`}
   </figure>`;
   return html`<section ref=${ref} class="line" aria-label=${`image ${image + 1}`}>
     ${beside("input", `input ${image + 1}`, pictures > image)}
