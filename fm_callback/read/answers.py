@@ -22,15 +22,13 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from fm_callback import format
 from fm_callback.format import DamagedError, LayerFacts, PredictionFacts, Problem, RunFacts
-from fm_callback.read.log import Log
 from fm_callback.read.reader import Reader
-from fm_callback.read.run import Run
 from fm_callback.read.snapshot import Snapshot
 from fm_callback.read.unknown import UnknownError
 from fm_callback.scores.measures import described
@@ -69,10 +67,29 @@ class _Told:
     rest: bytes
 
 
+class ARun(Protocol):
+    """What is asked of a run."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def problems(self) -> tuple[str, ...]: ...
+    def reader(self, now: Snapshot) -> Reader: ...
+
+
+class ALog(Protocol):
+    """What is asked of a log: `Log`, or a part of one."""
+
+    @property
+    def runs(self) -> Mapping[str, ARun]: ...
+    @property
+    def problems(self) -> tuple[str, ...]: ...
+
+
 class Answers:
     """Answers questions about a log, as it is after its last `refresh`."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: ALog) -> None:
         """Makes the answers."""
         self._log = log
         self._words = described()  # what we know ourselves is called as it is here, whatever a log says
@@ -223,7 +240,7 @@ class Answers:
                 f"run {name[:200]!r} is no longer what it was: {error.strerror or error}"
             ) from error
 
-    def _tell(self, name: str, run: Run) -> _Told | None:
+    def _tell(self, name: str, run: ARun) -> _Told | None:
         now, problems = run.snapshot, run.problems
         known = self._told.get(name)
         if now.facts is None:
