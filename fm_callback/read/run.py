@@ -309,6 +309,11 @@ class Layer:
         self.facts = facts
 
     @property
+    def run(self) -> Run:
+        """The run that it is of."""
+        return self._run
+
+    @property
     def name(self) -> str:
         """What it is asked for by: its path, made unique in the run."""
         return self.facts.name
