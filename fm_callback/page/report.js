@@ -87,7 +87,6 @@ function framed(heads, bodies) {
 
 function host() {
   const darkness = window.matchMedia("(prefers-color-scheme: dark)");
-  const seen = new Set();
   return /** @type {import("./data/types.js").Host} */ ({
     readHash: () => new Map(new URLSearchParams(window.location.hash.slice(1))),
     writeHash,
@@ -95,8 +94,8 @@ function host() {
     dark: () => darkness.matches,
     onDark: (listener) => darkness.addEventListener("change", listener),
     onReload() {},
-    remember: (key) => seen.add(key),
-    recalls: (key) => seen.has(key),
+    remember() {},
+    recalls: () => true, // what can't be put away for good is not shown by itself
     document,
     advice: {
       silent: "This report can't be read any more. Open it again.",

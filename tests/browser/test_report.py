@@ -11,6 +11,7 @@ import pytest
 from tab import HOSTILE, HOSTILE_RUN, until
 
 from fm_callback import open_log
+from fm_callback import show as show_in_notebook
 from fm_callback.read.pack import Blocks
 from fm_callback.read.report import _file, write_report
 
@@ -182,3 +183,19 @@ def test_a_report_that_is_cut_off_says_so(page, report, tmp_path):
     (tmp_path / "cut.html").write_bytes(data[: len(data) // 4 * 2])
     page.goto((tmp_path / "cut.html").as_uri())
     assert page.locator("body").inner_text().strip().endswith("If nothing follows, the file is cut off.")
+
+
+@pytest.mark.cross_browser
+def test_in_a_notebook_it_works_and_touches_nothing_around_it(page, trained, tmp_path):
+    frame = show_in_notebook(trained / "seed0", height=600)._repr_html_()
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><meta charset=utf-8><title>note</title><p>cell</p>{frame}")
+    page.goto((tmp_path / "notebook.html").as_uri())
+    before = page.evaluate("[location.href, history.length]")
+    inside = page.frame_locator("iframe")
+    inside.locator("main h2, main .row").first.wait_for()
+    for view in ("Evolution", "Layer", "Prediction"):
+        inside.get_by_role("button", name=view, exact=True).click()
+        page.wait_for_timeout(700)
+        assert inside.locator("h1").inner_text().endswith(view)
+        assert inside.locator("main canvas").count()
+    assert page.evaluate("[location.href, history.length]") == before and page.title() == "note"
