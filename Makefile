@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOGS ?= logs
 BACKEND_TESTS := $(addprefix tests/test_,zoo.py prediction.py layers.py samples.py pictures.py chunks.py tokens.py volumes_and_signals.py extractor.py submodel.py observer.py scale_out.py private_apis.py resume.py hooks.py)
 
-.PHONY: demo test test-firefox test-slow test-backends lint lint-page bench gallery clean
+.PHONY: demo test test-firefox test-slow test-backends test-lowest lint lint-page bench gallery clean
 
 demo: $(VENV)/examples
 	$(BIN)/python examples/train_pets.py --log-dir $(LOGS)
@@ -25,6 +25,13 @@ test-slow: $(VENV)/dev
 test-backends: $(VENV)-backends/backends
 	KERAS_BACKEND=jax $(VENV)-backends/bin/python -m pytest -q $(BACKEND_TESTS)
 	KERAS_BACKEND=torch $(VENV)-backends/bin/python -m pytest -q $(BACKEND_TESTS)
+
+# The oldest Python and packages that setup.cfg allows, in an environment of their own.
+test-lowest:
+	test -x $(VENV)-lowest/bin/python || python3.11 -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .ci/lowest.txt \
+		--editable '.[dev]' setuptools
+	$(VENV)-lowest/bin/python -m pytest -q -m "not slow" tests --ignore tests/browser
 
 lint: $(VENV)/dev lint-page
 	$(BIN)/ruff check .
@@ -62,4 +69,4 @@ $(VENV)-backends/%: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-backends node_modules logs build *.egg-info
+	rm -rf $(VENV) $(VENV)-backends $(VENV)-lowest node_modules logs build *.egg-info

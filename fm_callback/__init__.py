@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fm_callback.capture.find import conv_layers as conv_layers
     from fm_callback.capture.layers import ConvLayer as ConvLayer
     from fm_callback.read.log import open_log as open_log
+    from fm_callback.read.notebook import show as show
 
 _HOMES = {
     "FeatureMapCallback": "callback",
@@ -20,9 +21,10 @@ _HOMES = {
     "ConvLayer": "capture.layers",
     "conv_layers": "capture.find",
     "open_log": "read.log",
+    "show": "read.notebook",
 }
 
-__all__ = ["ConvLayer", "FeatureMapCallback", "FeatureMapExtractor", "conv_layers", "open_log"]
+__all__ = ["ConvLayer", "FeatureMapCallback", "FeatureMapExtractor", "conv_layers", "open_log", "show"]
 __version__ = "0.1.0"
 
 

@@ -6,7 +6,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Sequence
+import webbrowser
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fm_callback.format import printable
+from fm_callback.read.unknown import UnknownError
 
 if TYPE_CHECKING:
     import keras
@@ -94,11 +96,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("log_dir", help="a log directory")
     check.set_defaults(run=_check)
 
+    report = commands.add_parser(
+        "report",
+        help="write a log and the page that shows it into one HTML file, which opens from disk, without a server",
+    )
+    report.add_argument("log_dir", help="a log directory")
+    report.add_argument("-o", "--output", default="report.html", help="the file (default: report.html)")
+    report.add_argument("--layers", help="numbers, names and globs, with commas between (default: all)")
+    report.add_argument("--steps", help="steps, with commas between; -1 is the last (default: all)")
+    report.add_argument("--max-mb", type=float, help="leave out steps, at equal ratios, until the file is no larger")
+    report.add_argument("--open", action="store_true", help="open it in a browser")
+    report.set_defaults(run=_report)
+
+    picture = argparse.ArgumentParser(add_help=False)
+    picture.add_argument("log_dir", help="a log directory")
+    picture.add_argument("--run", dest="of", help="the run, where the log has several")
+    picture.add_argument("--image", type=int, default=0, help="the stored image, from 0 (default: 0)")
+    picture.add_argument("--steps", help="steps, with commas between; -1 is the last (default: all)")
+
+    film = commands.add_parser(
+        "film", parents=[picture], help="write a film of a layer through its steps: .gif, .webp, .png or .mp4"
+    )
+    film.add_argument("--layer", required=True, help="its number, or its name")
+    shown = film.add_mutually_exclusive_group()
+    shown.add_argument("--channel", type=int, help="one channel (default: all of them, side by side)")
+    shown.add_argument("--colour", action="store_true", help="all channels as one picture in colour")
+    film.add_argument("-o", "--output", help="the file (default: the layer's name, .gif)")
+    film.set_defaults(run=_film)
+
+    sheet = commands.add_parser(
+        "sheet", parents=[picture], help="write a figure of layers x steps in colour: .pdf, .svg or .png"
+    )
+    sheet.add_argument("--layers", help="numbers, names and globs, with commas between (default: all)")
+    sheet.add_argument("-o", "--output", default="figure.pdf", help="the file (default: figure.pdf)")
+    sheet.set_defaults(run=_sheet)
+
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         return options.run(options) or 0
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, UnknownError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
         print(f"fm-callback: error: {reason}", file=sys.stderr)
         return 2
@@ -239,6 +276,67 @@ def _check(options: argparse.Namespace) -> int:
     sound = "all sound" if not unread else "nothing damaged in what could be read"
     print(f"{counted}: " + (f"damaged places: {damaged}" if damaged else sound))
     return 1 if damaged else 2 if unread else 0
+
+
+def _report(options: argparse.Namespace) -> None:
+    from fm_callback.read.log import open_log
+    from fm_callback.read.report import write_report
+
+    log = open_log(options.log_dir)
+    made = write_report(log, options.output, options.layers, options.steps, options.max_mb, _bar("report"))
+    size = os.path.getsize(options.output)
+    print(f"{options.output}: {size / 1e6:,.1f} MB, {size / max(made.pictures, 1):.2f} times its pictures")
+    for name, (steps, of) in made.steps.items():
+        if len(steps) < of:
+            why = f", so that it fits {options.max_mb:g} MB" if made.thinned else ""
+            print(printable(f"{name}: {len(steps)} of {of} steps{why}: {', '.join(map(str, steps))}"))
+    if options.open:
+        webbrowser.open(Path(options.output).resolve().as_uri())
+
+
+def _chosen_run(options: argparse.Namespace) -> "Run":
+    from fm_callback.read.log import open_log
+
+    log = open_log(options.log_dir)
+    if options.of is None and len(log) > 1:
+        raise ValueError(f"{options.log_dir} has {len(log)} runs: give --run, one of {', '.join(map(repr, log))}")
+    return log[0 if options.of is None else options.of]
+
+
+def _film(options: argparse.Namespace) -> None:
+    from fm_callback.read import choose
+    from fm_callback.read.film import write_film
+    from fm_callback.read.painted import Painter
+
+    run = _chosen_run(options)
+    layer = run[int(options.layer) if re.fullmatch(r"-?\d+", options.layer) else options.layer]
+    steps = choose.steps(run.steps, options.steps, f"run {run.name!r}")
+    path = options.output or re.sub(r"[^\w.#-]+", "_", layer.path) + ".gif"
+    write_film(Painter(layer, options.image), path, options.channel, options.colour, steps, _bar("film"))
+    print(f"{path}: {len(steps)} steps, {os.path.getsize(path) / 1e6:,.1f} MB")
+
+
+def _sheet(options: argparse.Namespace) -> None:
+    from fm_callback.read import choose
+    from fm_callback.read.sheet import write_sheet
+
+    run = _chosen_run(options)
+    layers = choose.layers(run.facts.layers, options.layers, f"run {run.name!r}")
+    steps = choose.steps(run.steps, options.steps, f"run {run.name!r}")
+    write_sheet(run, options.output, layers, steps, options.image, _bar("sheet"))
+    print(f"{options.output}: {len(layers)} layers at {len(steps)} steps")
+
+
+def _bar(what: str) -> Callable[[int, int], None]:
+    """Draws how far long work is, where somebody looks on."""
+
+    def draw(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            part = done / max(of, 1)
+            end = "\n" if done == of else ""
+            print(f"\r{what} [{'#' * round(30 * part):30}] {done} of {of}", end=end, file=sys.stderr, flush=True)
+
+    return draw
 
 
 def _load(options: argparse.Namespace) -> "keras.Model":

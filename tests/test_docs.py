@@ -62,6 +62,19 @@ def test_every_tensorboard_that_is_allowed_starts():
     assert not needs["tensorboard"].contains("2.20.0") or not needs["setuptools"].contains("82.0.0")
 
 
+def test_the_floors_are_the_versions_that_are_tested():
+    root = Path(__file__).parent.parent
+    setup = configparser.ConfigParser()
+    setup.read(root / "setup.cfg")
+    lines = [line for line in (root / ".ci" / "lowest.txt").read_text().splitlines() if not line.startswith("#")]
+    tested = {need.name: str(next(iter(need.specifier)).version) for need in map(Requirement, lines)}
+    for need in map(Requirement, setup["options"]["install_requires"].split()):
+        floors = [each.version for each in need.specifier if each.operator == ">="]
+        assert need.specifier.contains(tested[need.name]), need
+        assert all(tested[need.name].startswith(each) for each in floors), need
+        assert floors or need.name == "setuptools"
+
+
 def test_a_pillow_that_has_no_font_of_a_size_is_not_taken():
     setup = configparser.ConfigParser()
     setup.read(Path(__file__).parent.parent / "setup.cfg")

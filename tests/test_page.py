@@ -17,7 +17,7 @@ ARROWS = {
     "parts": {"data", "draw", "state"},
     "views": {"data", "draw", "state", "parts"},
 }
-DOORS = {"tensorboard.js"}
+DOORS = {"tensorboard.js", "report.js", "unpack.js"}
 #: Not in Firefox 115 ESR, Safari 17.3 and Chrome 116.
 TOO_NEW = r"\b(groupBy|withResolvers|fromAsync|isSubsetOf|isSupersetOf|symmetricDifference|\.union\(|\.intersection\(|\.values\(\)\.(map|filter|take|drop|toArray)|Iterator\.from|\.with\(|RegExp\.escape|Promise\.try)"
 

@@ -37,7 +37,6 @@ export async function start({ ask, host, files }) {
   keepAddress();
   host.onHash(readAddress);
   host.onReload(refresh);
-  window.focus(); // so that the keys work before the first click
   render(h(App, null), document.body);
   const look = () => document.visibilityState === "visible" && hasNews() && refresh();
   setInterval(look, NEWS);

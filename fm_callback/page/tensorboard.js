@@ -19,6 +19,7 @@ export async function render() {
   };
   document.documentElement.lang = "en";
   document.title = "Feature maps";
+  window.focus(); // so that the keys work before the first click
   await (await page).start({ ask, host: host() });
 }
 

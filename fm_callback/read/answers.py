@@ -24,16 +24,14 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from fm_callback import format
 from fm_callback.format import DamagedError, LayerFacts, PredictionFacts, Problem, RunFacts
-from fm_callback.read.findings import findings
-from fm_callback.read.log import Log
+from fm_callback.read.findings import Finding
 from fm_callback.read.reader import Reader
-from fm_callback.read.run import Run
 from fm_callback.read.snapshot import Snapshot
 from fm_callback.read.unknown import UnknownError
 from fm_callback.scores.measures import described
@@ -74,10 +72,30 @@ class _Told:
     rest: bytes
 
 
+class ARun(Protocol):
+    """What is asked of a run."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def problems(self) -> tuple[str, ...]: ...
+    def reader(self, now: Snapshot) -> Reader: ...
+    def findings(self) -> list[Finding]: ...
+
+
+class ALog(Protocol):
+    """What is asked of a log: `Log`, or a part of one."""
+
+    @property
+    def runs(self) -> Mapping[str, ARun]: ...
+    @property
+    def problems(self) -> tuple[str, ...]: ...
+
+
 class Answers:
     """Answers questions about a log, as it is after its last `refresh`."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: ALog) -> None:
         """Makes the answers."""
         self._log = log
         self._words = described()  # what we know ourselves is called as it is here, whatever a log says
@@ -234,9 +252,9 @@ class Answers:
         step = int(now.steps["step"][-1])
         return known[1], version == f"{now.versions[now.steps['file'][-1]]}-{step}" and run.snapshot is now
 
-    def _find(self, name: str, run: Run) -> bytes:
+    def _find(self, name: str, run: ARun) -> bytes:
         try:
-            found = findings(run)
+            found = run.findings()
         except (UnknownError, DamagedError) as error:
             raise NothingThereError(str(error)) from error
         except OSError as error:
@@ -261,7 +279,7 @@ class Answers:
                 f"run {name[:200]!r} is no longer what it was: {error.strerror or error}"
             ) from error
 
-    def _tell(self, name: str, run: Run) -> _Told | None:
+    def _tell(self, name: str, run: ARun) -> _Told | None:
         now, problems = run.snapshot, run.problems
         known = self._told.get(name)
         if now.facts is None:

@@ -155,6 +155,11 @@ class Log(Mapping[str, Run]):
     def __repr__(self) -> str:
         return f"<Log of {len(self)} run{'' if len(self) == 1 else 's'}: {listing(list(self))}>"
 
+    def _repr_html_(self) -> str:
+        from fm_callback.read.notebook import log_html
+
+        return log_html(self)
+
 
 def _run_name(top: str, directory: str, opened: str, prefix: str | None) -> str:
     below = os.path.relpath(directory, top)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO
 
@@ -61,6 +61,13 @@ class Reader:
     def is_whole(self, at: int) -> bool:
         """Whether a step's record can be read, apart from its blobs."""
         return self._step(at) is not None
+
+    def size(self, at: int, layers: Iterable[int]) -> int:
+        """Bytes of what is stored of layers at a step, and of its prediction, but for what is damaged."""
+        if (stored := self._step(at)) is None:
+            return 0
+        parts = [stored.references[stored.first[each] : stored.first[each + 1], 1] for each in layers]
+        return int(np.maximum(np.concatenate([*parts, stored.prediction[:, 1]]), 0).sum())
 
     def images(self, at: int, layer: int) -> int:
         """Of how many images a layer's maps are stored at a step.

@@ -277,6 +277,11 @@ class Run:
         facts = self._now.facts
         return f"<Run {self.name!r}: {len(self.steps)} steps of {len(facts.layers) if facts else 0} layers>"
 
+    def _repr_html_(self) -> str:
+        from fm_callback.read.notebook import run_html
+
+        return run_html(self) if self.steps else ""
+
     def at(self, now: Snapshot, step: int | None) -> int:
         """The position of a step among those of a snapshot; of the newest for None.
 
@@ -316,6 +321,11 @@ class Layer:
         self._run = run
         self.position = position
         self.facts = facts
+
+    @property
+    def run(self) -> Run:
+        """The run that it is of."""
+        return self._run
 
     @property
     def name(self) -> str:
@@ -453,6 +463,11 @@ class Layer:
         number = "" if self.number is None else f" #{self.number}"
         count = len(self.channels)
         return f"<Layer{number} {self.name!r}: {self.kind}, {count} channel{'' if count == 1 else 's'} of {self.facts.map}>"
+
+    def _repr_html_(self) -> str:
+        from fm_callback.read.notebook import layer_html
+
+        return layer_html(self)
 
 
 class Probe:
