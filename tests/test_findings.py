@@ -13,7 +13,10 @@ from fm_callback.format import NUMBERS, Label, LayerStep, PredictionFacts, Predi
 from fm_callback.read.findings import KINDS, SEVERITIES, Finding, findings
 from fm_callback.read.unknown import UnknownError
 
-SUMMARIES = ("readout", "readout_control", "effective_rank", "cka_previous", "cat_separation_best")
+SUMMARIES = (
+    *("readout", "readout_control", "effective_rank", "cka_previous", "cat_separation_best"),
+    *("checkerboard", "gridding", "border", "coherence", "duplicates"),
+)
 LAYERS = {"stem": (8, 8, 16), "deep": (4, 4, 16), "head": (8, 8, 4)}
 HIGH, BAD = NUMBERS.index("high"), NUMBERS.index("nonfinite")
 NAMES = ("background", "cat", "dog")
@@ -43,6 +46,11 @@ class Planted(RunLog):
                 "effective_rank": np.full(count, channels / 2),
                 "cka_previous": np.full(count, 0.9),
                 "cat_separation_best": 0.6 + 0.3 * grows,
+                "checkerboard": np.full(count, -0.05),
+                "gridding": np.full(count, -0.05),
+                "border": np.full(count, 0.1),
+                "coherence": np.full(count, 0.7),
+                "duplicates": np.full(count, 0.1),
             }
         self.scores_of = np.zeros((count, images, 3, 3), np.float32)
         self.scores_of[..., 0] = 0.2 + 0.6 * grows[:, None, None]
@@ -225,6 +233,50 @@ def test_few_directions(log):
     log.summaries_of["deep"]["effective_rank"][4:] = 1.5
     found = only(log.found(), "narrow_use")
     assert (found.severity, found.layer, found.step) == ("note", "deep", 4)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("checkerboard", 0.3), ("border", 0.5)])
+def test_what_reaches_the_last_layer_is_told_and_what_does_not_is_not(tmp_path, kind, value):
+    log = Planted(tmp_path / "inside", layer={"period": 2})
+    log.summaries_of["deep"][kind][:] = value
+    assert log.found() == []
+    log = Planted(tmp_path / "last", layer={"period": 2})
+    log.summaries_of["head"][kind][3:] = value
+    found = only(log.found(), kind)
+    assert (found.layer, found.step, found.evidence[kind]) == ("head", 7, pytest.approx(value))
+    log = Planted(tmp_path / "first", layer={"period": 2})
+    log.summaries_of["head"][kind][:5] = value
+    assert log.found() == [], "training has evened it out"
+
+
+def test_gridding_that_came_with_the_training(log):
+    log.summaries_of["deep"]["gridding"][4:] = 0.2
+    assert only(log.found(), "gridding").layer == "deep"
+
+
+def test_a_layer_that_has_lost_the_order_of_cells(tmp_path):
+    log = Planted(tmp_path / "behind", layer={"map": (8, 8)})
+    log.summaries_of["head"]["coherence"][:] = 0.05
+    log.layers["deep"] = (8, 8, 16)
+    log.start(0)
+    assert only(log.found(), "scrambled").layer == "head"
+    log = Planted(tmp_path / "other")
+    log.summaries_of["deep"]["coherence"][:] = 0.05
+    assert log.found() == [], "a smaller layer has less of it"
+
+
+def test_channels_that_are_one_and_the_same(log):
+    log.numbers_of["stem"][2:, 4:10] = log.numbers_of["stem"][2:, 4:5]
+    found = only(log.found(), "duplicate_channels")
+    assert (found.severity, found.step, found.evidence["same"]) == ("warning", 2, 6)
+
+
+def test_channels_that_have_come_to_show_the_same(log):
+    log.summaries_of["deep"]["duplicates"][5:] = 0.9
+    found = only(log.found(), "duplicate_channels")
+    assert found.severity == "note" and found.headline.startswith(
+        "90.0 % of the channels of #2 deep show what another one"
+    )
 
 
 def test_the_gravest_come_first_and_ones_own_are_among_them(log):

@@ -75,26 +75,24 @@ def correlation(lines: np.ndarray, lag: int) -> np.ndarray:
 
 
 def ring(maps: np.ndarray) -> float:
-    """How much of the variance of the two outermost rings of cells together tells the outer from the inner, in the median channel."""
-    sizes = maps.shape[2:]
-    if not sizes or min(sizes) < _SHORTEST:
-        return math.nan
-    rings = [_ring(maps[:, :SAMPLED_CHANNELS], depth) for depth in (0, 1)]
-    counts = [each.shape[1] for each in rings]
-    both = np.concatenate(rings, axis=1)
-    variance = both.var(axis=1)
-    apart = rings[0].mean(axis=1) - rings[1].mean(axis=1)
-    between = counts[0] * counts[1] / sum(counts) ** 2 * apart**2
-    return median(np.divide(between, variance, out=np.full(len(variance), np.nan), where=variance > 0))
+    """How much of the variance of two rows of cells tells the outermost from the one inside it: in the median channel.
+
+    The mean over all sides of the maps, each for itself: what the padding does to one may be the opposite of what it does to another.
+    """
+    maps = maps[:, :SAMPLED_CHANNELS]
+    shares = []
+    for axis in range(2, maps.ndim):
+        if maps.shape[axis] >= _SHORTEST:
+            shares += [_told_apart(*(np.take(maps, at, axis=axis) for at in pair)) for pair in ((0, 1), (-1, -2))]
+    return median(np.mean(shares, axis=0)) if shares else math.nan
 
 
-def _ring(maps: np.ndarray, depth: int) -> np.ndarray:
-    """The cells at this depth from the border, float32 (channels, cells)."""
-    inside: tuple[Any, ...] = tuple(slice(depth, size - depth) for size in maps.shape[2:])
-    inner = maps[:, :, *inside]
-    sides = [np.take(inner, at, axis=axis) for axis in range(2, inner.ndim) for at in (0, -1)]
-    flat = [np.moveaxis(side, 1, 0).reshape(side.shape[1], -1) for side in sides]
-    return np.concatenate(flat, axis=1).astype(np.float32)
+def _told_apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The share of the variance of both together that tells one from the other, (channels,), of equally many cells."""
+    rows = [np.moveaxis(each, 1, 0).reshape(each.shape[1], -1).astype(np.float32) for each in (one, other)]
+    within = (rows[0].var(axis=1) + rows[1].var(axis=1)) / 2
+    between = ((rows[0].mean(axis=1) - rows[1].mean(axis=1)) / 2) ** 2
+    return np.divide(between, between + within, out=np.full(len(within), np.nan), where=between + within > 0)
 
 
 def alike(now: Activations) -> float:

@@ -187,11 +187,12 @@ def gridding(layer: LayerStep) -> float:
 
 
 def border(layer: LayerStep) -> float:
-    """How much the outermost ring of cells differs from the one inside it: the share of their variance that tells the two.
+    """How much the outermost row of cells differs from the one inside it: the share of their variance that tells the two.
 
-    With both rings' cells together, of all images: n1 n2 / (n1 + n2)^2 (m1 - m2)^2 / var. 0 to 1, chance 0: in a picture the
-    two rings are alike. Of the median channel that varies. NaN on maps smaller than 8 cells, and if nothing varies. 8 bits:
-    within .01. Source: the definition is ours; after Alsallakh et al., "Mind the Pad", ICLR 2021.
+    With the cells of both rows, of all images: b / (b + w), b = ((m1 - m2) / 2)^2 and w the mean of their variances; the mean over
+    all sides of the maps. 0 to 1, chance 0: in a picture the two are alike. Of the median channel that varies. NaN on maps smaller than
+    8 cells, and if nothing varies there. 8 bits: within .01. Source: the definition is ours; after Alsallakh et al., "Mind the Pad",
+    ICLR 2021.
     """
     return math.nan if layer.maps is None else ring(layer.maps)
 

@@ -279,7 +279,7 @@ MEASURES: tuple[Measure, ...] = (
         name="border",
         label="border response",
         short="border",
-        says="how much the outermost ring of the layer's maps differs from the one inside it, from 0 to 1",
+        says="how much the outermost rows of the layer's maps differ from those inside them, from 0 to 1",
         chance=0.0,
         function=layer_scores.border,
     ),
