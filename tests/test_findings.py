@@ -184,7 +184,7 @@ def test_a_label_that_is_never_predicted_though_a_layer_tells_it(log):
     log.scores_of[..., 1] = [0.7, 0.0, 0.3]
     log.scores_of[:, :, 1, 0] = 0
     found = only(log.found(), "class_never_predicted")
-    assert found.layer == "stem" and found.headline.startswith("'cat' has not been predicted")
+    assert found.layer == "stem" and found.headline.startswith("Since step 0 'cat' is not predicted")
     assert "tells it from all else (separation 0.90; 0.60 at step 0)" in found.text
 
 

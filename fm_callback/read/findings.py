@@ -77,11 +77,11 @@ _NONE = 0.005
 #: From this IoU on a label was predicted; from this part of it on it is lost.
 _HAD, _LOST = 0.2, 0.2
 #: The readout that is more than chance, and what it has less than the control at most, where position explains it.
-_KNOWS, _EXCESS = 0.65, 0.02
+_KNOWS, _EXCESS = 0.65, 0.03
 #: How alike a layer is at least to what it was since it has settled, in CKA; and for how many steps.
 _SETTLED, _LONG = 0.98, 4
 #: What reaches the last layer of the period of an upsampling, of the border; and of a dilation, where it stands.
-_CHECKERS, _BORDER, _GRIDDING = 0.05, 0.25, 0.05
+_CHECKERS, _BORDER, _GRIDDING, _MORE_GRIDDING = 0.05, 0.25, 0.03, 0.05
 #: Neighbours that are not alike, and those of the layer before that were.
 _SCRAMBLED, _ORDERED = 0.2, 0.45
 #: The share of a layer's channels that are the same as another one, or show the same, and did not when untrained.
@@ -350,17 +350,22 @@ def prediction_collapsed(evidence: Evidence) -> Iterator[Finding]:
 
 
 def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
-    """A label that the masks have, and the model has not predicted at any step of the training."""
+    """A label that the masks have, and the model has not learned to predict, nor does now."""
     evidence = evidence.sound
     facts = evidence.labels
     if facts is None or len(evidence.steps) < 3 or _is_collapsed(evidence):
         return
     share, true = _shares(evidence)
+    iou = _mean(evidence.score("iou"))
     for at, label in _judged(evidence, true):
-        if not np.all(np.nan_to_num(share[1:, at], nan=1.0) <= _NONE * true[at]):
+        since = _since(np.nan_to_num(share[:, at], nan=1.0) <= _NONE * true[at])
+        if len(share) - since < max(2, len(share) // 2) or np.nanmax(iou[1:, at], initial=0.0) > _HAD / 2:
             continue
         images = int(np.sum(evidence.score("true_share")[-1, :, at] > 0))
-        seen = f"{label!r} has not been predicted at any logged step of the training; in the masks it has {_percent(true[at])} of the cells"
+        step = int(evidence.steps[since])
+        seen = (
+            f"{_when(evidence, step)} {label!r} is not predicted; in the masks it has {_percent(true[at])} of the cells"
+        )
         numbers = {"share": _number(share[-1, at]), "true_share": _number(true[at]), "images": images}
         told, best = [seen], _best_layer(evidence, label)
         if best is not None:
@@ -376,7 +381,7 @@ def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
             _text(told, f"It is in {_samples(images)} of the {evidence.images}. It does not show data beyond them"),
             best[0].facts.name if best else None,
             None,
-            int(evidence.steps[0]),
+            step,
             numbers,
             "Its weight in the loss (`class_weight`, Dice or focal loss); whether its value in the masks is the one that the loss expects; "
             "batches that have it more often; more epochs, where it is rare.",
@@ -424,16 +429,15 @@ def position_only(evidence: Evidence) -> Iterator[Finding]:
     layers = [each for each in evidence.layers if "readout_control" in each.facts.summaries]
     if not layers or len(evidence.steps) < 3 or evidence.images < 4:
         return
-    readout, control = (np.array([each.summary(name) for each in layers]) for name in ("readout", "readout_control"))
-    if np.isnan(readout[:, -1]).all():
+    late = layers[-2:]  # early layers have some of the picture's own contrast, trained or not
+    readout, control = (np.array([each.summary(name) for each in late]) for name in ("readout", "readout_control"))
+    if np.isnan(readout[:, [0, -1]]).any() or np.isnan(control[:, -1]).any():
         return
-    best = int(np.nanargmax(readout[:, -1]))
-    gap = readout - control
-    top, begin = float(readout[best, -1]), float(np.nanmax(readout[:, 0], initial=0.5))
-    late = gap[len(gap) // 2 :, -1]  # early layers have some of the picture's own contrast, trained or not
-    if top < max(_KNOWS, begin + 0.03) or not np.nanmax(late, initial=-1.0) <= _EXCESS or gap[best, -1] > _EXCESS:
+    best = int(np.argmax(readout[:, -1]))
+    top, begin = float(readout[best, -1]), float(readout[best, 0])
+    if top < max(_KNOWS, begin + 0.03) or np.any(readout[:, -1] - control[:, -1] > _EXCESS):
         return
-    layer, last = layers[best], int(evidence.steps[-1])
+    layer, last = late[best], int(evidence.steps[-1])
     yield Finding(
         "position_only",
         "warning",
@@ -500,7 +504,7 @@ def gridding(evidence: Evidence) -> Iterator[Finding]:
         return
     for layer in evidence.layers:
         values = layer.summary("gridding")
-        if not (values[-1] >= _GRIDDING and values[-1] >= values[0] + _GRIDDING):
+        if not (values[-1] >= _GRIDDING and values[-1] >= values[0] + _MORE_GRIDDING):
             continue
         last = int(evidence.steps[-1])
         yield Finding(
