@@ -148,6 +148,7 @@ class LayerFacts:
         trainable: Whether the training may change its weights; None where it has none, or that is not known.
         period: By how much an upsampling before it, or the layer itself, has enlarged its maps; 0 if none has.
         dilation: The largest dilation rate of its kernel.
+        rectified: Whether a ReLU takes its output as it is, so that a channel that is nowhere over 0 is dead behind it.
     """
 
     name: str
@@ -173,6 +174,7 @@ class LayerFacts:
     trainable: bool | None = field(default=None, compare=False)  # says nothing of how a step is read
     period: int = field(default=0, compare=False)
     dilation: int = field(default=1, compare=False)
+    rectified: bool = field(default=False, compare=False)
 
     @classmethod
     def parse(cls, stored: Any) -> "LayerFacts":
@@ -201,7 +203,7 @@ class LayerFacts:
         return (
             _all(str, *texts)
             and _all(int, *counts, *_given(self.number))
-            and _all(bool, self.planar, *_given(self.trainable))
+            and _all(bool, self.planar, self.rectified, *_given(self.trainable))
             and all(0 <= count < 2**31 for count in counts)
             and (self.number is None or 0 < self.number < 2**31)
             and len(self.map) == 2

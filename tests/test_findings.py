@@ -151,6 +151,30 @@ def test_a_dead_layer(log):
     assert "is zero everywhere" in found.headline and "alive at step 0" in found.text
 
 
+def test_what_is_nowhere_over_0_is_dead_behind_a_relu_of_its_own(tmp_path):
+    for name, rectified in (("alone", False), ("before", True)):
+        log = Planted(tmp_path / name, layer={"rectified": rectified})
+        log.numbers_of["deep"][3:, :9, :3] = -2, -0.1, -1
+        found = log.found()
+        assert [each.kind for each in found] == ["dead_channels"] * rectified
+    assert "show one value everywhere behind the ReLU that follows it, which were alive at step 0" in found[0].text
+
+
+def test_a_relu_that_takes_the_output_is_read_from_the_model(tmp_path):
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 1))
+    x = layers.ReLU()(layers.Conv2D(4, 3, name="bare")(inputs))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, name="normed")(x)))
+    x = layers.Activation("relu")(layers.Conv2D(4, 1, name="named")(x))
+    x = layers.LeakyReLU()(layers.Conv2D(4, 1, name="leaky")(x))
+    model = keras.Model(inputs, layers.Conv2D(1, 1, name="head")(x))
+    model.compile("sgd", "mse")
+    data = np.zeros((2, 8, 8, 1), np.float32)
+    model.fit(data, np.zeros((2, 4, 4, 1)), verbose=0, callbacks=[FeatureMapCallback(data, tmp_path, layers="all")])
+    found = {layer.name: layer.facts.rectified for layer in open_log(tmp_path)[0].layers}
+    assert found == {"bare": True, "normed": False, "named": True, "leaky": False, "head": False}
+
+
 def test_a_layer_that_never_showed_anything(log):
     log.numbers_of["deep"][:, :, :] = 0
     found = only(log.found(), "dead_layer")
@@ -184,7 +208,7 @@ def test_a_label_that_is_never_predicted_though_a_layer_tells_it(log):
     log.scores_of[..., 1] = [0.7, 0.0, 0.3]
     log.scores_of[:, :, 1, 0] = 0
     found = only(log.found(), "class_never_predicted")
-    assert found.layer == "stem" and found.headline.startswith("Since step 0 'cat' is not predicted")
+    assert found.layer == "stem" and found.headline.startswith("Since step 0, 'cat' is not predicted")
     assert "tells it from all else (separation 0.90; 0.60 at step 0)" in found.text
 
 

@@ -36,6 +36,7 @@ class Found(NamedTuple):
         follows: Path of the call whose output it took as it was; None if it took another tensor.
         plane: Height and width of its output, if that is a map with two axes; else None.
         period: By how much an upsampling before it, or the layer itself, has enlarged its output; 0 if none has.
+        rectified: Whether a ReLU takes its output as it is.
     """
 
     info: ConvLayer
@@ -45,6 +46,7 @@ class Found(NamedTuple):
     follows: str | None = None
     plane: tuple[int, int] | None = None
     period: int = 0
+    rectified: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,8 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
         info = describe(call.layer, call.path, numbers.get(id(call.layer)), size, kernels)
         plane = _plane(call.layer, size, first) if why is None else None
         found.append(Found(info, call.layer, why, order, call.source, plane, call.period))
+    before = {entry.follows for entry in found if _rectifies(entry.layer)}
+    found = [entry._replace(rectified=entry.info.path in before) for entry in found]
     found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
     specs_of_outputs = {at: _spec(next(traced)) for at, each in enumerate(tracer.outputs) if each.obstacle is None}
     returned = [replace(each, spec=specs_of_outputs.get(at)) for at, each in enumerate(tracer.outputs)]
@@ -290,6 +294,13 @@ def _period(call: Call, before: list[int]) -> int:
     sizes = factors if isinstance(factors, tuple | list) else [factors]
     own = max((size for size in sizes if isinstance(size, int)), default=1)
     return own if own > 1 else max(before, default=0)
+
+
+def _rectifies(layer: keras.Layer) -> bool:
+    """Whether it is a ReLU: what is not over 0 becomes 0."""
+    if isinstance(layer, keras.layers.ReLU):
+        return not (layer.negative_slope or layer.threshold)
+    return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.relu
 
 
 def _as_large(one: Any, other: Any) -> bool:

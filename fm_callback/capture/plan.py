@@ -30,6 +30,7 @@ class Plan:
         trainable: Whether any of the layer's weights is trained; None if it has none.
         period: By how much an upsampling before it, or the layer itself, has enlarged its maps; 0 if none has.
         dilation: The largest dilation rate of its kernel; 1 for a layer without.
+        rectified: Whether a ReLU takes its output as it is.
     """
 
     info: ConvLayer
@@ -41,6 +42,7 @@ class Plan:
     trainable: bool | None = None
     period: int = 0
     dilation: int = 1
+    rectified: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -126,6 +128,7 @@ def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_
         trainable,
         entry.period,
         max(rates) if isinstance(rates, tuple | list) else int(rates),
+        entry.rectified,
     )
 
 

@@ -27,7 +27,7 @@ class LayerSeen:
 
     Attributes:
         facts: What is the same at all of them.
-        status: int8 (steps, channels), of `Status`; -1 at a step that is damaged.
+        status: int8 (steps, channels), of `Status`, behind a ReLU that follows; -1 at a step that is damaged.
         bad: float32 (steps, channels), how many cells are not finite.
         magnitude: float32 (steps, channels), the largest finite magnitude; NaN where there is none.
         moved: float64 (steps,), by how much the mean or the deviation of the channel that changed most differs from the first
@@ -162,6 +162,8 @@ def _seen(facts: LayerFacts, numbers: list[np.ndarray | None], rows: list[np.nda
             continue
         with np.errstate(all="ignore"):  # whatever a log holds
             state[at] = status(each, cells)
+            if facts.rectified:
+                state[at, (state[at] != Status.NONFINITE) & (each[:, _HIGH] <= 0)] = Status.DEAD
             bad[at] = np.where(np.isnan(each[:, _LOW]), np.maximum(each[:, _NONFINITE], 1), each[:, _NONFINITE])
             magnitude[at] = np.fmax(np.abs(each[:, _LOW]), np.abs(each[:, _HIGH]))
             moved[at] = _distance(first, each)

@@ -108,7 +108,7 @@ def findings(run: "Run", extra: Sequence[Extra] = ()) -> list[Finding]:
     >>> from fm_callback import open_log
     >>> for each in findings(open_log("logs")[0]):
     ...     print(each.severity, each.kind, each.headline, sep=": ")
-    alarm: non_finite: Since step 0 channel 2 of #1 stem (5 of 128 cells) is NaN or infinite
+    alarm: non_finite: Since step 0, channel 2 of #1 stem (5 of 128 cells) is NaN or infinite
     """
     evidence = Evidence.of(run)
     found = [each for kind in KINDS.values() for each in kind(evidence)]
@@ -203,7 +203,7 @@ def dead_layer(evidence: Evidence) -> Iterator[Finding]:
         step = int(evidence.steps[since])
         channels = len(layer.facts.channels)
         zero = bool(np.mean(layer.status[-1] == Status.DEAD) > 0.5)
-        what = "is zero everywhere" if zero else "shows one value everywhere"
+        what = f"is zero everywhere{_behind(layer)}" if zero else "shows one value everywhere"
         begin = f", and was alive at step {evidence.steps[0]}" if since else ", from the first logged step on"
         yield Finding(
             "dead_layer",
@@ -244,8 +244,8 @@ def dead_channels(evidence: Evidence) -> Iterator[Finding]:
             "warning" if count[-1] >= _DEAD_SHARE * channels else "note",
             _text(
                 [
-                    f"{_when(evidence, step)} {_many(int(count[-1]), channels)} of {_name(layer)} show one value everywhere, which "
-                    f"were alive at step {evidence.steps[0]}"
+                    f"{_when(evidence, step)} {_many(int(count[-1]), channels)} of {_name(layer)} show one value everywhere{_behind(layer)}, "
+                    f"which were alive at step {evidence.steps[0]}"
                 ],
                 f"Exact, over all cells of {_samples(evidence.images)}; other inputs may still wake them. It does not show whether the model "
                 "would be better with them",
@@ -446,7 +446,7 @@ def position_only(evidence: Evidence) -> Iterator[Finding]:
                 f"{_name(layer)} tells the object by {top:.2f} of 1 (chance .5), and by {control[best, -1]:.2f} on the masks of OTHER images: "
                 "it knows where objects usually are, and not this picture"
             ],
-            f"A linear readout over {_samples(evidence.images)}, held out one by one. Where the objects of all samples lie in the same place, it does not "
+            f"A linear readout over {_samples(evidence.images)}, judged on such as it was not fitted on. Where the objects of all samples lie in the same place, it does not "
             "show anything: then take samples that differ",
         ),
         layer.facts.name,
@@ -786,7 +786,7 @@ def _row(layers: Sequence[LayerSeen]) -> str:
 
 def _when(evidence: Evidence, step: int) -> str:
     """Since when: the log knows nothing before its first step."""
-    return f"Since step {step}" if step > evidence.steps[0] or step == 0 else f"Since step {step} or before"
+    return f"Since step {step}," if step > evidence.steps[0] or step == 0 else f"Since step {step} or before,"
 
 
 def _samples(count: int) -> str:
@@ -838,6 +838,10 @@ def _last(evidence: Evidence, summary: str) -> LayerSeen | None:
 
 def _known(value: float) -> float:
     return float(value) if np.isfinite(value) else -np.inf
+
+
+def _behind(layer: LayerSeen) -> str:
+    return " behind the ReLU that follows it" if layer.facts.rectified else ""
 
 
 def _frozen(layer: LayerSeen) -> bool:

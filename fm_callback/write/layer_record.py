@@ -139,6 +139,7 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -
         trainable=plan.trainable,
         period=plan.period,
         dilation=plan.dilation,
+        rectified=plan.rectified,
     )
 
 
