@@ -359,7 +359,7 @@ def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
     iou = _mean(evidence.score("iou"))
     for at, label in _judged(evidence, true):
         since = _since(np.nan_to_num(share[:, at], nan=1.0) <= _NONE * true[at])
-        if len(share) - since < max(2, len(share) // 2) or np.nanmax(iou[1:, at], initial=0.0) > _HAD / 2:
+        if len(share) - since < max(2, len(share) // 2) or np.nanmax(iou[1:, at], initial=0.0) >= _HAD:
             continue
         images = int(np.sum(evidence.score("true_share")[-1, :, at] > 0))
         step = int(evidence.steps[since])
