@@ -91,7 +91,7 @@ def rows(images: int, repeats: int) -> list[tuple[str, float]]:
 
     def layer_scores() -> None:
         for (maps, numbers), before, start, known, at in zip(step, previous, first, scores, cells, strict=True):
-            measure_layer(LayerStep(numbers, Activations.of(maps, numbers), before, start, known, maps, at))
+            measure_layer(LayerStep(numbers, Activations.of(maps, numbers), before, start, known, maps, at, 2, 2))
 
     def everything() -> None:
         channel_scores()

@@ -146,6 +146,9 @@ class LayerFacts:
             "outline"); of single labels and named concepts by the measure ("cat_auroc").
         images: In how many of these images there is one of them, by the same names.
         trainable: Whether the training may change its weights; None where it has none, or that is not known.
+        period: By how much an upsampling before it, or the layer itself, has enlarged its maps; 0 if none has.
+        dilation: The largest dilation rate of its kernel.
+        rectified: Whether a ReLU takes its output as it is, so that a channel that is nowhere over 0 is dead behind it.
     """
 
     name: str
@@ -169,6 +172,9 @@ class LayerFacts:
     cells: Mapping[str, int] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
     trainable: bool | None = field(default=None, compare=False)  # says nothing of how a step is read
+    period: int = field(default=0, compare=False)
+    dilation: int = field(default=1, compare=False)
+    rectified: bool = field(default=False, compare=False)
 
     @classmethod
     def parse(cls, stored: Any) -> "LayerFacts":
@@ -192,12 +198,12 @@ class LayerFacts:
             return False
         texts = (self.name, self.path, self.kind, *self.fields, *self.summaries, *_given(self.activation))
         counts = (*self.shape, *self.map, *self.channels, self.rows, self.columns, *(self.kernel or ()))
-        counts += (*_given(self.slice), *_given(self.slice_axis), *self.slices, self.prefix)
+        counts += (*_given(self.slice), *_given(self.slice_axis), *self.slices, self.prefix, self.period, self.dilation)
         counts += (*self.cells.values(), *self.images.values())
         return (
             _all(str, *texts)
             and _all(int, *counts, *_given(self.number))
-            and _all(bool, self.planar, *_given(self.trainable))
+            and _all(bool, self.planar, self.rectified, *_given(self.trainable))
             and all(0 <= count < 2**31 for count in counts)
             and (self.number is None or 0 < self.number < 2**31)
             and len(self.map) == 2

@@ -266,7 +266,7 @@ def test_logs_are_looked_at_without_keras(logs):
 def test_findings_in_words_and_for_programs(logs, capsys):
     assert main(["findings", str(logs)]) == 0
     out = capsys.readouterr().out
-    assert "  alarm: non_finite: Since step 0 channel 2 of #1 stem" in out and "    people then try: " in out
+    assert "  alarm: non_finite: Since step 0, channel 2 of #1 stem" in out and "    people then try: " in out
     assert main(["findings", str(logs), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer.keys() == {"format", "runs"} and answer["format"] == 1

@@ -13,7 +13,10 @@ from fm_callback.format import NUMBERS, Label, LayerStep, PredictionFacts, Predi
 from fm_callback.read.findings import KINDS, SEVERITIES, Finding, findings
 from fm_callback.read.unknown import UnknownError
 
-SUMMARIES = ("readout", "readout_control", "effective_rank", "cka_previous", "cat_separation_best")
+SUMMARIES = (
+    *("readout", "readout_control", "effective_rank", "cka_previous", "cat_separation_best"),
+    *("checkerboard", "gridding", "border", "coherence", "duplicates"),
+)
 LAYERS = {"stem": (8, 8, 16), "deep": (4, 4, 16), "head": (8, 8, 4)}
 HIGH, BAD = NUMBERS.index("high"), NUMBERS.index("nonfinite")
 NAMES = ("background", "cat", "dog")
@@ -43,6 +46,11 @@ class Planted(RunLog):
                 "effective_rank": np.full(count, channels / 2),
                 "cka_previous": np.full(count, 0.9),
                 "cat_separation_best": 0.6 + 0.3 * grows,
+                "checkerboard": np.full(count, -0.05),
+                "gridding": np.full(count, -0.05),
+                "border": np.full(count, 0.1),
+                "coherence": np.full(count, 0.7),
+                "duplicates": np.full(count, 0.1),
             }
         self.scores_of = np.zeros((count, images, 3, 3), np.float32)
         self.scores_of[..., 0] = 0.2 + 0.6 * grows[:, None, None]
@@ -143,6 +151,30 @@ def test_a_dead_layer(log):
     assert "is zero everywhere" in found.headline and "alive at step 0" in found.text
 
 
+def test_what_is_nowhere_over_0_is_dead_behind_a_relu_of_its_own(tmp_path):
+    for name, rectified in (("alone", False), ("before", True)):
+        log = Planted(tmp_path / name, layer={"rectified": rectified})
+        log.numbers_of["deep"][3:, :9, :3] = -2, -0.1, -1
+        found = log.found()
+        assert [each.kind for each in found] == ["dead_channels"] * rectified
+    assert "show one value everywhere behind the ReLU that follows it, which were alive at step 0" in found[0].text
+
+
+def test_a_relu_that_takes_the_output_is_read_from_the_model(tmp_path):
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 1))
+    x = layers.ReLU()(layers.Conv2D(4, 3, name="bare")(inputs))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, name="normed")(x)))
+    x = layers.Activation("relu")(layers.Conv2D(4, 1, name="named")(x))
+    x = layers.LeakyReLU()(layers.Conv2D(4, 1, name="leaky")(x))
+    model = keras.Model(inputs, layers.Conv2D(1, 1, name="head")(x))
+    model.compile("sgd", "mse")
+    data = np.zeros((2, 8, 8, 1), np.float32)
+    model.fit(data, np.zeros((2, 4, 4, 1)), verbose=0, callbacks=[FeatureMapCallback(data, tmp_path, layers="all")])
+    found = {layer.name: layer.facts.rectified for layer in open_log(tmp_path)[0].layers}
+    assert found == {"bare": True, "normed": False, "named": True, "leaky": False, "head": False}
+
+
 def test_a_layer_that_never_showed_anything(log):
     log.numbers_of["deep"][:, :, :] = 0
     found = only(log.found(), "dead_layer")
@@ -176,7 +208,7 @@ def test_a_label_that_is_never_predicted_though_a_layer_tells_it(log):
     log.scores_of[..., 1] = [0.7, 0.0, 0.3]
     log.scores_of[:, :, 1, 0] = 0
     found = only(log.found(), "class_never_predicted")
-    assert found.layer == "stem" and found.headline.startswith("'cat' has not been predicted")
+    assert found.layer == "stem" and found.headline.startswith("Since step 0, 'cat' is not predicted")
     assert "tells it from all else (separation 0.90; 0.60 at step 0)" in found.text
 
 
@@ -225,6 +257,50 @@ def test_few_directions(log):
     log.summaries_of["deep"]["effective_rank"][4:] = 1.5
     found = only(log.found(), "narrow_use")
     assert (found.severity, found.layer, found.step) == ("note", "deep", 4)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("checkerboard", 0.3), ("border", 0.5)])
+def test_what_reaches_the_last_layer_is_told_and_what_does_not_is_not(tmp_path, kind, value):
+    log = Planted(tmp_path / "inside", layer={"period": 2})
+    log.summaries_of["deep"][kind][:] = value
+    assert log.found() == []
+    log = Planted(tmp_path / "last", layer={"period": 2})
+    log.summaries_of["head"][kind][3:] = value
+    found = only(log.found(), kind)
+    assert (found.layer, found.step, found.evidence[kind]) == ("head", 7, pytest.approx(value))
+    log = Planted(tmp_path / "first", layer={"period": 2})
+    log.summaries_of["head"][kind][:5] = value
+    assert log.found() == [], "training has evened it out"
+
+
+def test_gridding_that_came_with_the_training(log):
+    log.summaries_of["deep"]["gridding"][4:] = 0.2
+    assert only(log.found(), "gridding").layer == "deep"
+
+
+def test_a_layer_that_has_lost_the_order_of_cells(tmp_path):
+    log = Planted(tmp_path / "behind", layer={"map": (8, 8)})
+    log.summaries_of["head"]["coherence"][:] = 0.05
+    log.layers["deep"] = (8, 8, 16)
+    log.start(0)
+    assert only(log.found(), "scrambled").layer == "head"
+    log = Planted(tmp_path / "other")
+    log.summaries_of["deep"]["coherence"][:] = 0.05
+    assert log.found() == [], "a smaller layer has less of it"
+
+
+def test_channels_that_are_one_and_the_same(log):
+    log.numbers_of["stem"][2:, 4:10] = log.numbers_of["stem"][2:, 4:5]
+    found = only(log.found(), "duplicate_channels")
+    assert (found.severity, found.step, found.evidence["same"]) == ("warning", 2, 6)
+
+
+def test_channels_that_have_come_to_show_the_same(log):
+    log.summaries_of["deep"]["duplicates"][5:] = 0.9
+    found = only(log.found(), "duplicate_channels")
+    assert found.severity == "note" and found.headline.startswith(
+        "90.0 % of the channels of #2 deep show what another one"
+    )
 
 
 def test_the_gravest_come_first_and_ones_own_are_among_them(log):

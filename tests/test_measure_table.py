@@ -125,7 +125,9 @@ def test_a_concept_without_cells_or_with_all_of_them(entry):
 def at(maps, values, *earlier):
     steps = [Activations.of(each, values) for each in (maps, *earlier)]
     given = dict(zip(("now", "previous", "first"), steps, strict=False))
-    return LayerStep(values, **given, scores=measure(maps, values, cells()), maps=maps, cells=cells())
+    return LayerStep(
+        values, **given, scores=measure(maps, values, cells()), maps=maps, cells=cells(), period=2, dilation=2
+    )
 
 
 @layers_by_name

@@ -13,6 +13,7 @@ from fm_callback.capture.layers import (
     are_channels_first,
     conv_numbers,
     describe,
+    inner,
     is_conv,
     layout,
     own_kernel,
@@ -34,6 +35,8 @@ class Found(NamedTuple):
         order: Which of all calls it was, in the order in which they ended.
         follows: Path of the call whose output it took as it was; None if it took another tensor.
         plane: Height and width of its output, if that is a map with two axes; else None.
+        period: By how much an upsampling before it, or the layer itself, has enlarged its output; 0 if none has.
+        rectified: Whether a ReLU takes its output as it is.
     """
 
     info: ConvLayer
@@ -42,6 +45,8 @@ class Found(NamedTuple):
     order: int = 0
     follows: str | None = None
     plane: tuple[int, int] | None = None
+    period: int = 0
+    rectified: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,9 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
         size = known_shape(next(traced)) if why is None else shape
         info = describe(call.layer, call.path, numbers.get(id(call.layer)), size, kernels)
         plane = _plane(call.layer, size, first) if why is None else None
-        found.append(Found(info, call.layer, why, order, call.source, plane))
+        found.append(Found(info, call.layer, why, order, call.source, plane, call.period))
+    before = {entry.follows for entry in found if _rectifies(entry.layer)}
+    found = [entry._replace(rectified=entry.info.path in before) for entry in found]
     found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
     specs_of_outputs = {at: _spec(next(traced)) for at, each in enumerate(tracer.outputs) if each.obstacle is None}
     returned = [replace(each, spec=specs_of_outputs.get(at)) for at, each in enumerate(tracer.outputs)]
@@ -234,6 +241,7 @@ class _Tracer(keras.Operation):
         self.calls: list[tuple[Call, tuple[int | None, ...], str | None]] = []
         outputs: list[Any] = []
         makers: dict[int, _Maker] = {}
+        enlarged: dict[int, tuple[int, Any]] = {}  # by the tensor's id the factor, and the tensor
 
         def visit(call: Call) -> None:
             call = call._replace(output=shown(call))
@@ -241,13 +249,21 @@ class _Tracer(keras.Operation):
                 why = obstacle(call.output, like)
                 maker = makers.get(id(call.source))
                 source = maker.path if maker else None
-                self.calls.append((call._replace(output=None, source=source), known_shape(call.output), why))
+                given = keras.tree.flatten(call.source)
+                before = [enlarged[id(each)] for each in given if id(each) in enlarged]
+                period = _period(call, [factor for factor, each in before if _as_large(each, call.output)])
+                enlarged.setdefault(
+                    id(call.output), (period, call.output)
+                )  # of layers in each other, the inner one knows
+                period = enlarged[id(call.output)][0]
+                self.calls.append(
+                    (call._replace(output=None, source=source, period=period), known_shape(call.output), why)
+                )
                 if why is None:
                     outputs.append(call.output)
                 known = makers.get(id(call.output), _Maker(call.path, call.layer, None))
                 if known.path.startswith(call.path):  # the outermost of them; not one that hands it on
                     makers[id(call.output)] = _Maker(call.path, known.layer, call.output)
-                given = keras.tree.flatten(call.source)
                 if _keeps_values(call.layer) and given and all(id(each) in squashed for each in given):
                     squashed[id(call.output)] = squashed[id(given[0])][0], call.output
 
@@ -269,6 +285,28 @@ class _Tracer(keras.Operation):
             if why is None:
                 outputs.append(tensor)
         return [] if self.builds else outputs
+
+
+def _period(call: Call, before: list[int]) -> int:
+    """By how much a call has enlarged what it was given; if it has not, what was before at this size."""
+    layer = inner(call.layer)
+    factors = getattr(layer, "strides", 1) if "Transpose" in type(layer).__name__ else getattr(layer, "size", 1)
+    sizes = factors if isinstance(factors, tuple | list) else [factors]
+    own = max((size for size in sizes if isinstance(size, int)), default=1)
+    return own if own > 1 else max(before, default=0)
+
+
+def _rectifies(layer: keras.Layer) -> bool:
+    """Whether it is a ReLU: what is not over 0 becomes 0."""
+    if isinstance(layer, keras.layers.ReLU):
+        return not (layer.negative_slope or layer.threshold)
+    return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.relu
+
+
+def _as_large(one: Any, other: Any) -> bool:
+    """Whether two maps have the same sizes, whichever axis is that of the channels."""
+    shapes = known_shape(one), known_shape(other)
+    return shapes[0][1:-1] == shapes[1][1:-1] or shapes[0][2:] == shapes[1][2:]
 
 
 def shown(call: Call) -> Any:

@@ -28,6 +28,9 @@ class Plan:
         activation: Name of the activation that the layer itself applies, or None.
         grid: How its output lies, if it is one of tokens; else None.
         trainable: Whether any of the layer's weights is trained; None if it has none.
+        period: By how much an upsampling before it, or the layer itself, has enlarged its maps; 0 if none has.
+        dilation: The largest dilation rate of its kernel; 1 for a layer without.
+        rectified: Whether a ReLU takes its output as it is.
     """
 
     info: ConvLayer
@@ -37,6 +40,9 @@ class Plan:
     activation: str | None
     grid: Grid | None = None
     trainable: bool | None = None
+    period: int = 0
+    dilation: int = 1
+    rectified: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,7 +117,19 @@ def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_
     name = getattr(activation, "__name__", type(activation).__name__) if activation is not None else None
     grid = grids.get(entry.info.path)
     trainable = bool(entry.layer.trainable_weights) if entry.layer.weights else None
-    return Plan(entry.info, indices, total, axis, None if name == "linear" else name, grid, trainable)
+    rates = getattr(inner(entry.layer), "dilation_rate", 1)
+    return Plan(
+        entry.info,
+        indices,
+        total,
+        axis,
+        None if name == "linear" else name,
+        grid,
+        trainable,
+        entry.period,
+        max(rates) if isinstance(rates, tuple | list) else int(rates),
+        entry.rectified,
+    )
 
 
 def _channel_axis(entry: Found, grids: Mapping[str, Grid], channels_first: bool) -> tuple[int, int]:

@@ -40,6 +40,7 @@ class Call(NamedTuple):
         output: What it returned.
         convolutions: Those that ran meanwhile.
         source: Its first argument.
+        period: By how much an upsampling before it, or the layer itself, has enlarged what it returned; 0 if none has.
     """
 
     layer: keras.Layer
@@ -47,6 +48,7 @@ class Call(NamedTuple):
     output: Any
     convolutions: tuple[Convolution, ...] = ()
     source: Any = None
+    period: int = 0
 
 
 #: Where `keras.ops` looks its convolutions up, their second argument being the kernel.

@@ -27,11 +27,12 @@ class LayerSeen:
 
     Attributes:
         facts: What is the same at all of them.
-        status: int8 (steps, channels), of `Status`; -1 at a step that is damaged.
+        status: int8 (steps, channels), of `Status`, behind a ReLU that follows; -1 at a step that is damaged.
         bad: float32 (steps, channels), how many cells are not finite.
         magnitude: float32 (steps, channels), the largest finite magnitude; NaN where there is none.
         moved: float64 (steps,), by how much the mean or the deviation of the channel that changed most differs from the first
             step's, in deviations.
+        twins: int64 (steps,), how many live channels have the very numbers of another one.
         summaries: float32 (steps,) by name.
     """
 
@@ -40,11 +41,12 @@ class LayerSeen:
     bad: np.ndarray
     magnitude: np.ndarray
     moved: np.ndarray
+    twins: np.ndarray
     summaries: Mapping[str, np.ndarray]
 
     def upto(self, count: int) -> "LayerSeen":
         """The same at the first so many steps."""
-        cut = {name: getattr(self, name)[:count] for name in ("status", "bad", "magnitude", "moved")}
+        cut = {name: getattr(self, name)[:count] for name in ("status", "bad", "magnitude", "moved", "twins")}
         return replace(self, **cut, summaries={name: values[:count] for name, values in self.summaries.items()})
 
     def summary(self, name: str) -> np.ndarray:
@@ -153,21 +155,24 @@ def _seen(facts: LayerFacts, numbers: list[np.ndarray | None], rows: list[np.nda
     cells = images * facts.map[0] * facts.map[1]
     state = np.full((count, channels), -1, np.int8)
     bad, magnitude = (np.full((count, channels), fill, np.float32) for fill in (0, np.nan))
-    moved = np.full(count, np.nan)
+    moved, twins = np.full(count, np.nan), np.zeros(count, np.int64)
     first = next((each for each in numbers if each is not None), np.empty((0, len(NUMBERS))))
     for at, each in enumerate(numbers):
         if each is None:
             continue
         with np.errstate(all="ignore"):  # whatever a log holds
             state[at] = status(each, cells)
+            if facts.rectified:
+                state[at, (state[at] != Status.NONFINITE) & (each[:, _HIGH] <= 0)] = Status.DEAD
             bad[at] = np.where(np.isnan(each[:, _LOW]), np.maximum(each[:, _NONFINITE], 1), each[:, _NONFINITE])
             magnitude[at] = np.fmax(np.abs(each[:, _LOW]), np.abs(each[:, _HIGH]))
             moved[at] = _distance(first, each)
+            twins[at] = _twins(each[state[at] == Status.LIVE])
     table = np.full((count, len(facts.summaries)), np.nan, np.float32)
     for at, found in enumerate(rows):
         if found is not None and len(found) == len(facts.summaries):
             table[at] = found
-    return LayerSeen(facts, state, bad, magnitude, moved, dict(zip(facts.summaries, table.T, strict=True)))
+    return LayerSeen(facts, state, bad, magnitude, moved, twins, dict(zip(facts.summaries, table.T, strict=True)))
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:
@@ -175,6 +180,12 @@ def _distance(one: np.ndarray, other: np.ndarray) -> float:
     scale = np.maximum(before[:, 1], np.abs(before[:, 0]) / 100)
     change = np.abs(after - before).max(axis=1)
     return float(np.max(np.divide(change, scale, out=np.where(change > 0, np.inf, 0.0), where=scale > 0), initial=0.0))
+
+
+def _twins(live: np.ndarray) -> int:
+    """How many channels have the very numbers of another one."""
+    _, counts = np.unique(live[:, [_LOW, _HIGH, _MEAN, _STD]], axis=0, return_counts=True)
+    return int(counts[counts > 1].sum())
 
 
 def _cut(scores: np.ndarray | None, count: int) -> np.ndarray | None:

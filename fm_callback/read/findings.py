@@ -9,6 +9,7 @@ has it.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -63,10 +64,12 @@ class Finding:
 Kind: TypeAlias = Callable[[Evidence], Iterable[Finding]]
 Extra: TypeAlias = Callable[["Run"], Iterable[Finding]]
 
-#: A channel that died: so large a share of a layer's channels, and so many at least.
-_DEAD_SHARE, _DEAD_LEAST = 0.25, 3
+#: A channel that died: so large a share of a layer's channels is a warning, or a note, and so many at least.
+_DEAD_SHARE, _DEAD_NOTE, _DEAD_LEAST = 0.5, 0.25, 3
 #: Of a dead layer so many channels show nothing.
 _DEAD_LAYER = 0.95
+#: Before so many logged steps nothing is said of how maps were made: training often evens it out.
+_FEW_STEPS = 5
 #: One label for so large a share of the cells is all that is predicted; and what the masks may have of it.
 _ALL, _TRUE_ALL = 0.98, 0.95
 #: A label of which less than this share of its own cells is predicted is not predicted.
@@ -74,9 +77,15 @@ _NONE = 0.005
 #: From this IoU on a label was predicted; from this part of it on it is lost.
 _HAD, _LOST = 0.2, 0.2
 #: The readout that is more than chance, and what it has less than the control at most, where position explains it.
-_KNOWS, _EXCESS = 0.65, 0.02
+_KNOWS, _EXCESS = 0.65, 0.03
 #: How alike a layer is at least to what it was since it has settled, in CKA; and for how many steps.
 _SETTLED, _LONG = 0.98, 4
+#: What reaches the last layer of the period of an upsampling, of the border; and of a dilation, where it stands.
+_CHECKERS, _BORDER, _GRIDDING, _MORE_GRIDDING = 0.05, 0.25, 0.03, 0.05
+#: Neighbours that are not alike, and those of the layer before that were.
+_SCRAMBLED, _ORDERED = 0.2, 0.45
+#: The share of a layer's channels that are the same as another one, or show the same, and did not when untrained.
+_TWINS, _ALIKE, _NOT_ALIKE = 0.25, 0.75, 0.4
 #: Narrow: so small a part of the width, and of what the untrained layer used.
 _NARROW, _NARROWER = 0.15, 0.5
 #: A fall of the mean IoU: so much, and this part of the best; in so many of the images.
@@ -99,7 +108,7 @@ def findings(run: "Run", extra: Sequence[Extra] = ()) -> list[Finding]:
     >>> from fm_callback import open_log
     >>> for each in findings(open_log("logs")[0]):
     ...     print(each.severity, each.kind, each.headline, sep=": ")
-    alarm: non_finite: Since step 0 channel 2 of #1 stem (5 of 128 cells) is NaN or infinite
+    alarm: non_finite: Since step 0, channel 2 of #1 stem (5 of 128 cells) is NaN or infinite
     """
     evidence = Evidence.of(run)
     found = [each for kind in KINDS.values() for each in kind(evidence)]
@@ -188,13 +197,13 @@ def dead_layer(evidence: Evidence) -> Iterator[Finding]:
         return
     for layer in evidence.layers:
         share = _blank_share(layer)
-        if not share[-1] >= _DEAD_LAYER:
+        if not share[-1] >= _DEAD_LAYER or layer.facts.map == (1, 1):  # of one cell a normalisation leaves nothing
             continue
         since = _since(share >= _DEAD_LAYER)
         step = int(evidence.steps[since])
         channels = len(layer.facts.channels)
         zero = bool(np.mean(layer.status[-1] == Status.DEAD) > 0.5)
-        what = "is zero everywhere" if zero else "shows one value everywhere"
+        what = f"is zero everywhere{_behind(layer)}" if zero else "shows one value everywhere"
         begin = f", and was alive at step {evidence.steps[0]}" if since else ", from the first logged step on"
         yield Finding(
             "dead_layer",
@@ -224,7 +233,7 @@ def dead_channels(evidence: Evidence) -> Iterator[Finding]:
         died = layer.blank & (layer.status[0] == Status.LIVE)
         count = died.sum(axis=1)
         channels = len(layer.facts.channels)
-        many = max(_DEAD_LEAST, _DEAD_SHARE * channels)
+        many = max(_DEAD_LEAST, _DEAD_NOTE * channels)
         if share[-1] >= _DEAD_LAYER or count[-1] < many:
             continue
         since = _since(count >= many)
@@ -232,11 +241,11 @@ def dead_channels(evidence: Evidence) -> Iterator[Finding]:
         first = int(np.flatnonzero(died[-1])[0])
         yield Finding(
             "dead_channels",
-            "warning",
+            "warning" if count[-1] >= _DEAD_SHARE * channels else "note",
             _text(
                 [
-                    f"{_when(evidence, step)} {_many(int(count[-1]), channels)} of {_name(layer)} show one value everywhere, which "
-                    f"were alive at step {evidence.steps[0]}"
+                    f"{_when(evidence, step)} {_many(int(count[-1]), channels)} of {_name(layer)} show one value everywhere{_behind(layer)}, "
+                    f"which were alive at step {evidence.steps[0]}"
                 ],
                 f"Exact, over all cells of {_samples(evidence.images)}; other inputs may still wake them. It does not show whether the model "
                 "would be better with them",
@@ -341,17 +350,22 @@ def prediction_collapsed(evidence: Evidence) -> Iterator[Finding]:
 
 
 def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
-    """A label that the masks have, and the model has not predicted at any step of the training."""
+    """A label that the masks have, and the model has not learned to predict, nor does now."""
     evidence = evidence.sound
     facts = evidence.labels
     if facts is None or len(evidence.steps) < 3 or _is_collapsed(evidence):
         return
     share, true = _shares(evidence)
+    iou = _mean(evidence.score("iou"))
     for at, label in _judged(evidence, true):
-        if not np.all(np.nan_to_num(share[1:, at], nan=1.0) <= _NONE * true[at]):
+        since = _since(np.nan_to_num(share[:, at], nan=1.0) <= _NONE * true[at])
+        if len(share) - since < max(2, len(share) // 2) or np.nanmax(iou[1:, at], initial=0.0) >= _HAD:
             continue
         images = int(np.sum(evidence.score("true_share")[-1, :, at] > 0))
-        seen = f"{label!r} has not been predicted at any logged step of the training; in the masks it has {_percent(true[at])} of the cells"
+        step = int(evidence.steps[since])
+        seen = (
+            f"{_when(evidence, step)} {label!r} is not predicted; in the masks it has {_percent(true[at])} of the cells"
+        )
         numbers = {"share": _number(share[-1, at]), "true_share": _number(true[at]), "images": images}
         told, best = [seen], _best_layer(evidence, label)
         if best is not None:
@@ -367,7 +381,7 @@ def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
             _text(told, f"It is in {_samples(images)} of the {evidence.images}. It does not show data beyond them"),
             best[0].facts.name if best else None,
             None,
-            int(evidence.steps[0]),
+            step,
             numbers,
             "Its weight in the loss (`class_weight`, Dice or focal loss); whether its value in the masks is the one that the loss expects; "
             "batches that have it more often; more epochs, where it is rare.",
@@ -415,16 +429,15 @@ def position_only(evidence: Evidence) -> Iterator[Finding]:
     layers = [each for each in evidence.layers if "readout_control" in each.facts.summaries]
     if not layers or len(evidence.steps) < 3 or evidence.images < 4:
         return
-    readout, control = (np.array([each.summary(name) for each in layers]) for name in ("readout", "readout_control"))
-    if np.isnan(readout[:, -1]).all():
+    late = layers[-2:]  # early layers have some of the picture's own contrast, trained or not
+    readout, control = (np.array([each.summary(name) for each in late]) for name in ("readout", "readout_control"))
+    if np.isnan(readout[:, [0, -1]]).any() or np.isnan(control[:, -1]).any():
         return
-    best = int(np.nanargmax(readout[:, -1]))
-    gap = readout - control
-    top, begin = float(readout[best, -1]), float(np.nanmax(readout[:, 0], initial=0.5))
-    late = gap[len(gap) // 2 :, -1]  # early layers have some of the picture's own contrast, trained or not
-    if top < max(_KNOWS, begin + 0.03) or not np.nanmax(late, initial=-1.0) <= _EXCESS or gap[best, -1] > _EXCESS:
+    best = int(np.argmax(readout[:, -1]))
+    top, begin = float(readout[best, -1]), float(readout[best, 0])
+    if top < max(_KNOWS, begin + 0.03) or np.any(readout[:, -1] - control[:, -1] > _EXCESS):
         return
-    layer, last = layers[best], int(evidence.steps[-1])
+    layer, last = late[best], int(evidence.steps[-1])
     yield Finding(
         "position_only",
         "warning",
@@ -433,7 +446,7 @@ def position_only(evidence: Evidence) -> Iterator[Finding]:
                 f"{_name(layer)} tells the object by {top:.2f} of 1 (chance .5), and by {control[best, -1]:.2f} on the masks of OTHER images: "
                 "it knows where objects usually are, and not this picture"
             ],
-            f"A linear readout over {_samples(evidence.images)}, held out one by one. Where the objects of all samples lie in the same place, it does not "
+            f"A linear readout over {_samples(evidence.images)}, judged on such as it was not fitted on. Where the objects of all samples lie in the same place, it does not "
             "show anything: then take samples that differ",
         ),
         layer.facts.name,
@@ -448,6 +461,175 @@ def position_only(evidence: Evidence) -> Iterator[Finding]:
         "Whether pictures and masks are paired (shuffled apart, resized or augmented differently?): look at a few side by side; more epochs; "
         "augmentation by shifts and flips of both together.",
         _to_layer(layer, last),
+    )
+
+
+def checkerboard(evidence: Evidence) -> Iterator[Finding]:
+    """The period of an upsampling in the maps of the last layer: what is put out has it, too."""
+    evidence = evidence.sound
+    layer = _last(evidence, "checkerboard")
+    if layer is None or len(evidence.steps) < _FEW_STEPS:
+        return
+    values = layer.summary("checkerboard")
+    if not values[-1] >= _CHECKERS:
+        return
+    period, last = layer.facts.period, int(evidence.steps[-1])
+    worst = max(evidence.layers, key=lambda each: _known(each.summary("checkerboard")[-1]))
+    more = [] if worst is layer else [f"It is strongest in {_name(worst)} ({worst.summary('checkerboard')[-1]:.2f})"]
+    yield Finding(
+        "checkerboard",
+        "warning",
+        _text(
+            [
+                f"The maps of {_name(layer)}, the last layer, repeat every {period} cells: {values[-1]:.2f}, where pictures have 0 or less; "
+                f"{values[0]:.2f} at step {evidence.steps[0]}",
+                *more,
+            ],
+            f"Of the median channel, over {_samples(evidence.images)}. It does not show whether the labels that are predicted suffer",
+        ),
+        layer.facts.name,
+        None,
+        last,
+        {"checkerboard": _number(values[-1]), "at_first": _number(values[0]), "period": period},
+        "A kernel that its stride divides (4 and 2, not 3 and 2); upsampling followed by a convolution in place of a transposed one; more "
+        "training, which often evens it out.",
+        _to_layer(layer, last),
+    )
+
+
+def gridding(evidence: Evidence) -> Iterator[Finding]:
+    """The period of a dilation in a layer's maps, which the untrained layer had not."""
+    evidence = evidence.sound
+    if len(evidence.steps) < _FEW_STEPS:
+        return
+    for layer in evidence.layers:
+        values = layer.summary("gridding")
+        if not (values[-1] >= _GRIDDING and values[-1] >= values[0] + _MORE_GRIDDING):
+            continue
+        last = int(evidence.steps[-1])
+        yield Finding(
+            "gridding",
+            "warning",
+            _text(
+                [
+                    f"The maps of {_name(layer)} repeat every {layer.facts.dilation} cells, its dilation: {values[-1]:.2f}, where pictures have 0 or "
+                    f"less; {values[0]:.2f} at step {evidence.steps[0]}"
+                ],
+                f"Of the median channel, over {_samples(evidence.images)}. It does not show whether later layers smooth it out",
+            ),
+            layer.facts.name,
+            None,
+            last,
+            {"gridding": _number(values[-1]), "at_first": _number(values[0]), "period": layer.facts.dilation},
+            "Dilations without a common factor in a row (1, 2, 5, not 4, 4, 4); a convolution without dilation behind them.",
+            _to_layer(layer, last),
+        )
+
+
+def border(evidence: Evidence) -> Iterator[Finding]:
+    """A frame around the maps of the last layer, which the untrained layer had not."""
+    evidence = evidence.sound
+    layer = _last(evidence, "border")
+    if layer is None or len(evidence.steps) < _FEW_STEPS:
+        return
+    values, last = layer.summary("border"), int(evidence.steps[-1])
+    if not values[-1] >= _BORDER:
+        return
+    yield Finding(
+        "border",
+        "warning",
+        _text(
+            [
+                f"The outermost cells of the maps of {_name(layer)}, the last layer, differ from those inside them: {values[-1]:.2f} of what varies "
+                f"there tells the two, {values[0]:.2f} at step {evidence.steps[0]}"
+            ],
+            f"Of the median channel, over {_samples(evidence.images)}. Pictures that have a frame themselves look the same; it does not show whether "
+            "the labels that are predicted suffer",
+        ),
+        layer.facts.name,
+        None,
+        last,
+        {"border": _number(values[-1]), "at_first": _number(values[0])},
+        "Pictures scaled so that their mean is about 0, the value of the padding; padding by reflection; cutting the border off what is predicted.",
+        _to_layer(layer, last),
+    )
+
+
+def scrambled(evidence: Evidence) -> Iterator[Finding]:
+    """A layer whose neighbours are not alike, behind one whose are: cells have lost their places."""
+    evidence = evidence.sound
+    if len(evidence.steps) < _FEW_STEPS:
+        return
+    rows = [(each, each.summary("coherence")) for each in evidence.layers]
+    for (before, ordered), (layer, values) in pairwise(rows):
+        as_large = before.facts.map == layer.facts.map
+        if not (as_large and layer.facts.period == 0 and values[-1] <= _SCRAMBLED and ordered[-1] >= _ORDERED):
+            continue
+        last = int(evidence.steps[-1])
+        yield Finding(
+            "scrambled",
+            "warning",
+            _text(
+                [
+                    f"Neighbouring cells of {_name(layer)} are not alike (correlation {values[-1]:.2f}), while those of {_name(before)}, of the same "
+                    f"size, are ({ordered[-1]:.2f})"
+                ],
+                f"Of the median channel, over {_samples(evidence.images)}. It does not show which operation between the two has done it, nor that it is no "
+                "purpose, as of a shuffle",
+            ),
+            layer.facts.name,
+            None,
+            last,
+            {"coherence": _number(values[-1]), "before": _number(ordered[-1])},
+            "Reshapes between the two: an array (H, W, C) reshaped to (C, H, W) needs a transposition instead; the order of the axes where data "
+            "come from another framework.",
+            _to_layer(layer, last),
+        )
+
+
+def duplicate_channels(evidence: Evidence) -> Iterator[Finding]:
+    """Channels that are one and the same; or have come to show the same."""
+    evidence = evidence.sound
+    if len(evidence.steps) < 2:
+        return
+    last = int(evidence.steps[-1])
+    for layer in evidence.layers:
+        channels, twins, alike = len(layer.facts.channels), layer.twins, layer.summary("duplicates")
+        live = int(np.count_nonzero(layer.status[-1] == Status.LIVE))
+        if twins[-1] >= max(2, _TWINS * channels):
+            since = int(evidence.steps[_since(twins >= max(2, _TWINS * channels))])
+            seen = f"{_when(evidence, since)} {_many(int(twins[-1]), channels)} of {_name(layer)} have the very numbers of another one"
+            yield _alike(layer, "warning", since, seen, {"same": int(twins[-1]), "channels": channels}, evidence)
+        elif live >= 8 and alike[-1] >= _ALIKE and alike[0] <= _NOT_ALIKE:
+            seen = (
+                f"{_percent(alike[-1])} of the channels of {_name(layer)} show what another one shows (|r| > 0.95), and {_percent(alike[0])} did at "
+                f"step {evidence.steps[0]}"
+            )
+            numbers = {"alike": _number(alike[-1]), "at_first": _number(alike[0]), "channels": channels}
+            yield _alike(layer, "note", last, seen, numbers, evidence)
+
+
+def _alike(
+    layer: LayerSeen,
+    severity: Severity,
+    step: int,
+    seen: str,
+    numbers: Mapping[str, float | int | str | None],
+    evidence: Evidence,
+) -> Finding:
+    return Finding(
+        "duplicate_channels",
+        severity,
+        _text(
+            [seen],
+            f"Over all cells of {_samples(evidence.images)}: other samples may tell them apart. It does not show whether fewer channels would do as well",
+        ),
+        layer.facts.name,
+        None,
+        step,
+        numbers,
+        "An initialisation by chance (filters that begin alike and are used alike stay so); fewer channels, if scores are good all the same.",
+        _to_layer(layer, step),
     )
 
 
@@ -574,6 +756,11 @@ KINDS: Mapping[str, Kind] = {
         class_never_predicted,
         probe_score_fell,
         position_only,
+        scrambled,
+        checkerboard,
+        gridding,
+        border,
+        duplicate_channels,
         unchanged_layer,
         settled,
         narrow_use,
@@ -599,7 +786,7 @@ def _row(layers: Sequence[LayerSeen]) -> str:
 
 def _when(evidence: Evidence, step: int) -> str:
     """Since when: the log knows nothing before its first step."""
-    return f"Since step {step}" if step > evidence.steps[0] or step == 0 else f"Since step {step} or before"
+    return f"Since step {step}," if step > evidence.steps[0] or step == 0 else f"Since step {step} or before,"
 
 
 def _samples(count: int) -> str:
@@ -641,6 +828,20 @@ def _since(holds: np.ndarray) -> int:
 
 def _blank_share(layer: LayerSeen) -> np.ndarray:
     return np.asarray(layer.blank.mean(axis=1))
+
+
+def _last(evidence: Evidence, summary: str) -> LayerSeen | None:
+    """The last layer, if this summary is known of it."""
+    layer = evidence.layers[-1] if evidence.layers else None
+    return layer if layer is not None and np.isfinite(layer.summary(summary)[-1:]).any() else None
+
+
+def _known(value: float) -> float:
+    return float(value) if np.isfinite(value) else -np.inf
+
+
+def _behind(layer: LayerSeen) -> str:
+    return " behind the ReLU that follows it" if layer.facts.rectified else ""
 
 
 def _frozen(layer: LayerSeen) -> bool:

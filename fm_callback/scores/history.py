@@ -22,6 +22,8 @@ class LayerHistory:
         channels: Indices of the logged channels.
         cells: The concepts at the size of its maps.
         labels: Names of the labels that have a score of their own: one must be told from the others.
+        period: By how much its maps were enlarged, as of `LayerStep`.
+        dilation: That of the layer.
         detections: Its way to the object, "mask_auroc", and to each label and named concept, by the score.
         last: Its summaries at the last step.
     """
@@ -30,6 +32,8 @@ class LayerHistory:
     channels: tuple[int, ...]
     cells: Cells = field(default_factory=Cells)
     labels: tuple[str, ...] = ()
+    period: int = 0
+    dilation: int = 1
     detections: dict[str, Detection] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
     _first: Activations | None = None
@@ -52,7 +56,9 @@ class LayerHistory:
         """
         detect(self.detections, step, scores, [score_of(label) for label in self.labels])
         now = Activations.of(maps, numbers)
-        self.last = measure_layer(LayerStep(numbers, now, self._previous, self._first, scores, maps, self.cells))
+        self.last = measure_layer(
+            LayerStep(numbers, now, self._previous, self._first, scores, maps, self.cells, self.period, self.dilation)
+        )
         if step == 0:  # a training that goes on has another first step: one curve, one reference
             self._first = now
         self._previous = now

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from fm_callback.scores.activations import Activations, cka
+from fm_callback.scores.artefacts import Lines, alike, ring
 from fm_callback.scores.channel_scores import concept_control
 from fm_callback.scores.concepts import Cells, score_of
 from fm_callback.scores.detection import separation
@@ -27,6 +28,8 @@ class LayerStep:
         scores: float32 (channels,) of each measure of its channels.
         maps: uint8 (N, channels, *sizes).
         cells: The concepts at these sizes.
+        period: By how much what comes before, or the layer itself, has enlarged its maps; 0 if nothing has.
+        dilation: How far apart the cells are that its kernel sees; 1 for neighbours.
     """
 
     numbers: np.ndarray
@@ -36,6 +39,13 @@ class LayerStep:
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     maps: np.ndarray | None = None
     cells: Cells = field(default_factory=Cells)
+    period: int = 0
+    dilation: int = 1
+
+    @cached_property
+    def lines(self) -> Lines:
+        """A sample of its maps, line by line."""
+        return Lines(np.empty((0, 0), np.uint8) if self.maps is None else self.maps)
 
     @cached_property
     def readout(self) -> Readout:
@@ -152,6 +162,58 @@ def effective_rank(layer: LayerStep) -> float:
         return math.nan
     shares = values[values > 0] / values.sum()
     return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def checkerboard(layer: LayerStep) -> float:
+    """How much of the period of an upsampling the maps show: r(s) - (r(s - 1) + r(s + 1)) / 2, r(k) the correlation of cells k apart.
+
+    s is the stride of the transposed convolution, or the factor of the upsampling, that made the maps or those before them at
+    this size. About -1 to 2, chance 0: noise has no period; in pictures with edges r falls ever more slowly, so that they have less than 0, and blurred ones up to .03. Over
+    lines along all axes, of the median channel that varies. NaN where nothing was enlarged, maps are smaller than 8 cells, or nothing
+    varies. 8 bits: rounding is noise, and lessens it by less than .01.
+
+    Source: the measure is ours; the artefact is that of Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016.
+    """
+    return layer.lines.bump(layer.period)
+
+
+def gridding(layer: LayerStep) -> float:
+    """How much of the period of its own dilation a convolution's maps show: as `checkerboard`, with s the dilation rate.
+
+    About -1 to 2, chance 0. NaN without a dilation, on maps smaller than 8 cells or twice the dilation, or if nothing varies. 8 bits: as
+    `checkerboard`. Source: the measure is ours; the artefact is that of Yu et al., "Dilated Residual Networks", CVPR 2017.
+    """
+    return layer.lines.bump(layer.dilation)
+
+
+def border(layer: LayerStep) -> float:
+    """How much the outermost row of cells differs from the one inside it: the share of their variance that tells the two.
+
+    With the cells of both rows, of all images: b / (b + w), b = ((m1 - m2) / 2)^2 and w the mean of their variances; the mean over
+    all sides of the maps. 0 to 1, chance 0: in a picture the two are alike. Of the median channel that varies. NaN on maps smaller than
+    8 cells, and if nothing varies there. 8 bits: within .01. Source: the definition is ours; after Alsallakh et al., "Mind the Pad",
+    ICLR 2021.
+    """
+    return math.nan if layer.maps is None else ring(layer.maps)
+
+
+def coherence(layer: LayerStep) -> float:
+    """How alike neighbours are: the correlation of cells next to each other, over lines along all axes, of the median channel.
+
+    -1 to 1, chance 0: of noise, and of maps whose cells were put into another order. NaN on maps smaller than 8 cells, and if nothing
+    varies. 8 bits: rounding is noise, and lessens it by less than .01. Source: lag-1 autocorrelation, Moran, "Notes on
+    continuous stochastic phenomena", Biometrika 37, 1950.
+    """
+    return layer.lines.coherence
+
+
+def duplicates(layer: LayerStep) -> float:
+    """The share of the channels that show what another one shows, bright or dark: |r| > .95 over cells of all images.
+
+    0 to 1, no fixed chance level: on smooth pictures many channels of an untrained first layer are alike. Of at most 64 channels that
+    vary; NaN where fewer than two do. 8 bits: |r| within .001. Source: the definition is ours, a common one.
+    """
+    return alike(layer.now)
 
 
 def cka_previous(layer: LayerStep) -> float:

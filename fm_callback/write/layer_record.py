@@ -56,7 +56,9 @@ class LayerRecord:
         words = described(self.facts.fields)
         self._curves = {name: _of_curve(words[name]) for name in event_copies.curves(self.facts.summaries)}
         number = "" if plan.info.number is None else f"#{plan.info.number} "
-        self.history = LayerHistory(number + plan.info.path, plan.channels, self._cells, labels)
+        self.history = LayerHistory(
+            number + plan.info.path, plan.channels, self._cells, labels, plan.period, plan.dilation
+        )
 
     def step(self, step: int, maps: np.ndarray, numbers: np.ndarray) -> LayerStep:
         """What is stored of the layer at a step.
@@ -135,6 +137,9 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -
         cells=cells.counts,
         images=cells.images,
         trainable=plan.trainable,
+        period=plan.period,
+        dilation=plan.dilation,
+        rectified=plan.rectified,
     )
 
 

@@ -130,6 +130,9 @@
  * @property {Record<string, number>} cells
  * @property {Record<string, number>} images in how many samples there is a cell of each
  * @property {boolean | null} trainable whether the training may change its weights; null where it has none
+ * @property {number} period by how much an upsampling has enlarged its maps; 0 if none has
+ * @property {number} dilation
+ * @property {boolean} rectified whether a ReLU takes its output as it is
  */
 
 /**
