@@ -6,8 +6,8 @@
 Runs of 51 layers and 100 steps, 1, 5 and 20 of them (copies of one), with pictures for the Images tab and without, on both of
 TensorBoard's reading paths; and one run of 2,000 steps of 8 layers. For each: the resident memory of all of TensorBoard's processes
 once it has read everything and the tab has been used (TensorFlow kept out of them: where it is installed, TensorBoard loads it, which
-takes some 620 MB before any log is read); the time until the first row is painted after the tab is opened; the median
-time until a new step of ten visible layers is on the screen once its pictures are fetched; the time for 1,000 pictures with six requests
+takes some 620 MB before any log is read); the time until the first row of Evolution's channels is painted after the tab is opened
+(what colours and other views take is measured by `dashboard.py`); the median time until a new step of ten visible layers is on the screen once its pictures are fetched; the time for 1,000 pictures with six requests
 in flight. The browser's figures need playwright and Debian's chromium.
 """
 
@@ -110,7 +110,7 @@ def measure(size: Size, flags: list[str]) -> Figures:
         written = write_log(folder, size)
         with tensorboard(folder, size, flags) as (server, address):
             seconds = pictures(address, size)
-            first, step = browse(address, size)
+            first, step = browse(address, size, "&p.feature_maps.show=all")
             memory = resident(server.pid)
     print(
         f"{size.runs} x {len(size.sides)} layers x {size.steps} steps, {written / 1e6:,.0f} MB, images={size.images}, "
