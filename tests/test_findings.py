@@ -204,6 +204,28 @@ def test_an_untrained_network_may_predict_one_label(log):
     assert log.found() == []
 
 
+class Classes(Planted):
+    """The same of a model that tells classes apart: float32 (steps, images, 2) are scores."""
+
+    def prediction_facts(self):
+        labels = tuple(Label(name, value) for value, name in enumerate(NAMES))
+        return PredictionFacts("class", labels, None, (-1,) * 3)
+
+    def prediction_step(self, step):
+        return PredictionStep([], self.scores_of[step])
+
+
+def test_one_class_is_a_note_since_the_true_ones_are_not_known(tmp_path):
+    for name, classes in (("some", np.arange(8) % 3), ("one", np.full(8, 2))):
+        log = Classes(tmp_path / name)
+        log.scores_of = np.full((8, 8, 2), 0.9, np.float32)
+        log.scores_of[0, :, 0] = np.arange(8) % 2
+        log.scores_of[1:, :, 0] = classes
+        found = log.found()
+        assert [(each.kind, each.severity) for each in found] == [("prediction_collapsed", "note")] * (name == "one")
+    assert "all 8 samples are predicted as 'dog'" in found[0].headline and "true classes" in found[0].text
+
+
 def test_a_label_that_is_never_predicted_though_a_layer_tells_it(log):
     log.scores_of[..., 1] = [0.7, 0.0, 0.3]
     log.scores_of[:, :, 1, 0] = 0
@@ -268,6 +290,7 @@ def test_what_reaches_the_last_layer_is_told_and_what_does_not_is_not(tmp_path, 
     log.summaries_of["head"][kind][3:] = value
     found = only(log.found(), kind)
     assert (found.layer, found.step, found.evidence[kind]) == ("head", 7, pytest.approx(value))
+    assert found.severity == ("warning" if kind == "checkerboard" else "note")
     log = Planted(tmp_path / "first", layer={"period": 2})
     log.summaries_of["head"][kind][:5] = value
     assert log.found() == [], "training has evened it out"

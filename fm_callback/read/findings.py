@@ -334,7 +334,7 @@ def prediction_collapsed(evidence: Evidence) -> Iterator[Finding]:
     )
     yield Finding(
         "prediction_collapsed",
-        "alarm",
+        "alarm" if evidence.labels else "note",
         _text(
             [f"{_when(evidence, step)} {seen}"],
             f"Over {_samples(evidence.images)}, at {len(one) - since} logged steps on end. It does not show other data{unknown}",
@@ -537,7 +537,7 @@ def border(evidence: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "border",
-        "warning",
+        "note",
         _text(
             [
                 f"The outermost cells of the maps of {_name(layer)}, the last layer, differ from those inside them: {values[-1]:.2f} of what varies "
