@@ -1,4 +1,4 @@
-"""Reports: what is in the file, and that a log's texts are never markup. `browser/test_report.py` opens them."""
+"""Reports: what is in the file, and that a log's texts are never markup. `browser/test_report_page.py` opens them."""
 
 import gzip
 import json
