@@ -13,7 +13,7 @@ from pathlib import Path
 
 ON_SD_UNET = ("encoders", "forward", "epoch_cost")  # they take a trained model
 OTHERS = ("scale", "train_overhead", "measures", "likeness", "log_scale")
-ALONE = ("demo", "models")  # not run here: they need an earlier commit, and other people's packages
+ALONE = ("demo", "models", "clinic")  # not run here: an earlier commit, other people's packages, half an hour
 
 
 def main() -> None:
