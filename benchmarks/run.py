@@ -13,7 +13,8 @@ from pathlib import Path
 
 ON_SD_UNET = ("encoders", "forward", "epoch_cost")  # they take a trained model
 OTHERS = ("scale", "train_overhead", "measures", "likeness", "log_scale")
-ALONE = ("demo", "models", "dashboard")  # not run here: an earlier commit, other packages, a browser
+# Not run here: an earlier commit, other people's packages, a browser, half an hour.
+ALONE = ("demo", "models", "dashboard", "clinic")
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ from fm_callback.capture.samples import as_fit_has_them
 from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
 from fm_callback.capture.tokens import read_grid
-from fm_callback.read.findings import Finding, markdown
+from fm_callback.read.finding import Finding
+from fm_callback.read.findings import markdown
 from fm_callback.read.log import open_log
 from fm_callback.scores.history import aligned
 from fm_callback.write.batches import Batches

@@ -105,7 +105,7 @@ def steps_everywhere(log_dir):
     copies = on_both_paths(log_dir)
     assert copies.keys() == found.keys()
     for run, tags in copies.items():
-        assert {tuple(steps) for tag, steps in tags.items() if "/dead_or_flat/" in tag} == {tuple(found[run])}, run
+        assert {tuple(steps) for tag, steps in tags.items() if "dead_or_flat/" in tag} == {tuple(found[run])}, run
     return found
 
 

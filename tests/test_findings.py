@@ -10,7 +10,8 @@ from support.logs import RunLog
 
 from fm_callback import FeatureMapCallback, open_log
 from fm_callback.format import NUMBERS, Label, LayerStep, PredictionFacts, PredictionStep
-from fm_callback.read.findings import KINDS, SEVERITIES, Finding, findings
+from fm_callback.read.finding import SEVERITIES, Finding
+from fm_callback.read.findings import KINDS, findings
 from fm_callback.read.unknown import UnknownError
 
 SUMMARIES = (

@@ -287,10 +287,17 @@ class _Tracer(keras.Operation):
         return [] if self.builds else outputs
 
 
+_UPSAMPLING = (keras.layers.UpSampling1D, keras.layers.UpSampling2D, keras.layers.UpSampling3D)
+
+
 def _period(call: Call, before: list[int]) -> int:
     """By how much a call has enlarged what it was given; if it has not, what was before at this size."""
     layer = inner(call.layer)
-    factors = getattr(layer, "strides", 1) if "Transpose" in type(layer).__name__ else getattr(layer, "size", 1)
+    factors: Any = 1
+    if isinstance(layer, _UPSAMPLING):
+        factors = layer.size
+    elif "Transpose" in type(layer).__name__:
+        factors = getattr(layer, "strides", 1)
     sizes = factors if isinstance(factors, tuple | list) else [factors]
     own = max((size for size in sizes if isinstance(size, int)), default=1)
     return own if own > 1 else max(before, default=0)

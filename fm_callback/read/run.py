@@ -21,7 +21,7 @@ from fm_callback.read.unknown import UnknownError, unknown
 from fm_callback.read.walk import logs_in
 
 if TYPE_CHECKING:
-    from fm_callback.read.findings import Finding
+    from fm_callback.read.finding import Finding
 
 
 class Run:

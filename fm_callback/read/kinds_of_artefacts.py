@@ -1,0 +1,149 @@
+"""Kinds of findings about how maps were made: periods, borders, disorder."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from fm_callback.read.evidence import Evidence, LayerSeen
+from fm_callback.read.finding import Finding, name_of, rounded, samples, sentences, to_layer
+
+#: Before so many logged steps nothing is said of how maps were made: training often evens it out.
+_FEW_STEPS = 5
+#: What reaches the last layer of the period of an upsampling, of the border; and of a dilation, where it stands.
+_CHECKERS, _BORDER, _GRIDDING, _MORE_GRIDDING = 0.05, 0.25, 0.03, 0.05
+#: Neighbours that are not alike, and those of the layer before that were.
+_SCRAMBLED, _ORDERED = 0.2, 0.45
+
+
+def checkerboard(evidence: Evidence) -> Iterator[Finding]:
+    """The period of an upsampling in the maps of the last layer: what is put out has it, too."""
+    evidence = evidence.sound
+    layer = _last(evidence, "checkerboard")
+    if layer is None or len(evidence.steps) < _FEW_STEPS:
+        return
+    values = layer.summary("checkerboard")
+    if not values[-1] >= _CHECKERS:
+        return
+    period, last = layer.facts.period, int(evidence.steps[-1])
+    worst = max(evidence.layers, key=lambda each: _known(each.summary("checkerboard")[-1]))
+    more = [] if worst is layer else [f"It is strongest in {name_of(worst)} ({worst.summary('checkerboard')[-1]:.2f})"]
+    yield Finding(
+        "checkerboard",
+        "warning",
+        sentences(
+            [
+                f"The maps of {name_of(layer)}, the last layer, repeat every {period} cells: {values[-1]:.2f}, where pictures have 0 or less; "
+                f"{values[0]:.2f} at step {evidence.steps[0]}",
+                *more,
+            ],
+            f"Of the median channel, over {samples(evidence.images)}. It does not show whether the labels that are predicted suffer",
+        ),
+        layer.facts.name,
+        None,
+        last,
+        {"checkerboard": rounded(values[-1]), "at_first": rounded(values[0]), "period": period},
+        "A kernel that its stride divides (4 and 2, not 3 and 2); upsampling followed by a convolution in place of a transposed one; more "
+        "training, which often evens it out.",
+        to_layer(layer, last),
+    )
+
+
+def gridding(evidence: Evidence) -> Iterator[Finding]:
+    """The period of a dilation in a layer's maps, which the untrained layer had not."""
+    evidence = evidence.sound
+    if len(evidence.steps) < _FEW_STEPS:
+        return
+    for layer in evidence.layers:
+        values = layer.summary("gridding")
+        if not (values[-1] >= _GRIDDING and values[-1] >= values[0] + _MORE_GRIDDING):
+            continue
+        last = int(evidence.steps[-1])
+        yield Finding(
+            "gridding",
+            "warning",
+            sentences(
+                [
+                    f"The maps of {name_of(layer)} repeat every {layer.facts.dilation} cells, its dilation: {values[-1]:.2f}, where pictures have 0 or "
+                    f"less; {values[0]:.2f} at step {evidence.steps[0]}"
+                ],
+                f"Of the median channel, over {samples(evidence.images)}. It does not show whether later layers smooth it out",
+            ),
+            layer.facts.name,
+            None,
+            last,
+            {"gridding": rounded(values[-1]), "at_first": rounded(values[0]), "period": layer.facts.dilation},
+            "Dilations without a common factor in a row (1, 2, 5, not 4, 4, 4); a convolution without dilation behind them.",
+            to_layer(layer, last),
+        )
+
+
+def border(evidence: Evidence) -> Iterator[Finding]:
+    """A frame around the maps of the last layer, which the untrained layer had not."""
+    evidence = evidence.sound
+    layer = _last(evidence, "border")
+    if layer is None or len(evidence.steps) < _FEW_STEPS:
+        return
+    values, last = layer.summary("border"), int(evidence.steps[-1])
+    if not values[-1] >= _BORDER:
+        return
+    yield Finding(
+        "border",
+        "note",
+        sentences(
+            [
+                f"The outermost cells of the maps of {name_of(layer)}, the last layer, differ from those inside them: {values[-1]:.2f} of what varies "
+                f"there tells the two, {values[0]:.2f} at step {evidence.steps[0]}"
+            ],
+            f"Of the median channel, over {samples(evidence.images)}. Pictures that have a frame themselves look the same; it does not show whether "
+            "the labels that are predicted suffer",
+        ),
+        layer.facts.name,
+        None,
+        last,
+        {"border": rounded(values[-1]), "at_first": rounded(values[0])},
+        "Pictures scaled so that their mean is about 0, the value of the padding; padding by reflection; cutting the border off what is predicted.",
+        to_layer(layer, last),
+    )
+
+
+def scrambled(evidence: Evidence) -> Iterator[Finding]:
+    """A layer whose neighbours are not alike, behind one whose are: cells have lost their places."""
+    evidence = evidence.sound
+    if len(evidence.steps) < _FEW_STEPS:
+        return
+    rows = [(each, each.summary("coherence")) for each in evidence.layers]
+    for (before, ordered), (layer, values) in pairwise(rows):
+        as_large = before.facts.map == layer.facts.map
+        if not (as_large and layer.facts.period == 0 and values[-1] <= _SCRAMBLED and ordered[-1] >= _ORDERED):
+            continue
+        last = int(evidence.steps[-1])
+        yield Finding(
+            "scrambled",
+            "warning",
+            sentences(
+                [
+                    f"Neighbouring cells of {name_of(layer)} are not alike (correlation {values[-1]:.2f}), while those of {name_of(before)}, of the same "
+                    f"size, are ({ordered[-1]:.2f})"
+                ],
+                f"Of the median channel, over {samples(evidence.images)}. It does not show which operation between the two has done it, nor that it is no "
+                "purpose, as of a shuffle",
+            ),
+            layer.facts.name,
+            None,
+            last,
+            {"coherence": rounded(values[-1]), "before": rounded(ordered[-1])},
+            "Reshapes between the two: an array (H, W, C) reshaped to (C, H, W) needs a transposition instead; the order of the axes where data "
+            "come from another framework.",
+            to_layer(layer, last),
+        )
+
+
+def _last(evidence: Evidence, summary: str) -> LayerSeen | None:
+    """The last layer, if this summary is known of it."""
+    layer = evidence.layers[-1] if evidence.layers else None
+    return layer if layer is not None and np.isfinite(layer.summary(summary)[-1:]).any() else None
+
+
+def _known(value: float) -> float:
+    return float(value) if np.isfinite(value) else -np.inf

@@ -1,0 +1,1 @@
+"""Trainings that are sick on purpose, and such as are healthy."""
