@@ -30,7 +30,7 @@ import numpy as np
 
 from fm_callback import format
 from fm_callback.format import DamagedError, LayerFacts, PredictionFacts, Problem, RunFacts
-from fm_callback.read.findings import Finding
+from fm_callback.read.finding import Finding
 from fm_callback.read.reader import Reader
 from fm_callback.read.snapshot import Snapshot
 from fm_callback.read.unknown import UnknownError

@@ -35,7 +35,7 @@ import numpy as np
 from fm_callback.format import DamagedError, RunFacts
 from fm_callback.read import choose
 from fm_callback.read.answers import Answers, NothingThereError
-from fm_callback.read.findings import Finding
+from fm_callback.read.finding import Finding
 from fm_callback.read.log import Log
 from fm_callback.read.pack import Blocks, Place
 from fm_callback.read.reader import Reader

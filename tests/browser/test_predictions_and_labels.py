@@ -61,7 +61,7 @@ def test_the_worst_image_stands_first_and_errors_are_shown(tab, run):
     times = errors.shape[0] // labels.shape[0]
     wrong = (run.prediction(2)[image] == 1) & (np.asarray(run.probe.labels[image]) == 0)  # positions are values here
     much = np.kron(wrong, np.ones((times, times), bool))
-    assert ((errors == 0xE6) == much).all(), "too much is filled"
+    assert ((errors == 0xE0) == much).all(), "too much is filled"
     assert tab.frame.locator(".card canvas").count() >= 1, "IoU by epoch"
 
 
