@@ -10,8 +10,13 @@ BACKEND_TESTS := $(addprefix tests/test_,zoo.py prediction.py layers.py samples.
 demo: $(VENV)/examples
 	$(BIN)/python examples/train_pets.py --log-dir $(LOGS)
 
+# The tab's tests wait more than they work: they run beside the others, and are told of behind them.
 test: $(VENV)/dev lint
-	$(BIN)/python -m pytest -q -m "not slow and (not firefox or cross_browser)"
+	@tab=$$(mktemp); \
+	$(BIN)/python -m pytest -q -m "not slow and (not firefox or cross_browser)" tests/browser >"$$tab" 2>&1 & browsers=$$!; \
+	$(BIN)/python -m pytest -q -m "not slow" --ignore tests/browser; failed=$$?; \
+	wait $$browsers || failed=1; \
+	cat "$$tab"; rm "$$tab"; exit $$failed
 
 # All of the tab in Firefox; `make test` has only a share of it.
 FIREFOX ?= firefox
