@@ -416,7 +416,7 @@ def test_a_saved_picture_cuts_nothing_in_two(tab, view):
         """() => {
           const view = document.querySelector("main"), page = view.getBoundingClientRect();
           const head = view.querySelector(".columns")?.offsetHeight ?? 0;
-          const boxes = [...view.querySelectorAll(".row, .predictions, .tile, .card, figure, .about")].map((each) => each.getBoundingClientRect());
+          const boxes = [...view.querySelectorAll(".evolution > .tools, .row, .predictions, .tile, .card, figure, .about")].map((each) => each.getBoundingClientRect());
           const seen = boxes.filter((box) => box.bottom > page.top + head + 1 && box.top < page.bottom - 1);
           return Math.max(...seen.map((box) => box.bottom)) - Math.min(...seen.map((box) => box.top)) + head;
         }"""

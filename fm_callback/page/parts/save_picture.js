@@ -61,7 +61,8 @@ function title() {
   const line = document.createElement("div");
   const words = document.createElement("span");
   line.className = "picture-title";
-  line.append(words, still(/** @type {HTMLElement} */ (document.querySelector(".legend"))));
+  const legend = /** @type {HTMLElement | null} */ (document.querySelector(".legend"));
+  line.append(words, ...(legend ? [still(legend)] : []));
   const when = stepName(run.value, step.value);
   const what = [
     run.value.name,
