@@ -10,7 +10,7 @@ import { numbersHere } from "../data/tables.js";
 import { colourPicture, likenessPicture, ring } from "../draw/colour_picture.js";
 import { contour } from "../draw/outline.js";
 import { dark } from "../state/host.js";
-import { image, markedPlace, scale } from "../state/state.js";
+import { image, markedPlace, ownContrast } from "../state/state.js";
 import { outlined, ratio, show } from "./maps.js";
 import { html, useEffect, useRef, useSignal, useWatch } from "./ui.js";
 import { plural } from "./widgets.js";
@@ -32,7 +32,7 @@ export function Colours({ layer, when, width, height, label, onShown, of = layer
     const shownImage = image.value;
     const labels = outlined(layer, shownImage);
     const pixelRatio = ratio.value;
-    const own = !["channel", "layer"].includes(scale.value);
+    const own = ownContrast.value;
     const place = layer.planar || layer.map[0] === 1 ? markedPlace.value : null;
     dark.value; // repaints the marks
     reachable.value; // asks again for what did not come

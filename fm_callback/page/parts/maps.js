@@ -11,7 +11,7 @@ import { percentiles } from "../draw/contrast.js";
 import { contour } from "../draw/outline.js";
 import { valueOf } from "../draw/values.js";
 import { dark } from "../state/host.js";
-import { image, scale, state, step, steps } from "../state/state.js";
+import { chosenMeasure, image, scale, state, step, steps } from "../state/state.js";
 import { html, signal, useRef, useSignal, useWatch } from "./ui.js";
 
 /** @typedef {import("../data/types.js").Layer} Layer */
@@ -25,6 +25,10 @@ export function watchRatio() {
     .matchMedia(`(resolution: ${window.devicePixelRatio || 1}dppx)`)
     .addEventListener("change", watchRatio, { once: true });
 }
+
+// Of numbers and a step the place whose number stands below a picture of all channels.
+export const scored = (/** @type {import("../data/numbers.js").Numbers} */ numbers, /** @type {number} */ step) =>
+  numbers.summary(step, chosenMeasure.value.field).best;
 
 // The step that the page is at, for maps that follow it.
 export const current = () => step.value;

@@ -1,9 +1,9 @@
 // @ts-check
 // A place in the picture that all others are compared with: how it is marked, and what is then seen.
 
-import { markPlace, markedPlace, state } from "../state/state.js";
+import { SHOWN, bestOf, chosenMeasure, markPlace, markedPlace, state } from "../state/state.js";
 import { html } from "./ui.js";
-import { ColourBar } from "./widgets.js";
+import { ColourBar, Segments } from "./widgets.js";
 
 const PACE = 1 / 16; // of the picture, for a press of an arrow key
 const MOVES = /** @type {Record<string, [number, number]>} */ ({
@@ -36,8 +36,17 @@ export function Markable({ label, children }) {
     onKeyDown=${move} data-own-keys=${markedPlace.value ? true : undefined}>${children}</button>`;
 }
 
+// What a picture of a layer is, to choose, and what it then means.
+export function Shown() {
+  const best = `${bestOf(chosenMeasure.value)} channel`;
+  const choices = Object.entries(SHOWN).map(([key, text]) => [key, key === "best" ? best : text]);
+  return html`<${Segments} label="what each picture shows" value=${state.show.value} options=${choices}
+      onPick=${(value) => (state.show.value = value)} />
+    <${Says} />`;
+}
+
 // What colours mean, in words.
-export function Says() {
+function Says() {
   if (state.show.value !== "colour") {
     return html`<span class="second hint">
       ${state.show.value === "all" ? "the framed one is scored below" : "the best at the newest step, at all steps"}

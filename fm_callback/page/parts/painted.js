@@ -8,7 +8,7 @@ import { colourPicture } from "../draw/colour_picture.js";
 import { compose } from "../draw/compose.js";
 import { tileSize, wideness } from "../draw/geometry.js";
 import { contour } from "../draw/outline.js";
-import { chosenMeasure, image, scale, state } from "../state/state.js";
+import { bestAtEnd, image, ownContrast, scale, state } from "../state/state.js";
 import { outlined, rangeOf } from "./maps.js";
 
 /** @typedef {import("../data/types.js").Layer} Layer */
@@ -32,14 +32,12 @@ export async function painted(layer, step, size) {
   ]);
   const outline = contour(labels, size.width, size.height);
   if (state.show.peek() === "best") {
-    const last = /** @type {number} */ (layer.run.steps.at(-1));
-    const place = numbers.summary(last, chosenMeasure.peek().field).best ?? 0;
+    const place = bestAtEnd(layer, numbers);
     const range = rangeOf(numbers, layer, step, scale.peek());
     const look = { columns: 1, gap: 0, colour: state.colour.peek(), range, outline };
     return compose({ layer, picture, numbers, step, places: [place], ...size, ...look }).image;
   }
   const found = await colouring(layer);
-  const own = !["channel", "layer"].includes(scale.peek());
-  const colours = found && (await coloured(picture, layer, step, numbers, found, own));
+  const colours = found && (await coloured(picture, layer, step, numbers, found, ownContrast.peek()));
   return colourPicture({ map: layer.map, size, outline, colours, status: numbers.status(step) }).image;
 }

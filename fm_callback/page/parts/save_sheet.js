@@ -5,7 +5,7 @@ import { stepName } from "../data/log.js";
 import { told } from "../data/measures.js";
 import { geometric } from "../data/spread.js";
 import { numbersHere } from "../data/tables.js";
-import { chosenMeasure, image, run, shownColumns, state } from "../state/state.js";
+import { bestAtEnd, chosenMeasure, image, run, shownColumns, state } from "../state/state.js";
 import { download } from "./download.js";
 import { painted, sizeFor } from "./painted.js";
 import { mustReadBack } from "./save_picture.js";
@@ -71,30 +71,22 @@ async function sheetOf(layers, columns, tell) {
     const size = sizeFor(layer, CELL);
     const numbers = await numbersHere(layer);
     const measure = chosenMeasure.peek();
-    const place = (/** @type {number} */ step) =>
-      state.show.peek() === "best"
-        ? numbers.summary(/** @type {number} */ (layer.run.steps.at(-1)), measure.field).best
-        : numbers.summary(step, measure.field).best;
+    const best = bestAtEnd(layer, numbers);
+    const ofBest = state.show.peek() === "best";
     const number = layer.number == null ? "" : `#${layer.number}`;
-    const last = numbers.summary(/** @type {number} */ (layer.run.steps.at(-1)), measure.field).best;
-    const channels = state.show.peek() === "best" && last !== null ? `channel ${layer.channels[last]} of` : "";
+    const channels = ofBest ? `channel ${layer.channels[best]} of ` : "";
     parts.push(text(0, y + 13, number || layer.path, 'font-weight="600"'));
     if (number) parts.push(text(0, y + 28, layer.path, 'font-size="10"', NAMES - 10));
     const [high, wide] = layer.map;
     parts.push(
-      text(
-        0,
-        y + 43,
-        `${high} × ${wide}, ${channels} ${layer.channels.length} channels`.replace(/ +/g, " "),
-        'font-size="10" fill="#555"',
-      ),
+      text(0, y + 43, `${high} × ${wide}, ${channels}${layer.channels.length} channels`, 'font-size="10" fill="#555"'),
     );
     for (const [index, step] of columns.entries()) {
       const x = NAMES + index * (cell + GAP);
       const picture = await png(await painted(layer, step, { width: SCALE * size.width, height: SCALE * size.height }));
       parts.push(`<image x="${x}" y="${y}" width="${size.width}" height="${size.height}" href="${picture}"/>`);
-      const best = place(step);
-      const value = best === null ? "" : told(numbers.get(step, best, measure.field), measure);
+      const scored = ofBest ? best : numbers.summary(step, measure.field).best;
+      const value = scored === null ? "" : told(numbers.get(step, scored, measure.field), measure);
       parts.push(text(x, y + size.height + 12, value, 'font-size="10" fill="#333"'));
     }
     y += Math.max(size.height + 16, 50) + GAP;

@@ -211,6 +211,24 @@ export function useWidth(fallback) {
   return [ref, width];
 }
 
+// What comes into sight is shown a few at a time, so that no scrolling waits for a hundred pictures.
+const AT_A_TIME = 8;
+const waiting = /** @type {Set<() => void>} */ (new Set());
+
+function showSome() {
+  for (const show of [...waiting].slice(0, AT_A_TIME)) {
+    waiting.delete(show);
+    show();
+  }
+  if (waiting.size) requestAnimationFrame(showSome);
+}
+
+/** @param {() => void} show */
+function inTurn(show) {
+  if (!waiting.size) requestAnimationFrame(showSome);
+  waiting.add(show);
+}
+
 /**
  * Whether an element is on the screen or close to it; `guess` holds until that is known.
  *
@@ -220,10 +238,18 @@ export function useNear(guess = false, margin = "400px") {
   const ref = useRef(null);
   const [near, setNear] = useState(guess);
   useEffect(() => {
-    const look = (entries) => setNear(entries.at(-1).isIntersecting);
+    const show = () => setNear(true);
+    const look = (entries) => {
+      waiting.delete(show);
+      if (entries.at(-1).isIntersecting) inTurn(show);
+      else setNear(false);
+    };
     const observer = new IntersectionObserver(look, { rootMargin: margin });
     observer.observe(ref.current);
-    return () => observer.disconnect();
+    return () => {
+      observer.disconnect();
+      waiting.delete(show);
+    };
   }, []);
   return [ref, near];
 }

@@ -143,6 +143,9 @@ export const scale = computed(() =>
     : "most",
 );
 
+// Whether a picture in colours has the contrast of its own, and not that of all steps.
+export const ownContrast = computed(() => !["channel", "layer"].includes(scale.value));
+
 // There is one wherever a view is drawn.
 export const run = computed(() => {
   const { runs } = log.value;
@@ -254,6 +257,15 @@ export function placesOf(layer) {
 }
 
 /**
+ * The channel that is best at the newest step: the same one at all steps.
+ *
+ * @param {Layer} layer
+ * @param {import("../data/numbers.js").Numbers} numbers
+ */
+export const bestAtEnd = (layer, numbers) =>
+  numbers.summary(/** @type {number} */ (layer.run.steps.at(-1)), chosenMeasure.value.field).best ?? 0;
+
+/**
  * The channel that is shown where one is: with all chosen, the one that ends with the highest value, whatever the step.
  *
  * @param {Layer} layer
@@ -261,8 +273,8 @@ export function placesOf(layer) {
 export function filmed(layer) {
   const chosen = place(layer);
   if (chosen !== null && chosen >= 0) return chosen;
-  const last = /** @type {number} */ (layer.run.steps.at(-1));
-  return numbersOf(layer).value?.summary(last, chosenMeasure.value.field).best ?? 0;
+  const numbers = numbersOf(layer).value;
+  return numbers ? bestAtEnd(layer, numbers) : 0;
 }
 
 /**

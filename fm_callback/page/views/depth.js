@@ -8,13 +8,13 @@ import { numbersOf, summariesOf } from "../data/tables.js";
 import { sheet, tileSize, wideness } from "../draw/geometry.js";
 import { Colours } from "../parts/colours.js";
 import { Curves } from "../parts/curves.js";
-import { Maps, current, useAhead, useShown } from "../parts/maps.js";
+import { Maps, current, scored, useAhead, useShown } from "../parts/maps.js";
 import { Trouble } from "../parts/findings.js";
-import { Says } from "../parts/marked.js";
+import { Shown } from "../parts/marked.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html, useMemo } from "../parts/ui.js";
-import { Segments, cellsOf, plural, sizeOf, useNear, useWidth } from "../parts/widgets.js";
-import { SHOWN, bestOf, fields, image, chosenMeasure, openAt, run, state, step, steps } from "../state/state.js";
+import { cellsOf, plural, sizeOf, useNear, useWidth } from "../parts/widgets.js";
+import { bestOf, fields, image, chosenMeasure, openAt, run, state, step, steps } from "../state/state.js";
 import { Heatmap } from "./heatmap.js";
 
 // The next step, the one before, and the one after the next.
@@ -37,7 +37,7 @@ export function Depth() {
   const high = Math.max(...layers.map((layer) => tileSize(layer, cell).height));
   const size = { "--width": `${cell}px`, "--height": `${single ? high : Math.round(cell / 2)}px` };
   return html`<div class="depth">
-    <div class="tools"><${What} /></div>
+    <div class="tools"><${Shown} /></div>
     <ol ref=${ref} class=${single ? "way" : "way sheets"} style=${size}>
       ${pictures > shown && html`<${End} kind="input" label="input" />`}
       ${layers.map((layer) => html`<${Station} key=${layer.name} layer=${layer} cell=${cell} />`)}
@@ -48,17 +48,6 @@ export function Depth() {
       <${Heatmap} layers=${layers} />
     </div>
   </div>`;
-}
-
-function What() {
-  const choices = Object.entries(SHOWN).map(([key, text]) => [
-    key,
-    key === "best" ? `${bestOf(chosenMeasure.value)} ${chosenMeasure.value.label}` : text,
-  ]);
-  return html`<span class="second">each layer's</span>
-    <${Segments} label="what each picture shows" value=${state.show.value} options=${choices}
-      onPick=${(value) => (state.show.value = value)} />
-    ${state.show.value === "colour" && html`<${Says} />`}`;
 }
 
 function End({ kind, label }) {
@@ -112,9 +101,6 @@ function Station({ layer, cell }) {
     </button>
   </li>`;
 }
-
-// The channel whose number stands below.
-const scored = (numbers, step) => numbers.summary(step, chosenMeasure.value.field).best;
 
 const withEdges = (measure) => measure.field === "mask_auroc" && fields.value.includes("edge_auroc");
 

@@ -9,13 +9,13 @@ import { numbersOf, scoresOf } from "../data/tables.js";
 import { sheet, tileSize, wideness } from "../draw/geometry.js";
 import { Colours, useShare } from "../parts/colours.js";
 import { InView } from "../parts/in_view.js";
-import { Maps, current, stepsAround, useAhead } from "../parts/maps.js";
-import { Markable, Says } from "../parts/marked.js";
+import { Maps, current, scored, stepsAround, useAhead } from "../parts/maps.js";
+import { Markable, Shown } from "../parts/marked.js";
 import { Predicted, hasTruth } from "../parts/predicted.js";
 import { html, useEffect, useMemo, useRef, useSignal, useWatch } from "../parts/ui.js";
-import { Facts, LayerLabel, Meter, Segments, Sparkline, basis, useNear, useWidth } from "../parts/widgets.js";
+import { Facts, LayerLabel, Meter, Sparkline, basis, useNear, useWidth } from "../parts/widgets.js";
 import {
-  SHOWN,
+  bestAtEnd,
   bestOf,
   chosenMeasure,
   image,
@@ -98,25 +98,15 @@ function useColumnOfStep(columns, { narrow }) {
   return found.value < 0 ? columns.length - 1 : Math.min(found.value, columns.length - 1);
 }
 
-// What a picture is, and what its colours mean.
+// What a picture is, what its colours mean, and what the number below it.
 function What() {
-  const choices = Object.entries(SHOWN).map(([key, text]) => [
-    key,
-    key === "best" ? `${bestOf(chosenMeasure.value)} channel` : text,
-  ]);
+  const { label, says, sided, field } = chosenMeasure.value;
   return html`<div class="tools" data-whole>
-    <${Segments} label="what each picture shows" value=${state.show.value} options=${choices}
-      onPick=${(value) => (state.show.value = value)} />
-    <${Says} />
+    <${Shown} />
     <p class="second below-each">
       Below each: ${state.show.value === "best" ? "its" : `the ${bestOf(chosenMeasure.value)} channel's`}
-      ${" "}${chosenMeasure.value.label}${chosenMeasure.value.says && `, ${chosenMeasure.value.says}`}.
-      ${chosenMeasure.value.sided && " “dark”: the object is its dark side."}
-      ${
-        chosenMeasure.value.field === "mask_auroc" &&
-        run.value.probe.images > 1 &&
-        " +0.12: more than on other images' masks."
-      }
+      ${" "}${label}${says && `, ${says}`}. ${sided && " “dark”: the object is its dark side."}
+      ${field === "mask_auroc" && run.value.probe.images > 1 && " +0.12: more than on other images' masks."}
       ${" "}Gray line: the median channel.
     </p>
   </div>`;
@@ -280,13 +270,10 @@ function Cell({ layer, when, width }) {
     <div class="caption"><${Caption} layer=${layer} step=${shown.value} place=${show === "all" ? null : best} /></div>`;
 }
 
-// The channel whose number stands below.
-const scored = (numbers, step) => numbers.summary(step, chosenMeasure.value.field).best;
-
-// The channel that is best at the newest step: the same at all steps.
+// The channel that is best at the newest step; null until that is known.
 function useBest(layer) {
   const numbers = numbersOf(layer).value;
-  return numbers ? (numbers.summary(layer.run.steps.at(-1), chosenMeasure.value.field).best ?? 0) : null;
+  return numbers && bestAtEnd(layer, numbers);
 }
 
 // place: of one channel; else of the best at the step.
