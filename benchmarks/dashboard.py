@@ -16,11 +16,10 @@ import argparse
 import shutil
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from log_scale import SIDES, Size, _frame, browse, tensorboard, write_log
+from log_scale import SIDES, Size, browse, open_tab, tensorboard, write_log
 from timing import figure
 
 VIEWS = ("overview", "evolution", "layer", "channel", "compare", "depth", "prediction", "labels")
@@ -84,15 +83,8 @@ def _views(address: str, judged: bool) -> None:
     home = address.removesuffix("/data/plugin/feature_maps")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(f"{home}/#timeseries")
-        page.get_by_text("Feature maps").first.wait_for()
-        page.wait_for_timeout(1000)
-        began = time.perf_counter()
-        page.get_by_text("Feature maps").first.click()
-        frame = _frame(page)
-        frame.wait_for_function(OPENED, polling=5)
-        figure("Overview: sentences and layer × epoch", time.perf_counter() - began, **_most(judged, 3), unit=" s")
+        page, frame, opened = open_tab(browser, home, "", OPENED)
+        figure("Overview: sentences and layer × epoch", opened, **_most(judged, 3), unit=" s")
         page.wait_for_timeout(5000)
         frame.evaluate(TASKS)
         times = frame.evaluate(COLOURS, [SIDES, f"{address}/static/draw/components.js"])

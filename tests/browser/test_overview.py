@@ -76,7 +76,7 @@ def test_what_is_wrong_is_told_and_what_is_not_known_is_not_claimed(page, tmp_pa
         assert "What people then try" in found.inner_text()
         found.get_by_role("button").click()
         tab.settle()
-        assert tab.state("layer") == "stem" or tab.state("view") == "evolution"
+        assert (tab.state("view"), tab.state("layer")) == ("layer", "stem")
         tab.open()
         mark = tab.frame.locator(".row .trouble-mark").first
         assert "NaN or infinite" in mark.get_attribute("title"), "the layer is marked where it is named"
