@@ -187,3 +187,19 @@ def test_contrast_is_between_numpys_percentiles(run):
         "one cell of 99 is seen"
     )
     assert found[3]["high"] > 0 and found[3]["clipped"] == pytest.approx(1 / 99)
+
+
+@pytest.mark.parametrize(
+    ("images", "channels", "side"), [(4, 32, 32), (1, 5, 20), (2, 70, 24), (2, 64, 96), (1, 3, 8), (1, 2, 8)]
+)
+def test_films_and_sheets_are_in_the_pages_colours(run, images, channels, side):
+    maps, low, high = correlated(np.random.default_rng(channels), images, channels, side)
+    if channels > 8:
+        maps[:, 3], low[5] = 0, high[5]
+    pixels = maps.transpose(0, 2, 3, 1)
+    basis = basis_of(pixels, low, high)
+    for own in (False, True):
+        found, axes, share, kind = painted(run, maps, low, high, own=own)
+        assert (kind == "channels") == basis.few
+        assert share == pytest.approx(basis.share, abs=1e-6) and np.abs(axes - basis.axes).max() < 1e-4
+        assert np.abs(found[..., :3] - paint(pixels[0], low, high, basis, own).astype(int)).max() <= 2
