@@ -105,3 +105,19 @@ def test_a_link_shows_no_tour(tab):
     tab.open(view="overview")
     sentences(tab)
     assert not tab.frame.locator(".tour").count()
+
+
+def test_findings_follow_a_run_that_grows(page, tmp_path):
+    run = Run(tmp_path / "grows", {"stem": (8, 8, 4)}, steps=[0], masks=False, fields=["edge_auroc"])
+    asked = []
+    page.on("request", lambda request: "/findings?" in request.url and asked.append(request.url))
+    with tab_on(page, tmp_path) as tab:
+        tab.open(view="overview")
+        tab.frame.locator(".finding").first.wait_for()
+        run.write(1)
+        run.write(2)
+        for _ in range(200):
+            if asked[-1].endswith("-2"):
+                break
+            page.wait_for_timeout(100)
+    assert asked[-1].endswith("-2") and len(asked) <= 3, "what came too soon is asked for later, and once"

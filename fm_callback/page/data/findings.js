@@ -12,8 +12,10 @@ const PATIENCE = 10000; // milliseconds between two questions about a growing ru
 
 /**
  * @typedef {object} Known
- * @property {string} version
+ * @property {Run} run
+ * @property {string} wanted which state of the run is asked for, or was
  * @property {number} asked when, in milliseconds
+ * @property {number} timer of a question that waits; 0 for none
  * @property {import("../vendor/signals.js").Signal<FindingsAnswer | null>} content
  */
 
@@ -27,33 +29,29 @@ const known = /** @type {Map<string, Known>} */ (new Map());
 export function findingsOf(run) {
   const last = run.steps.at(-1);
   const version = last === undefined ? "" : `${run.versions.get(last)}-${last}`;
-  let found = known.get(run.id);
-  if (!found) {
-    found = { version: "", asked: -Infinity, content: signal(null) };
-    known.set(run.id, found);
-  }
-  if (version && found.version !== version && performance.now() - found.asked > PATIENCE) {
-    found.version = version;
-    found.asked = performance.now();
-    ask(run, version, found);
+  const found = known.get(run.id) ?? { run, wanted: "", asked: -Infinity, timer: 0, content: signal(null) };
+  known.set(run.id, found);
+  if (version && found.wanted !== version) {
+    found.run = run;
+    found.wanted = version;
+    found.timer ||= setTimeout(() => ask(found), Math.max(found.asked + PATIENCE - performance.now(), 0));
   }
   return found.content;
 }
 
-/**
- * @param {Run} run
- * @param {string} version
- * @param {Known} known
- */
-async function ask(run, version, known) {
+/** @param {Known} known */
+async function ask(known) {
+  const { run, wanted } = known;
+  known.timer = 0;
+  known.asked = performance.now();
   try {
     const response = await answer("findings", [
       ["run", run.id],
-      ["v", version],
+      ["v", wanted],
     ]);
     known.content.value = /** @type {FindingsAnswer} */ (await response.json());
   } catch {
-    known.version = ""; // is asked again; all else of the page goes on
+    if (known.wanted === wanted) known.wanted = ""; // is asked again; all else of the page goes on
   }
 }
 
