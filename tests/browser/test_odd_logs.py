@@ -72,7 +72,8 @@ def test_small_maps_are_compared_cell_by_cell(odd):
     window = odd.frame.locator(".window canvas").first
     box = window.bounding_box()
     seen = set()
-    for x, y in ((0.02, 0.02), (0.05, 0.02), (0.02, 0.12), (0.995, 0.99)):
+    # In the middles of cells: of ten columns of five, and of seven rows.
+    for x, y in ((0.03, 0.015), (0.05, 0.015), (0.03, 0.128), (0.995, 0.99)):
         window.hover(position={"x": x * box["width"], "y": y * box["height"]})
         seen.add(odd.frame.locator(".readout").inner_text().split(":")[0])
     assert seen == {"channel 0 at (1, 0)", "channel 0 at (2, 0)", "channel 0 at (1, 4)", "channel 69 at (4, 4)"}
