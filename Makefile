@@ -13,15 +13,14 @@ demo: $(VENV)/examples
 # The tab's tests wait more than they work: they run beside the others, and are told of behind them.
 test: $(VENV)/dev lint
 	@tab=$$(mktemp); \
-	$(BIN)/python -m pytest -q -m "not slow and (not firefox or cross_browser)" tests/browser >"$$tab" 2>&1 & browsers=$$!; \
+	$(BIN)/python -m pytest -q -m "not slow and not firefox" tests/browser >"$$tab" 2>&1 & browsers=$$!; \
 	$(BIN)/python -m pytest -q -m "not slow" --ignore tests/browser; failed=$$?; \
 	wait $$browsers || failed=1; \
 	cat "$$tab"; rm "$$tab"; exit $$failed
 
-# All of the tab in Firefox; `make test` has only a share of it.
-FIREFOX ?= firefox
+# The tests of the tab once more, in Firefox.
 test-firefox: $(VENV)/dev
-	$(BIN)/python -m pytest -q -m "$(FIREFOX)" tests/browser
+	$(BIN)/python -m pytest -q -m firefox tests/browser
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow

@@ -1,7 +1,6 @@
 """The first view: sentences that the log's numbers bear out, and pictures that lead on."""
 
 import numpy as np
-import pytest
 from PIL import Image
 from tab import Run, Tab, tab_on
 
@@ -13,7 +12,6 @@ def sentences(tab):
     return [" ".join(each.split()) for each in tab.frame.locator(".short li").all_inner_texts()]
 
 
-@pytest.mark.cross_browser
 def test_it_says_whether_it_has_learned_and_where(tab, trained):
     tab.open(view="overview")
     run = open_log(trained)["seed0/feature_maps"]
@@ -38,7 +36,6 @@ def test_its_sentences_are_of_the_step_in_view(tab):
     assert "before training" in texts and "epoch 6" not in texts
 
 
-@pytest.mark.cross_browser
 def test_its_pictures_open_what_they_show(tab):
     tab.open(view="overview")
     assert tab.frame.locator(".colour-strip li").count() == 4

@@ -30,7 +30,6 @@ def mean_iou(run, step, image=None):
     return np.nanmean(scores["iou"][of])
 
 
-@pytest.mark.cross_browser
 def test_the_prediction_stands_above_all_layers(tab, run):
     tab.open(image=1)
     row = tab.frame.get_by_label("prediction", exact=True)
@@ -45,7 +44,6 @@ def test_the_prediction_stands_above_all_layers(tab, run):
     assert "view=prediction" in tab.hash() and "step=0" in tab.hash()
 
 
-@pytest.mark.cross_browser
 def test_the_worst_image_stands_first_and_errors_are_shown(tab, run):
     tab.open(view="prediction", step=2)
     lines = tab.frame.locator(".samples .line:not(.head)")
@@ -91,7 +89,6 @@ def test_the_class_of_each_image(page, tmp_path):
     assert None in seen and len(set(seen)) > 1
 
 
-@pytest.mark.cross_browser
 def test_labels_by_layer_by_step_and_by_channel(tab, run):
     tab.open(view="labels", layer="up", step=3)
     tables = tab.frame.locator("table.matrix")

@@ -41,7 +41,6 @@ def show(page, path, **state):
     until(page, DONE)
 
 
-@pytest.mark.cross_browser
 def test_every_view_works_from_disk_and_asks_nobody(page, asked, report):
     for view in VIEWS:
         show(page, report, view=view, layer="up")
@@ -52,7 +51,6 @@ def test_every_view_works_from_disk_and_asks_nobody(page, asked, report):
     } | {report.as_uri()}
 
 
-@pytest.mark.cross_browser
 def test_it_looks_as_the_tab_does(page, report, tab):
     look = """() => [...document.querySelectorAll("main .row canvas")].slice(0, 12).map((each) => each.width
       && [...each.getContext("2d").getImageData(0, 0, each.width, each.height).data].reduce((a, b) => a + b))"""
@@ -67,7 +65,6 @@ def test_it_looks_as_the_tab_does(page, report, tab):
     assert page.evaluate("getComputedStyle(document.querySelector('.row')).display") == "grid"
 
 
-@pytest.mark.cross_browser
 def test_its_address_is_kept_and_obeyed(page, report):
     show(page, report, view="layer", layer="down", step=2)
     assert page.locator(".scrubber output").inner_text().startswith("epoch 2")
@@ -104,7 +101,6 @@ def hosted(report):
     server.shutdown()
 
 
-@pytest.mark.cross_browser
 def test_on_a_server_one_file_is_asked_for_and_what_takes_long_is_reckoned_beside_the_page(page, hosted):
     page.add_init_script(
         """const Real = Worker; window.heard = 0;
@@ -136,7 +132,6 @@ def test_it_may_load_nothing_and_keeps_nothing(page, report, served):
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
 
 
-@pytest.mark.cross_browser
 def test_hostile_names_are_shown_and_never_run(page, odd_log, tmp_path):
     write_report(open_log(odd_log), tmp_path / "report.html")
     for view in VIEWS[1:6]:
@@ -158,7 +153,6 @@ def test_a_film_is_saved(page, report):
     assert found
 
 
-@pytest.mark.cross_browser
 def test_all_units_come_through(page, tmp_path):
     units = np.arange(65536, dtype="<u2")
     data = units.tobytes() + b"\x00" + np.roll(units, 7777).tobytes() + b"\r\n\r\r\n\0<!--</script>"
@@ -185,7 +179,6 @@ def test_a_report_that_is_cut_off_says_so(page, report, tmp_path):
     assert page.locator("body").inner_text().strip().endswith("If nothing follows, the file is cut off.")
 
 
-@pytest.mark.cross_browser
 def test_in_a_notebook_it_works_and_touches_nothing_around_it(page, trained, tmp_path):
     frame = show_in_notebook(trained / "seed0", height=600)._repr_html_()
     (tmp_path / "notebook.html").write_text(f"<!doctype html><meta charset=utf-8><title>note</title><p>cell</p>{frame}")

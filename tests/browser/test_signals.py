@@ -81,7 +81,6 @@ def grays(canvas):
     return np.array(pixels).reshape(height, width)
 
 
-@pytest.mark.cross_browser
 def test_a_strip_of_any_length_is_drawn(shapes):
     shapes.open(view="layer", run="sound/feature_maps", layer="wide", scale="own")
     shown = grays(shapes.frame.locator(".tile canvas").first)
@@ -117,7 +116,6 @@ def test_the_values_under_the_pointer_are_those_of_its_column(shapes):
     assert others == len(span) - 1
 
 
-@pytest.mark.cross_browser
 def test_strips_of_any_length_are_compared(shapes):
     shapes.open(view="compare", run="sound/feature_maps", layer="wide", channel=0)
     until(shapes.page, "() => document.querySelector('iframe').contentDocument.body.innerText.includes('mean |')")

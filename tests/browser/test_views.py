@@ -55,7 +55,6 @@ def titles(row):
     return [each.get_attribute("title") for each in row.locator(".caption p[title]").all()]
 
 
-@pytest.mark.cross_browser
 def test_a_marked_place_shows_what_is_like_it(tab):
     tab.open()
     row = tab.frame.locator(".row").nth(1)
@@ -111,7 +110,6 @@ def test_play_and_pause(tab):
     tab.frame.get_by_label("play").wait_for()
 
 
-@pytest.mark.cross_browser
 def test_keys(tab):
     tab.open()
     for number, view in enumerate(VIEWS, 1):
@@ -425,7 +423,6 @@ def test_a_saved_picture_cuts_nothing_in_two(tab, view):
     assert blocks + 20 < picture.height < blocks + 110, "whole blocks, and what they mean above them"
 
 
-@pytest.mark.cross_browser
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_saves_as_a_picture(tab, view):
     tab.open(view=view, layer="down")
@@ -435,7 +432,6 @@ def test_every_view_saves_as_a_picture(tab, view):
     assert len(picture.crop((0, 40, 1200, 500)).getcolors(1 << 24)) > 100, "maps are in it"
 
 
-@pytest.mark.cross_browser
 def test_films(tab):
     tab.open(view="channel", layer="down", channel=4)
     for name in ("Film: channels of down", "Film: channel 4"):
@@ -443,7 +439,6 @@ def test_films(tab):
         assert (film.format, film.n_frames) == ("GIF", 7)
 
 
-@pytest.mark.cross_browser
 def test_colour_films(tab):
     tab.open(view="layer", layer="down")
     film = Image.open(tab.save("Colour film: down (GIF)"))
@@ -455,7 +450,6 @@ def test_colour_films(tab):
     assert tab.save("Colour film: all layers (WebM)").read_bytes()[:4] == b"\x1aE\xdf\xa3"
 
 
-@pytest.mark.cross_browser
 def test_a_sheet_of_layers_by_steps(tab):
     tab.open()
     picture = Image.open(tab.save("Layers × epochs (PNG)")).convert("RGB")

@@ -133,7 +133,6 @@ def test_compared_channels_are_those_of_both_sides(told, board):
     assert [bar.split() for bar in bars] == [["−5", "5"]] * 2
 
 
-@pytest.mark.cross_browser
 def test_layers_of_a_model_that_was_built_anew_are_compared_by_number(told, board):
     view = {"view": "compare", "run": "cell1/feature_maps", "withRun": "cell2/feature_maps", "withStep": 1}
     for number, name, other in ((1, "conv2d", "conv2d_2"), (2, "conv2d_1", "conv2d_3"), (3, "conv2d_2", "conv2d_4")):
@@ -234,7 +233,6 @@ def test_the_value_under_the_pointer_comes_with_the_picture(told):
     assert pointed.inner_text() == after
 
 
-@pytest.mark.cross_browser
 def test_the_cell_under_the_pointer_is_the_one_that_is_drawn(told, board):
     told.open(view="layer", run="large/feature_maps", layer="alpha", scale="own")
     stored, frame = _map(board, "large", "alpha", 0, 0), told.frame.locator(".tile .frame").first
@@ -301,7 +299,6 @@ def test_what_a_later_format_changed_is_one_layers_problem(told):
     assert told.frame.locator(".row .cannot").count() == len(CHANGED)
 
 
-@pytest.mark.cross_browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_picture_of_layers_by_epochs_parts_at_chance(page, tmp_path, dark):
     run = Run(tmp_path, {"up": SIZE, "down": SIZE}, fields=["edge_auroc"])  # of a mask dark tells as much as bright
