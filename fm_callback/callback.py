@@ -108,6 +108,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
         submodel: The model inside the trained one that is watched: the name of an attribute or a layer, such as
             "generator", or a function of the model. None: the whole model. `samples` are what it takes: latents for a
             generator.
+        training_pass: Whether the probe goes through the model once more in training mode, which training does not notice.
+            Each layer's likeness in both modes is stored, "training_cka", and with masks by how much its best channel is better in
+            training mode, "training_gap": what batch statistics and dropout make of it. Costs as much as the first pass.
 
     Raises:
         ValueError: at construction for malformed arguments; when training begins, if the model has no `call` or
@@ -139,6 +142,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         prediction: Asked = None,
         scores_in_logs: bool = False,
         submodel: Submodel = None,
+        training_pass: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(log_dir, (str, bytes, os.PathLike)):
@@ -172,6 +176,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self.prediction = read_prediction(prediction)
         self.scores_in_logs = scores_in_logs
         self.submodel = read_submodel(submodel)
+        self.training_pass = training_pass
         self._recorder: Recorder | None = None
         self._capture: Capture | None = None
         self._written: Written | None = None
@@ -229,7 +234,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         model = watched(self.model, self.submodel)
         with unbuilt_again_on_error(model):
             batch = as_fit_has_them(self.samples, model)
-            chosen = model, batch, self.layers, self.channels, self.grid, self.model
+            chosen = model, batch, self.layers, self.channels, self.grid, self.model, self.training_pass
             if self._capture is None or not self._capture.fits(*chosen):  # else nothing is compiled anew
                 self._capture = Capture(*chosen)
             probe = Probe.of(
@@ -319,7 +324,8 @@ class FeatureMapCallback(keras.callbacks.Callback):
         if recorder.size and (planned := self._planned(epoch, there)):
             told += f", {foretold(recorder.size, *planned, self.images)}"
         waits = "; training waits for the scores of each step, which go into its logs" if self.scores_in_logs else ""
-        return told + recorder.remarks + waits
+        twice = "; each step takes a second pass, in training mode" if self.training_pass else ""
+        return told + recorder.remarks + twice + waits
 
     def _planned(self, epoch: int, step: int) -> tuple[int, int] | None:
         """How many steps are planned from a step on, and epochs; None where that is not known: by a predicate, or for batches without a count."""

@@ -166,7 +166,7 @@ def _render(options: argparse.Namespace) -> None:
     batch = _image(options.image, model, low, high, size)
     try:
         capture = Capture(model, batch, choice, channels)
-        maps, numbers, _ = capture(keras.ops.convert_to_tensor(batch))()
+        maps, numbers, *_ = capture(keras.ops.convert_to_tensor(batch))()
     except Exception as error:
         if not is_of_the_pass(error):
             raise

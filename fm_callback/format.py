@@ -87,6 +87,8 @@ FINDINGS_TAG = "findings"
 
 #: What is known of a channel at a step without any mask, over all probe images; the order in which it is stored.
 NUMBERS = ("low", "high", "mean", "mean_abs", "std", "zeros", "nonfinite")
+#: And, behind these, of a layer whose output a ReLU takes: the share of cells that are 0 behind that.
+BEHIND = "activation_zeros"
 
 #: A log may be hostile. Readers take no head that is longer, no JSON of more objects and lists, no more layers, no picture
 #: of more pixels, no blob of more bytes (what is written has neither: what does not get smaller by packing fits, too). Steps
@@ -148,7 +150,6 @@ class LayerFacts:
         trainable: Whether the training may change its weights; None where it has none, or that is not known.
         period: By how much an upsampling before it, or the layer itself, has enlarged its maps; 0 if none has.
         dilation: The largest dilation rate of its kernel.
-        rectified: Whether a ReLU takes its output as it is, so that a channel that is nowhere over 0 is dead behind it.
     """
 
     name: str
@@ -174,7 +175,6 @@ class LayerFacts:
     trainable: bool | None = field(default=None, compare=False)  # says nothing of how a step is read
     period: int = field(default=0, compare=False)
     dilation: int = field(default=1, compare=False)
-    rectified: bool = field(default=False, compare=False)
 
     @classmethod
     def parse(cls, stored: Any) -> "LayerFacts":
@@ -203,7 +203,7 @@ class LayerFacts:
         return (
             _all(str, *texts)
             and _all(int, *counts, *_given(self.number))
-            and _all(bool, self.planar, self.rectified, *_given(self.trainable))
+            and _all(bool, self.planar, *_given(self.trainable))
             and all(0 <= count < 2**31 for count in counts)
             and (self.number is None or 0 < self.number < 2**31)
             and len(self.map) == 2

@@ -21,6 +21,7 @@ from support.decoding import all_steps, decoded, probe_pictures, run_facts, stor
 
 from fm_callback import FeatureMapCallback, FeatureMapExtractor, conv_layers
 from fm_callback.format import (
+    BEHIND,
     MOST_BLOB,
     MOST_HEAD,
     NUMBERS,
@@ -123,10 +124,10 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     facts = layers_of(tmp_path / "feature_maps")
     assert facts["down"] == {
         "name": "down", "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
-        "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "trainable": True, "period": 0, "dilation": 1, "rectified": True, "channels": list(range(32)), "rows": 4, "columns": 8,
+        "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "trainable": True, "period": 0, "dilation": 1, "channels": list(range(32)), "rows": 4, "columns": 8,
         "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"], "images": dict.fromkeys(("foreground", "background", "edges"), 5),
     }  # fmt: skip
-    assert tuple(facts["down"]["fields"]) == (*NUMBERS, *FIELDS)
+    assert tuple(facts["down"]["fields"]) == (*NUMBERS, BEHIND, *FIELDS)
     assert tuple(facts["down"]["summaries"]) == summaries(FIELDS)
     cells = facts["down"]["cells"]
     assert cells["foreground"] + cells["background"] == 5 * 8 * 8 and 0 < cells["edges"] < 5 * 8 * 8

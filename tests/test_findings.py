@@ -16,7 +16,7 @@ from fm_callback.read.unknown import UnknownError
 
 SUMMARIES = (
     *("readout", "readout_control", "effective_rank", "cka_previous", "cat_separation_best"),
-    *("checkerboard", "gridding", "border", "coherence", "duplicates"),
+    *("checkerboard", "gridding", "border", "coherence", "duplicates", "training_cka", "training_gap"),
 )
 LAYERS = {"stem": (8, 8, 16), "deep": (4, 4, 16), "head": (8, 8, 4)}
 HIGH, BAD = NUMBERS.index("high"), NUMBERS.index("nonfinite")
@@ -32,12 +32,12 @@ class Planted(RunLog):
         scores_of: float32 (steps, images, labels, 3).
     """
 
-    def __init__(self, directory, count=8, images=8, **overrides):
+    def __init__(self, directory, count=8, images=8, fields=(), **overrides):
         rng = np.random.default_rng(0)
         grows = np.linspace(0, 1, count)
         self.numbers_of, self.summaries_of = {}, {}
         for name, (_, _, channels) in LAYERS.items():
-            numbers = np.zeros((count, channels, len(NUMBERS)), np.float32)
+            numbers = np.zeros((count, channels, len(NUMBERS) + len(fields)), np.float32)
             numbers[..., :5] = np.array([-1, 2, 0.3, 0.5, 0.4]) * (1 + 0.5 * grows[:, None, None])
             numbers[..., :5] *= rng.uniform(0.8, 1.2, (count, channels, 1))
             self.numbers_of[name] = numbers
@@ -52,12 +52,14 @@ class Planted(RunLog):
                 "border": np.full(count, 0.1),
                 "coherence": np.full(count, 0.7),
                 "duplicates": np.full(count, 0.1),
+                "training_cka": np.full(count, 0.95),
+                "training_gap": np.zeros(count),
             }
         self.scores_of = np.zeros((count, images, 3, 3), np.float32)
         self.scores_of[..., 0] = 0.2 + 0.6 * grows[:, None, None]
         self.scores_of[..., 1] = self.scores_of[..., 2] = [0.6, 0.3, 0.1]
         super().__init__(
-            directory, LAYERS, fields=(), summaries=SUMMARIES, images=images, prediction="labels", **overrides
+            directory, LAYERS, fields=fields, summaries=SUMMARIES, images=images, prediction="labels", **overrides
         )
 
     def prediction_facts(self):
@@ -153,27 +155,36 @@ def test_a_dead_layer(log):
 
 
 def test_what_is_nowhere_over_0_is_dead_behind_a_relu_of_its_own(tmp_path):
-    for name, rectified in (("alone", False), ("before", True)):
-        log = Planted(tmp_path / name, layer={"rectified": rectified})
-        log.numbers_of["deep"][3:, :9, :3] = -2, -0.1, -1
-        found = log.found()
-        assert [each.kind for each in found] == ["dead_channels"] * rectified
+    log = Planted(tmp_path, fields=("activation_zeros",))
+    log.numbers_of["deep"][3:, :9, -1] = 1
+    found = log.found()
+    assert [each.kind for each in found] == ["dead_channels"]
     assert "show one value everywhere behind the ReLU that follows it, which were alive at step 0" in found[0].text
 
 
-def test_a_relu_that_takes_the_output_is_read_from_the_model(tmp_path):
+@pytest.mark.parametrize("count", [2, 20])
+def test_what_a_relu_leaves_is_counted_wherever_it_stands(tmp_path, count):
+    keras.backend.clear_session()
     layers = keras.layers
     inputs = keras.Input((8, 8, 1))
     x = layers.ReLU()(layers.Conv2D(4, 3, name="bare")(inputs))
     x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, name="normed")(x)))
     x = layers.Activation("relu")(layers.Conv2D(4, 1, name="named")(x))
     x = layers.LeakyReLU()(layers.Conv2D(4, 1, name="leaky")(x))
-    model = keras.Model(inputs, layers.Conv2D(1, 1, name="head")(x))
+    x = keras.Sequential([layers.Conv2D(4, 1, name="inside"), layers.Dropout(0.5)], name="block")(x)
+    x = layers.Activation("relu6")(layers.GroupNormalization(2)(x))
+    model = keras.Model(inputs, layers.Conv2D(1, 1, activation="relu", name="head")(x))
     model.compile("sgd", "mse")
-    data = np.zeros((2, 8, 8, 1), np.float32)
-    model.fit(data, np.zeros((2, 4, 4, 1)), verbose=0, callbacks=[FeatureMapCallback(data, tmp_path, layers="all")])
-    found = {layer.name: layer.facts.rectified for layer in open_log(tmp_path)[0].layers}
-    assert found == {"bare": True, "normed": False, "named": True, "leaky": False, "head": False}
+    data = np.random.default_rng(0).normal(size=(count, 8, 8, 1)).astype("float32")
+    watched = FeatureMapCallback(data, tmp_path, layers="all", channels=[0, 3, 1])
+    model.fit(data, np.zeros((count, 4, 4, 1)), verbose=0, callbacks=[watched])
+    (run,) = open_log(tmp_path).values()
+    behind = {"bare": "re_lu", "normed": "re_lu_1", "named": "activation", "block/inside": "activation_1"}
+    for layer in run.layers:
+        assert ("activation_zeros" in layer.facts.fields) is (layer.facts.path in behind), layer.name
+        if name := behind.get(layer.facts.path):
+            given = keras.Model(inputs, model.get_layer(name).output).predict(data, verbose=0)[..., [0, 3, 1]]
+            np.testing.assert_allclose(layer.numbers("activation_zeros")[-1], (given == 0).mean((0, 1, 2)), atol=1e-3)
 
 
 def test_a_layer_that_never_showed_anything(log):
@@ -191,6 +202,21 @@ def test_layers_that_do_not_change(tmp_path, trainable, severity):
     assert (found.severity, found.layer, found.evidence["layers"]) == (severity, "stem", 2)
     assert found.headline.startswith("2 layers from #1 stem to #2 deep gave the same at step 7 as at step 0")
     assert ("not trainable" in found.text) is (trainable is False)
+
+
+def test_a_network_that_is_another_one_in_evaluation_mode(log):
+    log.summaries_of["deep"]["training_cka"][:] = 0.6
+    log.summaries_of["head"]["training_cka"][[2, 5, 6, 7]] = 0.3
+    log.summaries_of["head"]["training_gap"][:] = 0.2
+    found = only(log.found(), "train_eval_gap")
+    assert (found.severity, found.layer, found.step) == ("warning", "head", 5)
+    assert found.evidence == {"cka": 0.3, "gap": 0.2, "first_layer": "deep"}
+    assert "better by 0.20" in found.text and "#2 deep is the first that differs (0.60)" in found.text
+
+
+def test_one_step_in_which_the_two_modes_differ_is_none(log):
+    log.summaries_of["head"]["training_cka"][7] = 0.1
+    assert log.found() == []
 
 
 def test_one_label_is_all_that_is_predicted(log):

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from fm_callback.format import NUMBERS
+from fm_callback.format import BEHIND, NUMBERS
 from fm_callback.scores import measures
 from fm_callback.scores.activations import Activations
 from fm_callback.scores.concepts import Cells
@@ -126,7 +126,14 @@ def at(maps, values, *earlier):
     steps = [Activations.of(each, values) for each in (maps, *earlier)]
     given = dict(zip(("now", "previous", "first"), steps, strict=False))
     return LayerStep(
-        values, **given, scores=measure(maps, values, cells()), maps=maps, cells=cells(), period=2, dilation=2
+        values,
+        **given,
+        scores=measure(maps, values, cells()),
+        maps=maps,
+        cells=cells(),
+        period=2,
+        dilation=2,
+        training=(maps, values),
     )
 
 
@@ -137,7 +144,7 @@ def test_a_layer_has_one_number_and_it_is_nan_without_what_it_is_made_of(entry):
     assert entry.kind == "value" or 0 <= value <= 1
     of_nothing = entry.function(at(*(np.zeros(SHAPE, np.uint8), numbers(0.0, 0.0)), *[np.zeros(SHAPE, np.uint8)] * 2))
     if entry.needs:  # scores, and a channel that shows nothing is at chance
-        assert of_nothing == (0.0 if entry.name == "mask_excess_best" else 0.5)
+        assert of_nothing == (0.0 if entry.kind == "value" else 0.5)
     else:
         assert of_nothing == 1.0 if entry.kind == "share" else np.isnan(of_nothing)
     at_first = entry.function(at(noise(0), numbers()))
@@ -148,7 +155,8 @@ def test_a_layer_has_one_number_and_it_is_nan_without_what_it_is_made_of(entry):
 
 
 def test_summaries_are_known_before_the_first_step():
-    assert summaries(()) == tuple(each.name for each in LAYER if not each.needs)
+    assert summaries(()) == tuple(each.name for each in LAYER if not each.needs and not each.twice)
+    assert set(summaries((), twice=True)) == {each.name for each in LAYER if not each.needs}
     assert summaries((*NUMBERS, "mask_auroc", "edge_auroc")) == (
         *("mask_auroc_best", "mask_auroc_median", "mask_auroc_lowest", "edge_auroc_best", "edge_auroc_median"),
         *("mask_separation_best", "mask_separation_median"),
@@ -165,7 +173,7 @@ def test_summaries_are_known_before_the_first_step():
 def test_everything_that_is_stored_of_a_layer_is_described():
     told = described()
     assert json.loads(json.dumps(told)) == told and list(json.loads(json.dumps(told))) == list(told)
-    assert {*NUMBERS, *fields(cells()), *summaries(fields(cells()))} == told.keys()
+    assert {*NUMBERS, BEHIND, *fields(cells()), *summaries(fields(cells()), twice=True)} == told.keys()
     assert all(
         list(words) == ["label", "short", "kind", "chance", "says", "of", "part", "sided"] for words in told.values()
     )

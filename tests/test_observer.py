@@ -23,6 +23,8 @@ from fm_callback.write.recorder import Recorder
 NOT_ON_TORCH = pytest.mark.skipif(
     BACKEND == "torch", reason="Keras: `steps_per_execution` must be 1 with the PyTorch backend"
 )
+NOT_ON_JAX = pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")
+EAGERLY = {"compile": {"run_eagerly": True}}
 ORIGINAL = keras.Layer.__call__, keras.Layer.rematerialized_call
 
 
@@ -200,14 +202,37 @@ def trained(
         pytest.param(small, 3, {"compile": {"jit_compile": True, "steps_per_execution": 3}}, marks=NOT_ON_TORCH),
         pytest.param(Inside, "epoch", {}, marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")),
         pytest.param(Rewritten, 1, {}, marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")),
-        pytest.param(Private, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
-        pytest.param(Native, "epoch", {}, marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX has none")),
+        pytest.param(Private, "epoch", {}, marks=NOT_ON_JAX),
+        pytest.param(Native, "epoch", {}, marks=NOT_ON_JAX),
     ],
 )
 def test_training_is_bit_identical(make: Any, update_freq: Any, fit: dict[str, Any], tmp_path: Path) -> None:
+    check_identical(make, fit, tmp_path, update_freq=update_freq)
+
+
+@pytest.mark.parametrize("count", [2, 20])
+@pytest.mark.parametrize(
+    ("make", "fit"),
+    [
+        (functional, {"validate": True}),
+        (sequential_without_input, {}),
+        (Subclass, {}),
+        (Subclass, EAGERLY),
+        pytest.param(Inside, {}, marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="`tf.function`")),
+        *(pytest.param(make, fit, marks=NOT_ON_JAX) for make in (Private, Native) for fit in ({}, EAGERLY)),
+    ],
+)
+def test_training_is_bit_identical_with_a_pass_in_training_mode(
+    make: Any, fit: dict[str, Any], count: int, tmp_path: Path
+) -> None:
+    check_identical(make, fit, tmp_path, count, training_pass=True)
+
+
+def check_identical(make: Any, fit: dict[str, Any], tmp_path: Path, count: int = 2, **settings: Any) -> None:
     bare, expected, history = trained(make, **fit)
+    probe = np.resize(X, (count, *X.shape[1:]))
     callback = FeatureMapCallback(
-        X[:2], tmp_path, layers="all", update_freq=update_freq, images=False, prediction=lambda outputs: outputs
+        probe, tmp_path, layers="all", images=False, prediction=lambda outputs: outputs, **settings
     )
     watched, received, watched_history = trained(make, callback, **fit)
     assert len(stored(tmp_path / "feature_maps")) == len(predicted(tmp_path / "feature_maps")) >= 3
@@ -215,7 +240,7 @@ def test_training_is_bit_identical(make: Any, update_freq: Any, fit: dict[str, A
     for name, values in expected.items():
         np.testing.assert_array_equal(received[name], values, err_msg=name)
     assert watched_history == history
-    assert input_shape(watched) == input_shape(bare)
+    assert input_shape(watched, count) == input_shape(bare, count)
     if (
         BACKEND != "torch"
     ):  # there the last batch's losses lie about until the next call of the model, ours too, clears them
@@ -241,10 +266,10 @@ def test_training_of_other_kinds_of_maps_is_bit_identical(name: str, tmp_path: P
         np.testing.assert_array_equal(seen[key], values, err_msg=key)
 
 
-def input_shape(model: keras.Model) -> Any:
+def input_shape(model: keras.Model, count: int) -> Any:
     """But for the batch: TensorFlow alone builds in the first batch and may take its size for the model's; we build with any."""
     try:
-        assert model.input_shape[0] != 2, "the size of the probe"
+        assert model.input_shape[0] != count, "the size of the probe"
         return model.input_shape[1:]
     except (AttributeError, ValueError) as error:
         return type(error)

@@ -203,6 +203,24 @@ def test_concrete_and_symbolic_tensors_of_tensorflow_differ_in_type() -> None:
 
 
 @only_tensorflow
+def test_eager_random_numbers_follow_from_the_seeds_of_the_context() -> None:
+    import random
+
+    import tensorflow as tf
+    from tensorflow.python.eager import context
+
+    tf.random.set_seed(3)
+    before = context.context()._rng.getstate()
+    one = tf.random.normal((2,)), context.context()._rng.getstate()
+    context.context()._seed, context.context()._rng = 4, random.Random(4)
+    other = tf.random.normal((2,))
+    assert before != one[1] and tf.reduce_any(one[0] != other), (
+        "`_seed` and `_rng` of the eager context no longer decide what eager operations draw: `inert` in "
+        "capture/backends/tensorflow.py puts others in their place"
+    )
+
+
+@only_tensorflow
 def test_a_turn_of_a_vectorised_map_of_tensorflow_is_named_in_its_tensors() -> None:
     import tensorflow as tf
 

@@ -36,7 +36,7 @@ class Found(NamedTuple):
         follows: Path of the call whose output it took as it was; None if it took another tensor.
         plane: Height and width of its output, if that is a map with two axes; else None.
         period: By how much an upsampling before it, or the layer itself, has enlarged its output; 0 if none has.
-        rectified: Whether a ReLU takes its output as it is.
+        rectifier: Path of the ReLU that takes its output, as it is or normalised; None if none does.
     """
 
     info: ConvLayer
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     follows: str | None = None
     plane: tuple[int, int] | None = None
     period: int = 0
-    rectified: bool = False
+    rectifier: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,8 @@ def find(model: keras.Model, specs: Any, samples: Any = None) -> Findings:
         size = known_shape(next(traced)) if why is None else shape
         info = describe(call.layer, call.path, numbers.get(id(call.layer)), size, kernels)
         plane = _plane(call.layer, size, first) if why is None else None
-        found.append(Found(info, call.layer, why, order, call.source, plane, call.period))
-    before = {entry.follows for entry in found if _rectifies(entry.layer)}
-    found = [entry._replace(rectified=entry.info.path in before) for entry in found]
+        rectifier = tracer.rectifiers.get(call.path)
+        found.append(Found(info, call.layer, why, order, call.source, plane, call.period, rectifier))
     found.sort(key=lambda entry: (entry.info.number is None, entry.info.number or 0))  # else as they ran
     specs_of_outputs = {at: _spec(next(traced)) for at, each in enumerate(tracer.outputs) if each.obstacle is None}
     returned = [replace(each, spec=specs_of_outputs.get(at)) for at, each in enumerate(tracer.outputs)]
@@ -242,6 +241,10 @@ class _Tracer(keras.Operation):
         outputs: list[Any] = []
         makers: dict[int, _Maker] = {}
         enlarged: dict[int, tuple[int, Any]] = {}  # by the tensor's id the factor, and the tensor
+        held: dict[
+            int, tuple[list[str], Any]
+        ] = {}  # by the tensor's id the calls whose channels it holds, and the tensor
+        self.rectifiers: dict[str, str] = {}
 
         def visit(call: Call) -> None:
             call = call._replace(output=shown(call))
@@ -264,6 +267,14 @@ class _Tracer(keras.Operation):
                 known = makers.get(id(call.output), _Maker(call.path, call.layer, None))
                 if known.path.startswith(call.path):  # the outermost of them; not one that hands it on
                     makers[id(call.output)] = _Maker(call.path, known.layer, call.output)
+                holders, _ = held.setdefault(id(call.output), ([], call.output))
+                holders.append(call.path)
+                taken = held[id(call.source)][0] if id(call.source) in held and call.source is not call.output else []
+                if why is None and _rectifies(call.layer):
+                    for path in taken:
+                        self.rectifiers.setdefault(path, call.path)
+                elif _keeps_channels(call.layer):
+                    holders += taken
                 if _keeps_values(call.layer) and given and all(id(each) in squashed for each in given):
                     squashed[id(call.output)] = squashed[id(given[0])][0], call.output
 
@@ -307,7 +318,18 @@ def _rectifies(layer: keras.Layer) -> bool:
     """Whether it is a ReLU: what is not over 0 becomes 0."""
     if isinstance(layer, keras.layers.ReLU):
         return not (layer.negative_slope or layer.threshold)
-    return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.relu
+    rectifiers = (keras.activations.relu, keras.activations.relu6)
+    return isinstance(layer, keras.layers.Activation) and layer.activation in rectifiers
+
+
+def _keeps_channels(layer: keras.Layer) -> bool:
+    """Whether each channel that it puts out is the same one of what it was given, normalised or as it was."""
+    return "Normalization" in type(layer).__name__ or "Dropout" in type(layer).__name__ or _is_identity(layer)
+
+
+def _is_identity(layer: keras.Layer) -> bool:
+    cast = isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
+    return cast or isinstance(layer, keras.layers.Identity)
 
 
 def _as_large(one: Any, other: Any) -> bool:
@@ -332,7 +354,6 @@ def _spec(tensor: Any) -> keras.KerasTensor:
 
 #: Layers whose output holds the values of what they are given, or means of them: probabilities stay probabilities.
 _KEEP_VALUES = (
-    keras.layers.Identity,
     keras.layers.Reshape,
     keras.layers.Permute,
     keras.layers.Flatten,
@@ -352,8 +373,7 @@ _KEEP_VALUES = (
 
 
 def _keeps_values(layer: keras.Layer) -> bool:
-    cast = isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
-    return cast or isinstance(layer, _KEEP_VALUES)
+    return _is_identity(layer) or isinstance(layer, _KEEP_VALUES)
 
 
 def _plane(layer: keras.Layer, shape: tuple[int | None, ...], channels_first: bool) -> tuple[int, int] | None:

@@ -30,7 +30,7 @@ class Plan:
         trainable: Whether any of the layer's weights is trained; None if it has none.
         period: By how much an upsampling before it, or the layer itself, has enlarged its maps; 0 if none has.
         dilation: The largest dilation rate of its kernel; 1 for a layer without.
-        rectified: Whether a ReLU takes its output as it is.
+        rectifier: Path of the ReLU that takes its output, as it is or normalised; None if none does.
     """
 
     info: ConvLayer
@@ -42,7 +42,7 @@ class Plan:
     trainable: bool | None = None
     period: int = 0
     dilation: int = 1
-    rectified: bool = False
+    rectifier: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,6 +64,14 @@ class Plan:
 
     def take(self, output: Any) -> Any:
         """The captured channels of the layer's output, float32, channels last."""
+        return backend.clone(keras.ops.cast(self._chosen(output), "float32"))
+
+    def not_zero(self, output: Any) -> Any:
+        """In how many cells each captured channel of the rectifier's output is not 0, float32 (N, channels)."""
+        some = keras.ops.cast(self._chosen(output) != 0, "float32")
+        return keras.ops.sum(keras.ops.reshape(some, (some.shape[0], -1, len(self.channels))), axis=1)
+
+    def _chosen(self, output: Any) -> Any:
         count = len(self.channels)
         if count < self.total:
             if self.channels == tuple(range(count)):
@@ -74,7 +82,7 @@ class Plan:
             output = keras.ops.moveaxis(output, self.axis, -1)
         if self.grid:
             output = keras.ops.reshape(output[:, self.grid.prefix :], (-1, self.grid.height, self.grid.width, count))
-        return backend.clone(keras.ops.cast(output, "float32"))
+        return output
 
 
 def plan_layers(
@@ -128,7 +136,7 @@ def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_
         trainable,
         entry.period,
         max(rates) if isinstance(rates, tuple | list) else int(rates),
-        entry.rectified,
+        entry.rectifier,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fm_callback.format import NUMBERS, SCORES, LayerFacts, PredictionFacts, RunFacts
+from fm_callback.format import BEHIND, NUMBERS, SCORES, LayerFacts, PredictionFacts, RunFacts
 from fm_callback.read.unknown import UnknownError
 from fm_callback.scores.likeness import ROUNDING
 from fm_callback.scores.status import Status, status
@@ -27,7 +27,7 @@ class LayerSeen:
 
     Attributes:
         facts: What is the same at all of them.
-        status: int8 (steps, channels), of `Status`, behind a ReLU that follows; -1 at a step that is damaged.
+        status: int8 (steps, channels), of `Status`, dead also where a ReLU that follows leaves nothing; -1 at a step that is damaged.
         bad: float32 (steps, channels), how many cells are not finite.
         magnitude: float32 (steps, channels), the largest finite magnitude; NaN where there is none.
         moved: float64 (steps,), by how much the mean or the deviation of the channel that changed most differs from the first
@@ -52,6 +52,11 @@ class LayerSeen:
     def summary(self, name: str) -> np.ndarray:
         """A summary at all steps; NaN where the layer has none of this name."""
         return self.summaries.get(name, np.full(len(self.moved), np.nan, np.float32))
+
+    @property
+    def rectified(self) -> bool:
+        """Whether it is known what a ReLU that follows leaves of it."""
+        return BEHIND in self.facts.fields
 
     @property
     def blank(self) -> np.ndarray:
@@ -152,6 +157,7 @@ class Evidence:
 
 def _seen(facts: LayerFacts, numbers: list[np.ndarray | None], rows: list[np.ndarray | None], images: int) -> LayerSeen:
     count, channels = len(numbers), len(facts.channels)
+    behind = facts.fields.index(BEHIND) if BEHIND in facts.fields else None
     cells = images * facts.map[0] * facts.map[1]
     state = np.full((count, channels), -1, np.int8)
     bad, magnitude = (np.full((count, channels), fill, np.float32) for fill in (0, np.nan))
@@ -162,8 +168,8 @@ def _seen(facts: LayerFacts, numbers: list[np.ndarray | None], rows: list[np.nda
             continue
         with np.errstate(all="ignore"):  # whatever a log holds
             state[at] = status(each, cells)
-            if facts.rectified:
-                state[at, (state[at] != Status.NONFINITE) & (each[:, _HIGH] <= 0)] = Status.DEAD
+            if behind is not None:
+                state[at, (state[at] != Status.NONFINITE) & (each[:, behind] == 1)] = Status.DEAD
             bad[at] = np.where(np.isnan(each[:, _LOW]), np.maximum(each[:, _NONFINITE], 1), each[:, _NONFINITE])
             magnitude[at] = np.fmax(np.abs(each[:, _LOW]), np.abs(each[:, _HIGH]))
             moved[at] = _distance(first, each)

@@ -20,6 +20,7 @@ from fm_callback.read.kinds_of_layers import (
     narrow_use,
     non_finite,
     settled,
+    train_eval_gap,
     unchanged_layer,
 )
 from fm_callback.read.kinds_of_predictions import (
@@ -47,6 +48,7 @@ KINDS: Mapping[str, Kind] = {
         class_lost,
         class_never_predicted,
         probe_score_fell,
+        train_eval_gap,
         position_only,
         scrambled,
         checkerboard,

@@ -29,6 +29,8 @@ _DEAD_LAYER = 0.95
 _SETTLED, _LONG = 0.98, 4
 #: The share of a layer's channels that are the same as another one, or show the same, and did not when untrained.
 _TWINS, _ALIKE, _NOT_ALIKE = 0.25, 0.75, 0.4
+#: In evaluation mode otherwise than in training mode: a CKA of so much at most; and the same.
+_OTHERWISE, _SAME = 0.5, 0.9
 #: Narrow: so small a part of the width, and of what the untrained layer used.
 _NARROW, _NARROWER = 0.15, 0.5
 
@@ -237,6 +239,44 @@ def settled(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
+def train_eval_gap(evidence: Evidence) -> Iterator[Finding]:
+    """A network that is another one in evaluation mode than in training mode: by its last layer, at the last two steps."""
+    evidence = evidence.sound
+    if len(evidence.steps) < 3 or not evidence.layers:
+        return
+    layer = evidence.layers[-1]
+    alike = layer.summary("training_cka")
+    if not (alike[-2:] <= _OTHERWISE).all():
+        return
+    step = int(evidence.steps[held_since(alike <= _OTHERWISE)])
+    gap = layer.summary("training_gap")[-1]
+    first = next(each for each in evidence.layers if each is layer or each.summary("training_cka")[-1] < _SAME)
+    told = [
+        f"{when(evidence, step)} {name_of(layer)}, the last layer, is another one in evaluation mode than in training mode: a CKA of "
+        f"{alike[-1]:.2f}, where 1 is the same"
+    ]
+    if gap > 0:
+        told.append(f"In training mode its best channel tells the object better by {gap:.2f}")
+    if first is not layer:
+        told.append(f"{name_of(first)} is the first that differs ({first.summary('training_cka')[-1]:.2f})")
+    yield Finding(
+        "train_eval_gap",
+        "warning",
+        sentences(
+            told,
+            f"Over {samples(evidence.images)}, which in training mode are normalised by their own statistics. It does not show which of the two "
+            "is right",
+        ),
+        layer.facts.name,
+        None,
+        step,
+        {"cka": rounded(alike[-1]), "gap": rounded(gap), "first_layer": first.facts.name},
+        "Larger batches, or GroupNormalization where they must be small; a lower `momentum` of BatchNormalization, or more steps before "
+        "validation; less dropout.",
+        to_layer(layer, int(evidence.steps[-1])),
+    )
+
+
 def narrow_use(evidence: Evidence) -> Iterator[Finding]:
     """Layers that use a few directions only, far fewer than untrained."""
     evidence = evidence.sound
@@ -343,7 +383,7 @@ def _blank_share(layer: LayerSeen) -> np.ndarray:
 
 
 def _behind(layer: LayerSeen) -> str:
-    return " behind the ReLU that follows it" if layer.facts.rectified else ""
+    return " behind the ReLU that follows it" if layer.rectified else ""
 
 
 def _frozen(layer: LayerSeen) -> bool:

@@ -40,7 +40,12 @@ class LayerHistory:
     _previous: Activations | None = None
 
     def add(
-        self, step: int, maps: np.ndarray, numbers: np.ndarray, scores: Mapping[str, np.ndarray]
+        self,
+        step: int,
+        maps: np.ndarray,
+        numbers: np.ndarray,
+        scores: Mapping[str, np.ndarray],
+        training: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> dict[str, float]:
         """Takes a step in.
 
@@ -49,6 +54,7 @@ class LayerHistory:
             maps: uint8 (N, channels, *sizes).
             numbers: float32 (channels, 7).
             scores: float32 (channels,) for each measure.
+            training: Maps and numbers in training mode, if there are.
 
         Returns:
             The step's value of each name of `measures.summaries`, NaN where it is not defined. Step 0, to which later
@@ -57,7 +63,18 @@ class LayerHistory:
         detect(self.detections, step, scores, [score_of(label) for label in self.labels])
         now = Activations.of(maps, numbers)
         self.last = measure_layer(
-            LayerStep(numbers, now, self._previous, self._first, scores, maps, self.cells, self.period, self.dilation)
+            LayerStep(
+                numbers,
+                now,
+                self._previous,
+                self._first,
+                scores,
+                maps,
+                self.cells,
+                self.period,
+                self.dilation,
+                training,
+            )
         )
         if step == 0:  # a training that goes on has another first step: one curve, one reference
             self._first = now

@@ -9,7 +9,7 @@ import numpy as np
 
 from fm_callback.scores.activations import Activations, cka
 from fm_callback.scores.artefacts import Lines, alike, ring
-from fm_callback.scores.channel_scores import concept_control
+from fm_callback.scores.channel_scores import Levels, concept_control, mask_auroc
 from fm_callback.scores.concepts import Cells, score_of
 from fm_callback.scores.detection import separation
 from fm_callback.scores.readout import Readout, readout
@@ -30,6 +30,7 @@ class LayerStep:
         cells: The concepts at these sizes.
         period: By how much what comes before, or the layer itself, has enlarged its maps; 0 if nothing has.
         dilation: How far apart the cells are that its kernel sees; 1 for neighbours.
+        training: Its maps and numbers in training mode, as `maps` and `numbers`; None where there was no such pass.
     """
 
     numbers: np.ndarray
@@ -41,6 +42,7 @@ class LayerStep:
     cells: Cells = field(default_factory=Cells)
     period: int = 0
     dilation: int = 1
+    training: tuple[np.ndarray, np.ndarray] | None = None
 
     @cached_property
     def lines(self) -> Lines:
@@ -230,6 +232,30 @@ def cka_first(layer: LayerStep) -> float:
     0 to 1, no fixed chance level; NaN at step 0, in a training that another process goes on with, or if nothing varies in one of the two.
     """
     return math.nan if layer.first is None else cka(layer.first, layer.now)
+
+
+def training_cka(layer: LayerStep) -> float:
+    """How alike the layer is in evaluation mode and in training mode: `activations.cka`, whose docstring has formula and source.
+
+    0 to 1, no fixed chance level; 1 where the two are the same. Dropout, and what normalises by the batch's own statistics, are what
+    differs: of a probe of more than 16 samples the batches are of 8. NaN if nothing varies in one of the two.
+    """
+    return math.nan if layer.training is None else cka(Activations.of(*layer.training), layer.now)
+
+
+def training_gap(layer: LayerStep) -> float:
+    """By how much the layer's best channel tells the object better in training mode than in evaluation mode.
+
+    The best mask separation in training mode less that in evaluation mode. -1 to 1, in truth up to .5; chance 0, as where the two agree;
+    dropout makes it less than 0. NaN where either has no mask AUROC. Ties count half. 8 bits: the bound of `mask_auroc`, twice. Source: that of
+    `mask_separation_best`; the difference is ours.
+    """
+    if layer.training is None:
+        return math.nan
+    maps, numbers = layer.training
+    signal, scores = status(numbers, maps[:, 0].size), mask_auroc(Levels(maps, layer.cells))
+    scores = np.where(signal == Status.NONFINITE, np.nan, np.where(signal == Status.LIVE, scores, 0.5))
+    return _highest(separation(scores)) - mask_separation_best(layer)
 
 
 def dead_or_flat(layer: LayerStep) -> float:

@@ -45,7 +45,7 @@ from fm_callback.scores.status import Status, status
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One of the table; of this class itself, one of `format.NUMBERS`, which the capture takes.
+    """One of the table; of this class itself, a number that the capture takes: one of `format.NUMBERS`, or `activation_zeros`.
 
     Attributes:
         name: What it is stored as.
@@ -91,10 +91,12 @@ class LayerMeasure(Measure):
 
     Attributes:
         needs: The measures of channels without which it does not exist.
+        twice: Whether it compares evaluation mode with training mode.
         function: Computes it; NaN where it is not defined.
     """
 
     needs: tuple[str, ...] = ()
+    twice: bool = False
     function: Callable[[LayerStep], float]
 
 
@@ -128,6 +130,14 @@ MEASURES: tuple[Measure, ...] = (
         short="NaN",
         kind="count",
         says="how many of the channel's cells are NaN or infinite",
+    ),
+    Measure(
+        name="activation_zeros",
+        label="zeros behind the ReLU",
+        short="ReLU zeros",
+        kind="share",
+        says="the share of the channel's cells that are 0 behind the ReLU that follows, as they are or normalised: all are, "
+        "where the channel is dead",
     ),
     ChannelMeasure(
         name="mask_auroc",
@@ -260,6 +270,25 @@ MEASURES: tuple[Measure, ...] = (
         function=layer_scores.cka_first,
     ),
     LayerMeasure(
+        name="training_cka",
+        label="CKA with training mode",
+        short="CKA train.",
+        kind="score",
+        says="how alike the layer is in evaluation mode and in training mode, 1 if it is the same in both; no fixed chance level",
+        twice=True,
+        function=layer_scores.training_cka,
+    ),
+    LayerMeasure(
+        name="training_gap",
+        label="training gap",
+        short="gap",
+        says="by how much the layer's best channel tells the object better in training mode than in evaluation mode",
+        chance=0.0,
+        needs=("mask_auroc",),
+        twice=True,
+        function=layer_scores.training_gap,
+    ),
+    LayerMeasure(
         name="checkerboard",
         label="checkerboard",
         short="checkers",
@@ -329,17 +358,18 @@ def fields(cells: Cells) -> tuple[str, ...]:
     return tuple(each.name for each in _of_channels(cells.named) if each.concept is None or cells.exists(each.concept))
 
 
-def summaries(fields: Iterable[str]) -> tuple[str, ...]:
+def summaries(fields: Iterable[str], twice: bool = False) -> tuple[str, ...]:
     """Names of all that is known of a layer as a whole: the same at each step, in the order in which it is listed.
 
     Args:
         fields: Names of the layer's channel measures, and numbers.
+        twice: Whether there is a pass in training mode, too.
     """
     existing = [*fields]
     channels = [
         f"{each.name}_{part}" for each in _of_channels(existing) if each.name in existing for part in each.parts
     ]
-    return (*channels, *(each.name for each in _of_layers(existing)))
+    return (*channels, *(each.name for each in _of_layers(existing, twice)))
 
 
 def described(fields: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
@@ -435,7 +465,7 @@ def measure_layer(layer: LayerStep) -> dict[str, float]:
     channels = [each for each in _of_channels(layer.scores) if each.name in layer.scores]
     parts = {each.name: summary(layer.scores[each.name]) for each in channels}
     values = {f"{each.name}_{part}": getattr(parts[each.name], part) for each in channels for part in each.parts}
-    return values | {each.name: each.function(layer) for each in _of_layers(layer.scores)}
+    return values | {each.name: each.function(layer) for each in _of_layers(layer.scores, layer.training is not None)}
 
 
 def _of_channels(names: Iterable[str]) -> list[ChannelMeasure]:
@@ -444,11 +474,11 @@ def _of_channels(names: Iterable[str]) -> list[ChannelMeasure]:
     return fixed + [each for each in _of_names(names) if isinstance(each, ChannelMeasure)]
 
 
-def _of_layers(fields: Iterable[str]) -> list[LayerMeasure]:
-    """Those that exist with these measures of channels."""
+def _of_layers(fields: Iterable[str], twice: bool) -> list[LayerMeasure]:
+    """Those that exist with these measures of channels, and with or without a pass in training mode."""
     known = [*fields]
     every = [each for each in (*MEASURES, *_of_names(known)) if isinstance(each, LayerMeasure)]
-    return [each for each in every if all(name in known for name in each.needs)]
+    return [each for each in every if all(name in known for name in each.needs) and (twice or not each.twice)]
 
 
 def _of_names(fields: Iterable[str]) -> list[Measure]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fm_callback.capture.plan import Plan
 from fm_callback.capture.section import Section
-from fm_callback.format import NUMBERS, LayerFacts, LayerStep, to_grid
+from fm_callback.format import BEHIND, NUMBERS, LayerFacts, LayerStep, to_grid
 from fm_callback.scores.concepts import Cells, Concepts
 from fm_callback.scores.history import LayerHistory
 from fm_callback.scores.measures import described, fields, measure, summaries
@@ -36,6 +36,7 @@ class LayerRecord:
         images: bool,
         stored: int,
         labels: tuple[str, ...] = (),
+        twice: bool = False,
     ) -> None:
         """Prepares all that stays the same.
 
@@ -48,10 +49,11 @@ class LayerRecord:
             images: Whether to make the picture for TensorBoard's Images tab.
             stored: Of how many samples, from the first, maps are stored.
             labels: Names of the labels that have a score of their own.
+            twice: Whether there is a pass in training mode, too.
         """
         self._tag, self._section, self._images, self._stored = tag, section, images, stored
         self._cells = concepts.at(*plan.axes) if section.covers(plan.axes) else _NO_CONCEPTS
-        self.facts = _facts(plan, name, self._cells, section, stored)
+        self.facts = _facts(plan, name, self._cells, section, stored, twice)
         self._description = _description(plan, self.facts)
         words = described(self.facts.fields)
         self._curves = {name: _of_curve(words[name]) for name in event_copies.curves(self.facts.summaries)}
@@ -60,19 +62,30 @@ class LayerRecord:
             number + plan.info.path, plan.channels, self._cells, labels, plan.period, plan.dilation
         )
 
-    def step(self, step: int, maps: np.ndarray, numbers: np.ndarray) -> LayerStep:
+    def step(
+        self,
+        step: int,
+        maps: np.ndarray,
+        numbers: np.ndarray,
+        zeros: np.ndarray | None = None,
+        training: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> LayerStep:
         """What is stored of the layer at a step.
 
         Args:
             step: The step.
             maps: uint8 (N, channels, *sizes).
             numbers: float32 (channels, 7).
+            zeros: float32 (channels,), the share of zeros behind the ReLU that follows; None where none does.
+            training: Maps and numbers in training mode, if there are.
         """
         planes = self._planes(maps[: self._stored])
         pngs = [png.encode(to_grid(plane, self.facts.rows, self.facts.columns)) for plane in planes]
         scores = measure(maps, numbers, self._cells)
-        found = self.history.add(step, maps, numbers, scores)
-        return LayerStep(pngs, np.column_stack([numbers, *scores.values()]), np.array([*found.values()], np.float32))
+        found = self.history.add(step, maps, numbers, scores, training)
+        behind = [] if zeros is None else [zeros]
+        stored = np.column_stack([numbers, *behind, *scores.values()])
+        return LayerStep(pngs, stored, np.array([*found.values()], np.float32))
 
     def resume(self, step: int, maps: np.ndarray, numbers: np.ndarray) -> None:
         """Takes in a step that is there already, so that the next is compared with it; arguments as for `step`."""
@@ -112,7 +125,7 @@ class LayerRecord:
         ]
 
 
-def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -> LayerFacts:
+def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int, twice: bool) -> LayerFacts:
     size, slices = section.size(plan.axes), section.slices(plan.axes, stored if section.at else 1)
     rows, columns = grid.layout(len(plan.channels), *size)
     return LayerFacts(
@@ -123,8 +136,8 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -
         channels=plan.channels,
         rows=rows,
         columns=columns,
-        fields=NUMBERS + fields(cells),
-        summaries=summaries(fields(cells)),
+        fields=NUMBERS + ((BEHIND,) if plan.rectifier else ()) + fields(cells),
+        summaries=summaries(fields(cells), twice),
         kind=plan.info.kind,
         number=plan.info.number,
         kernel=plan.kernel,
@@ -139,7 +152,6 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int) -
         trainable=plan.trainable,
         period=plan.period,
         dilation=plan.dilation,
-        rectified=plan.rectified,
     )
 
 

@@ -3,6 +3,7 @@
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,7 +85,9 @@ class Recorder:
             [(plan.info.number, plan.info.path) for plan in capture.plans], capture.convolutions
         )
         self._layers = [
-            LayerRecord(plan, name, tag, probe.concepts, probe.section, images, facts.stored, probe.scored)
+            LayerRecord(
+                plan, name, tag, probe.concepts, probe.section, images, facts.stored, probe.scored, capture.runs_twice
+            )
             for plan, name, tag in zip(capture.plans, names, tags, strict=True)
         ]
         self._prediction = PredictionRecord(capture.prediction, probe) if capture.prediction else None
@@ -288,8 +291,10 @@ class Recorder:
         """Puts a step of the run on disk; returns its bytes."""
         stored, copies = [], []
         scores: dict[str, float] = {}
-        for layer, maps, numbers in zip(self._layers, captured.maps, captured.numbers, strict=True):
-            stored.append(layer.step(step, maps, numbers))
+        arrays = zip(captured.maps, captured.numbers, captured.zeros, strict=True)
+        again = zip(*captured.training, strict=True) if captured.training else repeat(None)
+        for layer, (maps, numbers, zeros), training in zip(self._layers, arrays, again, strict=False):
+            stored.append(layer.step(step, maps, numbers, zeros, training))
             copies += layer.pictures(maps, numbers) + layer.curves(stored[-1])
             scores |= layer.scores(stored[-1])
         prediction = None

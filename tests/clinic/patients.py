@@ -113,6 +113,8 @@ def learn(
     epochs: int = 12,
     others: Sequence[Any] = (),
     probe: Any = None,
+    training_pass: bool = False,
+    batch: int = 8,
     **fit: Any,
 ) -> None:
     """Trains; the probe is of another seed than the pictures."""
@@ -120,10 +122,16 @@ def learn(
     x, y = pictures if x is None else x, labels if y is None else y
     held, masks = probe or drawn(2000 + seed, PROBE)
     watched = FeatureMapCallback(
-        held, directory, masks=masks, classes=None if masks is None else CLASSES, layers="all", images=False
+        held,
+        directory,
+        masks=masks,
+        classes=None if masks is None else CLASSES,
+        layers="all",
+        images=False,
+        training_pass=training_pass,
     )
     model.compile(optimizer or keras.optimizers.Adam(0.003), loss)
-    model.fit(x, y, batch_size=8, epochs=epochs, verbose=0, callbacks=[*others, watched], **fit)
+    model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[*others, watched], **fit)
 
 
 # Healthy
@@ -141,7 +149,12 @@ def unet_batch_normalised(seed: int, directory: Path) -> None:
 
 @patient()
 def unet_group_normalised(seed: int, directory: Path) -> None:
-    learn(seed, directory, unet(lambda: layers.GroupNormalization(4)))
+    learn(seed, directory, unet(lambda: layers.GroupNormalization(4)), training_pass=True)
+
+
+@patient()
+def unet_with_dropout(seed: int, directory: Path) -> None:
+    learn(seed, directory, unet(sound, skip=layers.Dropout(0.5)), training_pass=True)
 
 
 @patient()
@@ -319,6 +332,14 @@ def log_of_zero(seed: int, directory: Path) -> None:
         return -keras.ops.mean(one * keras.ops.log(given) + (1 - one) * keras.ops.log(1 - given), axis=-1)
 
     learn(seed, directory, model, loss=loss)
+
+
+@patient("train_eval_gap")
+def statistics_of_two(seed: int, directory: Path) -> None:
+    def slow() -> Any:
+        return layers.BatchNormalization(momentum=0.999)
+
+    learn(seed, directory, unet(slow), batch=2, epochs=6, training_pass=True)
 
 
 @patient("checkerboard")

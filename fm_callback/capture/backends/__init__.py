@@ -28,6 +28,8 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
     backends/tensorflow.py   `_autograph` of a `tf.function`            whether TensorFlow rewrites its Python
     backends/tensorflow.py   tf.__internal__.autograph                  how it does that
     backends/tensorflow.py   tf.__internal__.EagerTensor                a concrete value has no scope
+    backends/tensorflow.py   _seed and _rng of the eager context        a pass draws from random numbers of its own
+    backends/tensorflow.py   _flatten_layers of a model                 variables that Keras does not know
     backends/tensorflow.py   "loop_body" in names of tensors            the scope of a vectorised map's turn
     backends/tensorflow.py   ConcreteFunction.graph.variables           the variables that Keras does not know
     backends/tensorflow.py   keras.src.backend                          its functions hold no layer, and stay compiled
@@ -40,9 +42,10 @@ Private APIs on which the package relies, each with a canary in `tests/test_priv
 """
 
 import operator
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -96,7 +99,8 @@ class Backend(ABC):
         run_inert = self.stateless(function)
 
         def run(inputs: Any) -> Any:
-            with self.keep_buffers(model):
+            # What building draws stays drawn: it happens here in place of later.
+            with self.keep_buffers(model), keep_random_numbers() if model.built else nullcontext():
                 return run_inert(inputs)
 
         return run
@@ -186,6 +190,17 @@ def traced_per_variables(model: keras.Model, trace: Callable[[list[keras.Variabl
 def same_objects(some: Sequence[Any], others: Sequence[Any]) -> bool:
     """Whether two lists hold the very same objects. Lists, not ids: the id of an object that is gone may come again."""
     return len(some) == len(others) and all(map(operator.is_, some, others))
+
+
+@contextmanager
+def keep_random_numbers() -> Iterator[None]:
+    """Those that a model's Python draws are put back: training would miss them."""
+    before, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(of_numpy)
 
 
 def _running() -> Backend:

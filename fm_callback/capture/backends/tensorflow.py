@@ -2,14 +2,16 @@
 
 import json
 import os
+import random
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.eager import context as eager_context
 
 from fm_callback.capture.backends import Backend, Function, traced_per_variables
 
@@ -25,9 +27,32 @@ class TensorFlow(Backend):
     def compile_pure(self, function: Function) -> Function:
         return tf.function(function, autograph=False)
 
-    def inert(self) -> AbstractContextManager[None]:
-        """Nothing is written for TensorBoard: the model's own summaries are of its training, not of our pass."""
-        return tf.summary.record_if(False)
+    @contextmanager
+    def inert(self) -> Iterator[None]:
+        """Nothing is written for TensorBoard, of whose training the model's own summaries are; and random numbers are our own.
+
+        Eager operations have kernels for each seed, which count on from call to call, so that putting the generator of
+        seeds back is not enough: with another global seed ours are other kernels.
+        """
+        context = eager_context.context()
+        before = context._seed, getattr(context, "_rng", None)
+        context._seed, context._rng = _SEED, random.Random(_SEED)
+        try:
+            with tf.summary.record_if(False):
+                yield
+        finally:
+            context._seed, context._rng = before
+
+    @contextmanager
+    def keep_buffers(self, model: keras.Model) -> Iterator[None]:
+        """Those that are attributes of layers, or in lists and dicts of them; of a graph `_graph` knows all."""
+        found = {id(each): each for layer in model._flatten_layers() for each in _variables(vars(layer))}
+        before = [(each, each.read_value()) for each in found.values()]
+        try:
+            yield
+        finally:
+            for variable, value in before:
+                variable.assign(value)
 
     @contextmanager
     def inline_functions(self) -> Iterator[None]:
@@ -87,6 +112,23 @@ def _as_written(function: Any, *args: Any, **kwargs: Any) -> Any:
     disabled = tf.__internal__.autograph.control_status_ctx()  # by us, for the function around
     with type(disabled)(type(disabled.status).ENABLED) as enabled:
         return tf.__internal__.autograph.tf_convert(python, enabled)(*args, **kwargs)
+
+
+#: The seed of what a pass draws where its Python runs each time.
+_SEED = 7_301_929
+
+
+def _variables(value: Any) -> Iterator[tf.Variable]:
+    """TensorFlow's own among some values; Keras's are in objects of its own."""
+    if isinstance(value, tf.Variable):
+        yield value
+    elif isinstance(value, tf.random.Generator):
+        yield value.state
+    elif isinstance(value, tf.Module):
+        yield from value.variables
+    elif isinstance(value, (list, tuple, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _variables(each)
 
 
 #: Modules whose functions hold no layer: TensorFlow's own, and Keras's, which run by XLA what has no kernel (grouped convolutions).

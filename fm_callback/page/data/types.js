@@ -132,7 +132,6 @@
  * @property {boolean | null} trainable whether the training may change its weights; null where it has none
  * @property {number} period by how much an upsampling has enlarged its maps; 0 if none has
  * @property {number} dilation
- * @property {boolean} rectified whether a ReLU takes its output as it is
  */
 
 /**
