@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOGS ?= logs
-BACKEND_TESTS := $(addprefix tests/test_,zoo.py prediction.py layers.py samples.py pictures.py chunks.py tokens.py volumes_and_signals.py extractor.py submodel.py observer.py scale_out.py private_apis.py resume.py hooks.py)
+BACKEND_TESTS := $(addprefix tests/test_,zoo.py prediction.py layers.py samples.py pictures.py chunks.py tokens.py volumes_and_signals.py extractor.py submodel.py observer.py scale_out.py private_apis.py resume.py hooks.py training_pass.py)
 
 .PHONY: demo test test-firefox test-slow test-backends test-lowest lint lint-page bench gallery clean
 

@@ -35,7 +35,7 @@ def main() -> None:
     options = arguments(__doc__, repeats=7).parse_args()
     model, batch, _ = subject(options)
     capture = Capture(model, batch, "all", 32)
-    maps, numbers, _ = capture(keras.ops.convert_to_tensor(batch))()
+    maps, numbers, *_ = capture(keras.ops.convert_to_tensor(batch))()
     raw = sum(each.size for each in maps)
     grids, pictures = [], []
     for plan, layer, rows in zip(capture.plans, maps, numbers, strict=True):

@@ -55,8 +55,8 @@ def odd_values(count: int) -> np.ndarray:
 @pytest.mark.parametrize("count", [17, 40])
 def test_chunks_give_what_one_pass_gives(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, values = pointwise(), odd_values(count)
-    whole_maps, whole_numbers, _ = in_one_pass(model, values, monkeypatch, CHOICE)
-    maps, numbers, _ = Capture(model, values, CHOICE, "all")(values)()
+    whole_maps, whole_numbers, *_ = in_one_pass(model, values, monkeypatch, CHOICE)
+    maps, numbers, *_ = Capture(model, values, CHOICE, "all")(values)()
     exact = [NUMBERS.index(name) for name in ("low", "high", "nonfinite")]
     zeros, sums = NUMBERS.index("zeros"), [NUMBERS.index(name) for name in ("mean", "mean_abs", "std")]
     for part, whole, some, all_of in zip(maps, whole_maps, numbers, whole_numbers, strict=True):
@@ -71,8 +71,8 @@ def test_chunks_give_what_one_pass_gives(count: int, monkeypatch: pytest.MonkeyP
 def test_what_has_no_finite_value_in_some_image_or_in_any(where: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     values = data(20, 6, 5, 4)
     values[where] = np.nan
-    whole_maps, whole_numbers, _ = in_one_pass(pointwise(), values, monkeypatch, ["scaled", "flat"])
-    maps, numbers, _ = Capture(pointwise(), values, ["scaled", "flat"], "all")(values)()
+    whole_maps, whole_numbers, *_ = in_one_pass(pointwise(), values, monkeypatch, ["scaled", "flat"])
+    maps, numbers, *_ = Capture(pointwise(), values, ["scaled", "flat"], "all")(values)()
     for part, whole, some, all_of in zip(maps, whole_maps, numbers, whole_numbers, strict=True):
         np.testing.assert_array_equal(part, whole)
         np.testing.assert_allclose(some, all_of, rtol=1e-5, atol=1e-6)
@@ -101,8 +101,8 @@ MASKS = (Y[..., 0] > 0.5).astype(int)
 
 def test_convolutions_agree_to_the_rounding_of_another_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
-    whole_maps, whole_numbers, _ = in_one_pass(model, X, monkeypatch)
-    maps, numbers, _ = Capture(model, X, "all", "all")(X)()
+    whole_maps, whole_numbers, *_ = in_one_pass(model, X, monkeypatch)
+    maps, numbers, *_ = Capture(model, X, "all", "all")(X)()
     for part, whole, some, all_of in zip(maps, whole_maps, numbers, whole_numbers, strict=True):
         assert np.abs(part.astype(int) - whole).max() <= 1, "a level, where a value lies between two"
         assert np.mean(part != whole) < 1e-3
@@ -126,7 +126,7 @@ def test_a_large_probe_is_logged_and_training_is_the_same(options: dict[str, Any
     assert (run["probe"]["images"], run["probe"]["stored"], len(run["probe"]["pictures"])) == (40, kept, kept)
     last = steps[max(steps)]["a"]
     assert len(steps) == (3 if "update_freq" not in options else 6)
-    maps, numbers, _ = Capture(watched, X, ["a"], "all")(X)()
+    maps, numbers, *_ = Capture(watched, X, ["a"], "all")(X)()
     np.testing.assert_array_equal(tiles(last), maps[0][:kept])
     np.testing.assert_array_equal(last.table[:, : len(NUMBERS)], numbers[0])
     assert last.facts.cells["foreground"] == MASKS.sum(), "scores are over all images"
@@ -170,7 +170,7 @@ def test_samples_of_several_inputs_are_cut_alike() -> None:
     shifted = layers.Add(name="sum")([image, layers.Reshape((1, 1, 1))(shift)])
     model = keras.Model({"image": image, "shift": shift}, shifted)
     batch = {"image": data(19, 4, 4, 2), "shift": np.arange(19, dtype="float32")[:, None]}
-    (maps,), (numbers,), _ = Capture(model, batch, "sum", "all")(batch)()
+    (maps,), (numbers,), *_ = Capture(model, batch, "sum", "all")(batch)()
     truth = batch["image"] + batch["shift"][:, None, None]
     low, high = truth.min((0, 1, 2)), truth.max((0, 1, 2))
     np.testing.assert_array_equal(numbers[:, :2], np.stack([low, high], 1))

@@ -214,7 +214,7 @@ def given(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (N, channels, h, w) and numbers (channels, 7) of a layer that puts out `values`, through the whole of it."""
     model = keras.Sequential([keras.Input(values.shape[1:]), layers.Activation("linear", name="same")])
     capture = Capture(model, values, "same", "all")
-    (maps,), (numbers,), _ = capture(ops.convert_to_tensor(values))()
+    (maps,), (numbers,), *_ = capture(ops.convert_to_tensor(values))()
     return maps, numbers
 
 
@@ -345,7 +345,7 @@ def test_a_model_that_cannot_be_traced_runs_layer_by_layer_and_says_so_once() ->
     model.a.bias.assign([2.0, 2.0])
     outputs = capture.outputs(ops.convert_to_tensor(samples))
     assert np.isnan(ops.convert_to_numpy(outputs[1])).all(), "a layer that did not run has no values, not zeros"
-    _, numbers, _ = capture(ops.convert_to_tensor(samples))()
+    _, numbers, *_ = capture(ops.convert_to_tensor(samples))()
     assert number(numbers[1], "nonfinite").tolist() == [32, 32]
 
 

@@ -625,7 +625,7 @@ def test_maps_and_numbers_are_the_same_with_a_prediction_and_without() -> None:
     for count in (4, 18):
         samples = pictures(count) if count > 16 else ops.convert_to_tensor(pictures(count))
         capture = Capture(model, pictures(count), "all", "all")
-        maps, numbers, nothing = capture(samples)()
+        maps, numbers, _, nothing, _ = capture(samples)()
         assert nothing is None
         capture.predict(None, (SIZE, SIZE), LABELS)
         for one, other in zip(

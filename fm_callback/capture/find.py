@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from fm_callback.capture.backends import backend
+from fm_callback.capture.backends import backend, keep_random_numbers
 from fm_callback.capture.layers import (
     ConvLayer,
     ConvLayers,
@@ -220,7 +220,7 @@ class _Tracer(keras.Operation):
             with backend.keep_buffers(model), backend.inline_functions():
                 self.compute_output_spec(specs)
             self.builds = False
-        with backend.keep_buffers(model), backend.inert(), backend.inline_functions():
+        with keep_random_numbers(), backend.keep_buffers(model), backend.inert(), backend.inline_functions():
             outputs = self.compute_output_spec(specs)
             return self.compute_output_spec(specs) if self.variables_grew else outputs
 
