@@ -1,6 +1,6 @@
 """What a large log costs TensorBoard, and how fast the "Feature maps" tab is on it.
 
-    python benchmarks/log_scale.py            # about twenty minutes
+    python benchmarks/log_scale.py            # about a quarter of an hour
     python benchmarks/log_scale.py --quick    # one and two runs of few steps: to see that it runs
 
 Runs of 51 layers and 100 steps, 1, 5 and 20 of them (copies of one), with pictures for the Images tab and without, on both of

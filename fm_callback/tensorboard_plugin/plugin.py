@@ -6,6 +6,7 @@ names.
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import resources
@@ -28,6 +29,10 @@ _DAY = 86400
 # How long an answer waits for what is new, and for the log to be read for the first time.
 _PATIENCE, _FIRST_PATIENCE = 0.5, 10.0
 
+# Seconds. On its slow path TensorBoard reads its own logs on a thread that computes all the time, and lets others have a turn
+# every 5 ms, of which an answer takes many: pictures took four times as long (`benchmarks/log_scale.py`).
+_TURN = 0.0005
+
 _Route = Callable[[Request], Any]
 
 
@@ -41,6 +46,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):
         log = self._log = Log(*directories, names=list(directories.values()))
         self._answers = Answers(log)
         self._watch = Watch(log)
+        sys.setswitchinterval(min(sys.getswitchinterval(), _TURN))
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """The routes; the static files are a closed list, made here."""

@@ -30,6 +30,15 @@ def test_it_says_whether_it_has_learned_and_where(tab, trained):
     assert "view=prediction" in tab.hash()
 
 
+def test_it_says_where_the_edges_are(tab, trained):
+    tab.open(view="overview")
+    run = open_log(trained)["seed0/feature_maps"]
+    best = {f"#{layer.facts.number}": layer.numbers("edge_auroc")[-1].max() for layer in run.layers}
+    order = sorted(best, key=lambda name: -best[name])
+    told = next(text for text in sentences(tab) if "edges show most" in text)
+    assert f"most in {order[0]} ({best[order[0]]:.2f})" in told and f"least in {order[-1]} ({best[order[-1]]:.2f})" in told
+
+
 def test_its_sentences_are_of_the_step_in_view(tab):
     tab.open(view="overview", step=0)
     texts = " ".join(sentences(tab))

@@ -95,7 +95,13 @@ def test_labels_by_layer_by_step_and_by_channel(tab, run):
     assert tables.count() == 3
     auroc = {layer.name: layer.numbers("mask_auroc")[3] for layer in run.layers}
     best = {name: f"{np.nanmax(np.maximum(values, 1 - values)):.2f}" for name, values in auroc.items()}
-    assert tables.first.locator("td.scored").all_inner_texts() == [best[layer.name] for layer in run.layers]
+    texts = [text.split() for text in tables.first.locator("td.scored").all_inner_texts()]
+    assert [text[0] for text in texts] == [best[layer.name] for layer in run.layers]
+    for layer, (_, excess) in zip(run.layers, texts, strict=True):
+        values, control = auroc[layer.name], layer.numbers("mask_control")[3]
+        at = np.nanargmax(np.maximum(values, 1 - values))
+        over = float(values[at] - control[at]) * (1 if values[at] >= 0.5 else -1)
+        assert excess == f"{'−' if round(over, 2) < 0 else '+'}{abs(over):.2f}"
     assert tables.nth(1).locator("td.scored").count() == 7
     sides = [f"{max(value, 1 - value):.2f}{' dark' if value < 0.5 else ''}" for value in auroc["up"].tolist()]
     assert tables.nth(2).locator("td.scored").all_inner_texts() == sides

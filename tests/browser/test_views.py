@@ -348,6 +348,16 @@ def test_compared_maps_stand_side_by_side_with_their_scores(tab):
     assert len(set(tab.frame.evaluate(tops))) == 1
 
 
+def test_a_layer_beside_itself_at_the_first_step_is_one_click_away(tab):
+    for view in ("evolution", "layer"):
+        tab.open(view=view, layer="down", step=4, withStep=2)
+        tab.frame.get_by_role("button", name=re.compile("compare")).nth(1 if view == "evolution" else 0).click()
+        tab.settle()
+        assert [tab.state(each) for each in ("view", "layer", "step", "withStep")] == ["compare", "down", "4", None]
+        names = tab.frame.locator(".side-name").all_inner_texts()
+        assert "left" in names[0] and "epoch 4" in names[1]
+
+
 def test_compare_all_runs(tab):
     tab.open(view="compare", layer="down")
     assert tab.frame.locator(".run-row figure").count() == 2

@@ -34,10 +34,11 @@ const OVER = 0.1; // over the control: what is known of these pictures, and not 
 const GUESS = 0.65; // of a readout that tells more than chance
 const NOTHING = 0.05; // over the control
 const MOST = 6; // layers that are named
+const EDGES = 3; // of those that show edges
 
 /** @param {Known} known */
 export function verdict(known) {
-  return /** @type {Sentence[]} */ ([...learned(known), ...where(known), ...wrong(known)]);
+  return /** @type {Sentence[]} */ ([...learned(known), ...where(known), ...edges(known), ...wrong(known)]);
 }
 
 /**
@@ -133,6 +134,25 @@ function where({ run, step, tables, summaries }) {
 function knewAt(summaries, step) {
   const readout = summaries?.get(step, 0, "readout") ?? NaN;
   return readout >= SHOWS && readout - (summaries?.get(step, 0, "readout_control") ?? NaN) >= OVER;
+}
+
+/**
+ * Which layers show the picture's edges, and which do so least: by each layer's best channel.
+ *
+ * @param {Known} known
+ * @returns {Sentence[]}
+ */
+function edges({ run, step, tables }) {
+  const scored = run.drawable
+    .map((layer) => ({ layer, score: tables.get(layer)?.summary(step, "edge_auroc").highest ?? NaN }))
+    .filter(({ score }) => Number.isFinite(score))
+    .sort((one, two) => two.score - one.score);
+  if (scored.length < 2) return [];
+  const most = scored.slice(0, Math.min(EDGES, scored.length - 1));
+  const least = scored[scored.length - 1];
+  const say = (/** @type {typeof scored[number]} */ { layer, score }) => `${short(layer)} (${format(score, SCORE)})`;
+  const text = `The picture's edges show most in ${most.map(say).join(", ")}, least in ${say(least)}: edge AUROC of the best channel.`;
+  return [{ about: "where", text, link: { view: "depth", changes: { measure: "edge_auroc", heat: null } } }];
 }
 
 /**

@@ -8,6 +8,9 @@ import { html, useEffect, useRef } from "./ui.js";
 
 let /** @type {Promise<any> | null} */ library = null;
 
+// As the line is drawn: strokes that are shorter than what is between them are dots.
+const strokeOf = (dash) => (dash ? (dash[0] < dash[1] ? "dotted" : "dashed") : "solid");
+
 /*
  * x: numbers; lines: [{label, values, ink, dash, width}]; here: where the accent line stands, and whose values are told
  * while the pointer is elsewhere; without it, `hint` is told. onPick(index) when clicked. unit: what x counts; names: x
@@ -80,7 +83,7 @@ function options(latest, { range, height, unit, width }) {
     height,
     padding: [8, 12, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-    legend: { live: true, markers: { width: 2, dash: (_, series) => (lines[series - 1].dash ? "dashed" : "solid") } },
+    legend: { live: true, markers: { width: 2, dash: (_, series) => strokeOf(lines[series - 1].dash) } },
     scales: { x: { time: false }, y: range ? { range: () => range } : {} },
     axes: [
       {

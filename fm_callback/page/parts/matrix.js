@@ -1,25 +1,30 @@
 // @ts-check
 // Scores as a table whose cells are shaded by how far they are from chance; the numbers stand in it.
 
-import { format, told } from "../data/measures.js";
+import { format, told, toldExcess } from "../data/measures.js";
 import { html } from "./ui.js";
 
 const SCORE = /** @type {const} */ ({ kind: "score", sided: true });
 
 /*
  * rows, columns: [{name, title, here}]; value(row, column): a separation, or an AUROC whose side is told; raw: whether
- * it is one; onPick(row, column), if a cell can be opened.
+ * it is one; over(row, column): what of it is no position, if that is known; onPick(row, column), if a cell can be
+ * opened.
  */
-export function Matrix({ caption, corner, rows, columns, value, raw = false, onPick }) {
+export function Matrix({ caption, corner, rows, columns, value, raw = false, over, onPick }) {
   const cell = (row, column) => {
     const found = value(row, column);
     if (!Number.isFinite(found)) return html`<td><span class="second">–</span></td>`;
     const part = Math.min(Math.max(2 * Math.max(found, 1 - found) - 1, 0), 1);
     const text = raw ? told(found, SCORE) : format(found, SCORE);
-    const label = `${rows[row].title ?? rows[row].name}, ${columns[column].title ?? columns[column].name}: ${text}`;
+    const excess = toldExcess(over?.(row, column) ?? NaN);
+    const more = excess.title && `, ${excess.title}`;
+    const label = `${rows[row].title ?? rows[row].name}, ${columns[column].title ?? columns[column].name}: ${text}${more}`;
     const look = { "--part": `${Math.round(100 * part)}%` };
     return html`<td class=${part > 0.55 ? "scored strong" : "scored"} style=${look}>
-      <button title=${label} aria-label=${label} onClick=${() => onPick?.(row, column)}>${text}</button>
+      <button title=${label} aria-label=${label} onClick=${() => onPick?.(row, column)}>
+        ${text}${excess.text && html`<small>${excess.text}</small>`}
+      </button>
     </td>`;
   };
   return html`<div class="matrix-scroll">

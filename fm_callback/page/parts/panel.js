@@ -53,7 +53,26 @@ function paint(canvas, board, width, height, pixelRatio, clip) {
     board.width * size * pixelRatio,
     board.height * size * pixelRatio,
   );
+  if (board.channels.length > 1) number(context, board, { size, left, top }, pixelRatio);
   context.restore();
+}
+
+const LEGIBLE = 40; // pixels that a map is wide at least for its channel's number to stand on it
+
+// The channel's number in the corner of each map, of one size however near one looks.
+function number(context, { channels, columns, tile, gap, stretch }, { size, left, top }, pixelRatio) {
+  if (tile.width * size < LEGIBLE || tile.height * stretch * size < LEGIBLE) return;
+  context.font = `${11 * pixelRatio}px system-ui, sans-serif`;
+  context.textBaseline = "top";
+  channels.forEach((channel, index) => {
+    const x = (left + (index % columns) * (tile.width + gap) * size) * pixelRatio;
+    const y = (top + Math.floor(index / columns) * (tile.height + gap) * stretch * size) * pixelRatio;
+    const width = context.measureText(String(channel)).width + 6 * pixelRatio;
+    context.fillStyle = "rgba(0, 0, 0, 0.6)";
+    context.fillRect(x, y, width, 14 * pixelRatio);
+    context.fillStyle = "white";
+    context.fillText(String(channel), x + 3 * pixelRatio, y + 2 * pixelRatio);
+  });
 }
 
 // Of panel and swipe: width and height; onPoint(cell), with null between the maps; trouble: what is wrong, in words.

@@ -293,6 +293,10 @@ export function open(view, changes = {}) {
  * @param {Layer} layer
  * @param {number} step
  */
-export function openAt(view, layer, step) {
-  open(view, { layer: layer.name, step: step === layer.run.steps.at(-1) ? null : step });
+export function openAt(view, layer, step, changes = {}) {
+  open(view, { layer: layer.name, step: step === layer.run.steps.at(-1) ? null : step, ...changes });
 }
+
+// A layer beside itself at the run's first step, which Compare has on the left where nothing else is chosen.
+export const openBesideFirst = (layer) =>
+  openAt("compare", layer, step.peek(), { withRun: null, withLayer: null, withStep: null });

@@ -21,6 +21,7 @@ import {
   image,
   open,
   openAt,
+  openBesideFirst,
   run,
   shownColumns,
   state,
@@ -331,5 +332,10 @@ function Names({ layer, near }) {
       <p title=${basis(layer)}>
         ${values ? html`${what} ${say(values[0])} → ${say(values.at(-1))}` : html`<span class="ghost">best</span>`}
       </p>
-    </div>`;
+    </div>
+    ${
+      layer.run.steps.length > 1 &&
+      html`<button class="link" aria-label=${`compare the first step of ${layer.path} with this one`}
+        onClick=${() => openBesideFirst(layer)}>compare with the first</button>`
+    }`;
 }

@@ -4,7 +4,8 @@
 
 import { labelOf, measureOf, stepName } from "../data/log.js";
 import { geometric } from "../data/spread.js";
-import { numbersOf } from "../data/tables.js";
+import { excessOf } from "../data/measures.js";
+import { numbersOf, summariesOf } from "../data/tables.js";
 import { Matrix } from "../parts/matrix.js";
 import { html } from "../parts/ui.js";
 import { plural } from "../parts/widgets.js";
@@ -26,6 +27,22 @@ const nameOf = (/** @type {string} */ field) => {
   const objects = run.value.labels.filter(({ foreground }) => foreground).map(({ name }) => name);
   return objects.join(" or ") || "object";
 };
+
+// What the layer's best channel for a label tells of it that is no position; of labels other than the object the log
+// has no control for each channel, but what it is for the best one.
+const excessAt = (each, when, field) => {
+  if (field !== "mask_auroc") {
+    return (
+      summariesOf(run.value)
+        .value?.get(each.name)
+        ?.get(when, 0, `${nameOf(field)}_excess`) ?? NaN
+    );
+  }
+  const numbers = numbersOf(each).value;
+  return numbers ? excessOf(numbers, when, numbers.summary(when, field).best, measureOf(field)) : NaN;
+};
+
+const EXCESS = "Small: what of it is more than on the masks of other images.";
 
 export function Labels() {
   const all = scored();
@@ -63,9 +80,11 @@ function ByLayer({ all, rows }) {
     <h2>Which layer tells which label, ${stepName(run.value, step.value)}</h2>
     <p class="note">
       How well the best of a layer's channels tells a label from all else, bright or dark: 0.5 is chance, 1 is perfect.
-      The best of many is above chance by chance: look at the step before training. Click a cell to choose the layer.
+      The best of many is above chance by chance: look at the step before training.
+      ${run.value.probe.images > 1 && ` ${EXCESS}`} Click a cell to choose the layer.
     </p>
     <${Matrix} caption="label by layer" corner="label" rows=${rows} columns=${columns} value=${value}
+      over=${(row, column) => excessAt(layers[column], step.value, all[row])}
       onPick=${(_, column) => (state.layer.value = layers[column].name)} />
   </section>`;
 }
@@ -86,7 +105,8 @@ function ByStep({ all, rows }) {
     <h2>Since when in ${labelOf(layer.value)}, by ${run.value.unit}</h2>
     <p class="note">The same of this layer at each ${run.value.unit}. Click a cell to go there.</p>
     <${Matrix} caption=${`label by ${run.value.unit}`} corner=${run.value.unit} rows=${rows} columns=${columns}
-      value=${value} onPick=${(_, column) => pick(columnsOf[column])} />
+      value=${value} over=${(row, column) => excessAt(layer.value, columnsOf[column], all[row])}
+      onPick=${(_, column) => pick(columnsOf[column])} />
   </section>`;
 }
 

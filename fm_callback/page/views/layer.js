@@ -28,7 +28,7 @@ import {
   useNear,
   useWidth,
 } from "../parts/widgets.js";
-import { bestOf, image, layer, chosenMeasure, open, run, state, step } from "../state/state.js";
+import { bestOf, image, layer, chosenMeasure, open, openBesideFirst, run, state, step } from "../state/state.js";
 
 // What is under the pointer: the channel's place, the cell of its map, and of a strip all cells of that column.
 const pointed = signal(
@@ -203,10 +203,12 @@ function Baseline({ layer, numbers, measure }) {
   };
   const row = (name, which, who = "") =>
     html`<tr><th scope="row">${name}</th>${columns.map((step) => cell(step, which, who))}</tr>`;
+  const both =
+    columns.length > 1 && html`<button class="link" onClick=${() => openBesideFirst(layer)}>compare</button>`;
   return html`<table class="baseline">
     <caption>${measure.label}</caption>
     <thead>
-      <tr><td></td>${columns.map((step) => html`<th scope="col">${stepName(layer.run, step)}</th>`)}</tr>
+      <tr><td>${both}</td>${columns.map((step) => html`<th scope="col">${stepName(layer.run, step)}</th>`)}</tr>
     </thead>
     <tbody>
       ${row(bestOf(measure), "highest", "best")} ${row("median", "median")} ${row("lowest", "lowest", "least")}
