@@ -36,7 +36,9 @@ def test_it_says_where_the_edges_are(tab, trained):
     best = {f"#{layer.facts.number}": layer.numbers("edge_auroc")[-1].max() for layer in run.layers}
     order = sorted(best, key=lambda name: -best[name])
     told = next(text for text in sentences(tab) if "edges show most" in text)
-    assert f"most in {order[0]} ({best[order[0]]:.2f})" in told and f"least in {order[-1]} ({best[order[-1]]:.2f})" in told
+    assert (
+        f"most in {order[0]} ({best[order[0]]:.2f})" in told and f"least in {order[-1]} ({best[order[-1]]:.2f})" in told
+    )
 
 
 def test_its_sentences_are_of_the_step_in_view(tab):

@@ -349,11 +349,11 @@ def test_compared_maps_stand_side_by_side_with_their_scores(tab):
 
 
 def test_a_layer_beside_itself_at_the_first_step_is_one_click_away(tab):
-    for view in ("evolution", "layer"):
+    for view, link in (("evolution", ".row[aria-current] .names > .link"), ("layer", ".baseline .link")):
         tab.open(view=view, layer="down", step=4, withStep=2)
-        tab.frame.get_by_role("button", name=re.compile("compare")).nth(1 if view == "evolution" else 0).click()
+        tab.frame.locator(link).click()
         tab.settle()
-        assert [tab.state(each) for each in ("view", "layer", "step", "withStep")] == ["compare", "down", "4", None]
+        assert [tab.state(each) for each in ("view", "layer", "step", "withStep")] == ["compare", "down", "4", ""]
         names = tab.frame.locator(".side-name").all_inner_texts()
         assert "left" in names[0] and "epoch 4" in names[1]
 

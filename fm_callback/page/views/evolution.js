@@ -335,7 +335,8 @@ function Names({ layer, near }) {
     </div>
     ${
       layer.run.steps.length > 1 &&
-      html`<button class="link" aria-label=${`compare the first step of ${layer.path} with this one`}
-        onClick=${() => openBesideFirst(layer)}>compare with the first</button>`
+      html`<button class="link" onClick=${() => openBesideFirst(layer)}>
+        compare with the first<span class="unseen"> step of ${layer.path}</span>
+      </button>`
     }`;
 }
