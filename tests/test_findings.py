@@ -282,7 +282,11 @@ def test_position_is_all_that_is_known(log):
     for values in log.summaries_of.values():
         values["readout_control"] = values["readout"] + 0.01
     found = only(log.found(), "position_only")
-    assert found.evidence["control"] == pytest.approx(0.91) and "on the masks of OTHER images" in found.text
+    of_last_three = 0.6 + 0.3 * 6 / 7 + 0.01
+    assert (
+        found.evidence["control"] == pytest.approx(of_last_three, abs=1e-5)
+        and "on the masks of OTHER images" in found.text
+    )
 
 
 def test_layers_that_have_settled_while_others_move(log):
@@ -308,7 +312,7 @@ def test_few_directions(log):
     assert (found.severity, found.layer, found.step) == ("note", "deep", 4)
 
 
-@pytest.mark.parametrize(("kind", "value"), [("checkerboard", 0.3), ("border", 0.5)])
+@pytest.mark.parametrize(("kind", "value"), [("checkerboard", 0.3), ("border", 0.4)])
 def test_what_reaches_the_last_layer_is_told_and_what_does_not_is_not(tmp_path, kind, value):
     log = Planted(tmp_path / "inside", layer={"period": 2})
     log.summaries_of["deep"][kind][:] = value
@@ -321,6 +325,12 @@ def test_what_reaches_the_last_layer_is_told_and_what_does_not_is_not(tmp_path, 
     log = Planted(tmp_path / "first", layer={"period": 2})
     log.summaries_of["head"][kind][:5] = value
     assert log.found() == [], "training has evened it out"
+
+
+def test_a_wide_border_is_told_in_whichever_layer_it_is(log):
+    log.summaries_of["deep"]["border"][:] = 0.6
+    found = only(log.found(), "border")
+    assert (found.severity, found.layer) == ("note", "deep") and "the last layer" not in found.text
 
 
 def test_gridding_that_came_with_the_training(log):

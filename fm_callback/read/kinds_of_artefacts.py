@@ -12,8 +12,10 @@ from fm_callback.read.finding import Finding, name_of, rounded, samples, sentenc
 _FEW_STEPS = 5
 #: What reaches the last layer of the period of an upsampling, of the border; and of a dilation, where it stands.
 _CHECKERS, _BORDER, _GRIDDING, _MORE_GRIDDING = 0.05, 0.25, 0.03, 0.05
-#: Neighbours that are not alike, and those of the layer before that were.
-_SCRAMBLED, _ORDERED = 0.2, 0.45
+#: And of the border in whichever layer has most of it.
+_WIDE_BORDER = 0.5
+#: Neighbours that are hardly alike, and by how much more those of the layer before were.
+_SCRAMBLED, _LESS_ORDERED = 0.3, 0.4
 
 
 def checkerboard(evidence: Evidence) -> Iterator[Finding]:
@@ -79,20 +81,23 @@ def gridding(evidence: Evidence) -> Iterator[Finding]:
 
 
 def border(evidence: Evidence) -> Iterator[Finding]:
-    """A frame around the maps of the last layer, which the untrained layer had not."""
+    """A frame around the maps of the last layer, or a wide one around those of any."""
     evidence = evidence.sound
     layer = _last(evidence, "border")
     if layer is None or len(evidence.steps) < _FEW_STEPS:
         return
+    is_last = bool(layer.summary("border")[-1] >= _BORDER)
+    if not is_last:
+        layer = max(evidence.layers, key=lambda each: _known(each.summary("border")[-1]))
     values, last = layer.summary("border"), int(evidence.steps[-1])
-    if not values[-1] >= _BORDER:
+    if not values[-1] >= (_BORDER if is_last else _WIDE_BORDER):
         return
     yield Finding(
         "border",
         "note",
         sentences(
             [
-                f"The outermost cells of the maps of {name_of(layer)}, the last layer, differ from those inside them: {values[-1]:.2f} of what varies "
+                f"The outermost cells of the maps of {name_of(layer)}, {'the last layer, ' if is_last else ''}differ from those inside them: {values[-1]:.2f} of what varies "
                 f"there tells the two, {values[0]:.2f} at step {evidence.steps[0]}"
             ],
             f"Of the median channel, over {samples(evidence.images)}. Pictures that have a frame themselves look the same; it does not show whether "
@@ -115,7 +120,8 @@ def scrambled(evidence: Evidence) -> Iterator[Finding]:
     rows = [(each, each.summary("coherence")) for each in evidence.layers]
     for (before, ordered), (layer, values) in pairwise(rows):
         as_large = before.facts.map == layer.facts.map
-        if not (as_large and layer.facts.period == 0 and values[-1] <= _SCRAMBLED and ordered[-1] >= _ORDERED):
+        apart = values[-1] <= _SCRAMBLED and values[-1] <= ordered[-1] - _LESS_ORDERED
+        if not (as_large and layer.facts.period == 0 and apart):
             continue
         last = int(evidence.steps[-1])
         yield Finding(
@@ -123,7 +129,7 @@ def scrambled(evidence: Evidence) -> Iterator[Finding]:
             "warning",
             sentences(
                 [
-                    f"Neighbouring cells of {name_of(layer)} are not alike (correlation {values[-1]:.2f}), while those of {name_of(before)}, of the same "
+                    f"Neighbouring cells of {name_of(layer)} are hardly alike (correlation {values[-1]:.2f}), while those of {name_of(before)}, of the same "
                     f"size, are ({ordered[-1]:.2f})"
                 ],
                 f"Of the median channel, over {samples(evidence.images)}. It does not show which operation between the two has done it, nor that it is no "

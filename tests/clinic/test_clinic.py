@@ -12,16 +12,10 @@ FAST = (
 )
 
 
-#: Not found on these seeds: too little of it is there.
-MISSED = {("class_of_weight_zero", 0), ("rare_class", 0), ("zero_padding_of_bright_pictures", 0)}
-
-
 def cases():
     for name in PATIENTS:
         for seed in (0, 1, 2):
             marks = [] if name in FAST and seed == 0 else [pytest.mark.slow]
-            if (name, seed) in MISSED:
-                marks.append(pytest.mark.xfail(reason="it is missed, and counted as such", strict=False))
             yield pytest.param(name, seed, marks=marks, id=f"{name}-{seed}")
 
 
