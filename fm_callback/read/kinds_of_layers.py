@@ -30,7 +30,7 @@ _SETTLED, _LONG = 0.98, 4
 #: The share of a layer's channels that are the same as another one, or show the same, and did not when untrained.
 _TWINS, _ALIKE, _NOT_ALIKE = 0.25, 0.75, 0.4
 #: In evaluation mode otherwise than in training mode: a CKA of so much at most; and the same.
-_OTHERWISE, _SAME = 0.5, 0.9
+_OTHERWISE, _SAME = 0.8, 0.9
 #: Narrow: so small a part of the width, and of what the untrained layer used.
 _NARROW, _NARROWER = 0.15, 0.5
 
