@@ -338,6 +338,15 @@ def test_gridding_that_came_with_the_training(log):
     assert only(log.found(), "gridding").layer == "deep"
 
 
+@pytest.mark.parametrize(("dilation", "kernel"), [(8, (3, 3)), (7, (3, 3)), (8, (1, 1))])
+def test_a_dilation_as_wide_as_the_maps(tmp_path, dilation, kernel):
+    found = Planted(tmp_path, layer={"dilation": dilation, "kernel": kernel}).found()
+    wide = [each.layer for each in found if each.kind == "gridding"]
+    sides = {name: shape[0] for name, shape in LAYERS.items()}
+    assert wide == [name for name, side in sides.items() if dilation >= side and kernel == (3, 3)]
+    assert all(each.severity == "note" and "of its 9 weights the middle one" in each.text for each in found)
+
+
 def test_a_layer_that_has_lost_the_order_of_cells(tmp_path):
     log = Planted(tmp_path / "behind", layer={"map": (8, 8)})
     log.summaries_of["head"]["coherence"][:] = 0.05

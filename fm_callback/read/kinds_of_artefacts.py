@@ -52,7 +52,8 @@ def checkerboard(evidence: Evidence) -> Iterator[Finding]:
 
 
 def gridding(evidence: Evidence) -> Iterator[Finding]:
-    """The period of a dilation in a layer's maps, which the untrained layer had not."""
+    """The period of a dilation in a layer's maps, which the untrained layer had not; or a dilation as wide as they are."""
+    yield from _too_wide(evidence)
     evidence = evidence.sound
     if len(evidence.steps) < _FEW_STEPS:
         return
@@ -80,6 +81,32 @@ def gridding(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def _too_wide(evidence: Evidence) -> Iterator[Finding]:
+    for layer in evidence.layers:
+        facts = layer.facts
+        weights = int(np.prod(facts.kernel or (1,)))
+        if weights == 1 or facts.dilation == 1 or facts.dilation < max(facts.map):
+            continue
+        size, last = "×".join(map(str, facts.map)), int(evidence.steps[-1])
+        yield Finding(
+            "gridding",
+            "note",
+            sentences(
+                [
+                    f"The dilation of {name_of(layer)} is {facts.dilation}, and its maps are {size}: of its {weights} weights the middle one alone "
+                    "sees them"
+                ],
+                "Exact, of the size that the probe has: on larger pictures the others see something, which they have not learned on such",
+            ),
+            facts.name,
+            None,
+            last,
+            {"dilation": facts.dilation, "weights": weights},
+            "Smaller dilations at this depth, in proportion to the maps; larger pictures.",
+            to_layer(layer, last),
+        )
+
+
 def border(evidence: Evidence) -> Iterator[Finding]:
     """A frame around the maps of the last layer, or a wide one around those of any."""
     evidence = evidence.sound
@@ -97,7 +124,7 @@ def border(evidence: Evidence) -> Iterator[Finding]:
         "note",
         sentences(
             [
-                f"The outermost cells of the maps of {name_of(layer)}, {'the last layer, ' if is_last else ''}differ from those inside them: {values[-1]:.2f} of what varies "
+                f"The outermost cells of the maps of {name_of(layer)}{', the last layer,' if is_last else ''} differ from those inside them: {values[-1]:.2f} of what varies "
                 f"there tells the two, {values[0]:.2f} at step {evidence.steps[0]}"
             ],
             f"Of the median channel, over {samples(evidence.images)}. Pictures that have a frame themselves look the same; it does not show whether "

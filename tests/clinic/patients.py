@@ -368,6 +368,14 @@ def dilations_without_smoothing(seed: int, directory: Path) -> None:
     learn(seed, directory, model, *salted(1000 + seed, COUNT), probe=salted(2000 + seed, PROBE), epochs=20)
 
 
+@patient("gridding")
+def dilation_wider_than_the_maps(seed: int, directory: Path) -> None:
+    inputs = keras.Input((SIDE, SIDE, 3))
+    x = layers.MaxPooling2D(3)(conv(8, "one", sound)(inputs))  # 10x10
+    x = layers.Resizing(SIDE, SIDE)(conv(16, "wide", sound, dilation_rate=12)(x))
+    learn(seed, directory, keras.Model(inputs, layers.Conv2D(3, 1, activation="softmax", name="head")(x)))
+
+
 @patient("position_only", "prediction_collapsed")
 def labels_shuffled(seed: int, directory: Path) -> None:
     x, y = drawn(1000 + seed)
