@@ -74,6 +74,31 @@ def test_a_marked_place_shows_what_is_like_it(tab):
     assert not tab.state("at")
 
 
+@pytest.mark.parametrize(("view", "pictures"), [("overview", ".colour-strip canvas"), ("compare", ".panels canvas")])
+def test_what_is_like_a_marked_place_is_said_where_it_is_shown(tab, view, pictures):
+    tab.open(view=view, at="0.5,0.5", sides="colour", layer="up")
+    tab.frame.locator(pictures.split()[0]).scroll_into_view_if_needed()
+    tab.frame.locator(f"{pictures}[data-shows]").first.wait_for()
+    tab.settle()
+    shows = tab.frame.locator(pictures).evaluate_all("all => [...new Set(all.map((each) => each.dataset.shows))]")
+    assert shows == ["likeness"]
+    said = tab.frame.locator("main").inner_text()
+    assert (
+        "how like the marked place" in said and "has one colour" not in said and "Both sides in the colours" not in said
+    )
+    tab.frame.get_by_role("button", name="forget the place").click()
+    tab.settle()
+    assert not tab.state("at") and "colours" in tab.frame.locator("main").inner_text()
+
+
+def test_a_place_is_marked_on_both_sides(tab):
+    tab.open(view="compare", sides="colour", layer="up")
+    assert re.search(r"colours: \d+ % of the variance", tab.frame.locator("main").inner_text())
+    tab.frame.locator(".panels .markable").nth(1).click(position={"x": 50, "y": 50})
+    tab.settle()
+    assert tab.frame.locator(".panels canvas[data-shows=likeness]").count() == 2
+
+
 SHOWS = """() => [...document.querySelector("iframe").contentDocument.querySelectorAll(".row .now canvas")]
   .slice(0, 2).every((each) => each.dataset.shows === "WHAT")"""
 

@@ -52,11 +52,14 @@ function Says() {
       ${state.show.value === "all" ? "the framed one is scored below" : "the best at the newest step, at all steps"}
     </span>`;
   }
-  if (!markedPlace.value) {
-    return html`<span class="second hint">
-      what a layer treats alike has one colour, through all epochs; click a place to see what else is like it
-    </span>`;
-  }
+  if (markedPlace.value) return html`<${Likeness} />`;
+  return html`<span class="second hint">
+    what a layer treats alike has one colour, through all epochs; click a place to see what else is like it
+  </span>`;
+}
+
+// What is seen while a place is marked, and the way back.
+export function Likeness() {
   return html`<span class="marked-place">
     <span>how like the marked place <span class="second">(cosine of all channels)</span></span>
     <${ColourBar} colour="diverging" low="−1 opposite" high="1 alike" />

@@ -11,14 +11,26 @@ import { difference, painted, paintedDifference } from "../draw/board.js";
 import { isWide, tileSize, wideness } from "../draw/geometry.js";
 import { shown } from "../draw/scale.js";
 import { valueAt } from "../draw/values.js";
-import { Colours } from "../parts/colours.js";
+import { Colours, useShare } from "../parts/colours.js";
 import { rangeOf, ratio } from "../parts/maps.js";
+import { Likeness, Markable } from "../parts/marked.js";
 import { Predicted } from "../parts/predicted.js";
 import { Panel, Swipe, unzoom, zoom, zoomBy } from "../parts/panel.js";
 import { batch, computed, html, signal, useEffect, useMemo, useSignal } from "../parts/ui.js";
 import { BestOf, Choice, ColourBar, LayerSelect, Segments, cellText, plural, useWidth } from "../parts/widgets.js";
 import { dark } from "../state/host.js";
-import { image, layer, chosenMeasure, nearest, place, placesOf, run, state, step } from "../state/state.js";
+import {
+  image,
+  layer,
+  chosenMeasure,
+  markedPlace,
+  nearest,
+  place,
+  placesOf,
+  run,
+  state,
+  step,
+} from "../state/state.js";
 import { Runs } from "./runs.js";
 
 // The page's own run, layer and step are on the right; on the left is what they are compared with: at first, the
@@ -130,6 +142,7 @@ function Ranking({ ranking }) {
 const APART =
   ". Different networks share colours only in one basis, as here; and even so channel 7 of one has no reason to be " +
   "channel 7 of the other, unless both began alike.";
+const ALL_STEPS = ", which hold for all of its steps.";
 const UNLIKE = "These layers did not log the same channels: they have no colours in common.";
 
 // Both sides in colours, in those of the left one's layer.
@@ -140,13 +153,23 @@ function Coloured({ width }) {
   const side = Math.floor((width - 16 * (columns - 1)) / columns);
   const sizeOf = (layer) => tileSize(layer, Math.min(side, 620 * wideness(layer, 2)));
   const apart = one.run.id !== two.run.id;
-  const picture = ({ layer: shownLayer, step: when }, name) => html`<${Colours} layer=${shownLayer} of=${one.layer}
-    when=${when} ...${sizeOf(shownLayer)} label=${`${name}: ${title(name === "left" ? one : two)}`} />`;
+  const picture = ({ layer: shownLayer, step: when }, name) => {
+    const label = `${name}: ${title(name === "left" ? one : two)}`;
+    return html`<div><${Markable} label=${label}>
+      <${Colours} layer=${shownLayer} of=${one.layer} when=${when} ...${sizeOf(shownLayer)} label=${label} />
+    <//></div>`;
+  };
+  const share = useShare(one.layer ?? two.layer, Boolean(alike));
   return html`<${Tools} one=${{ layer: one.layer }} two=${{ layer: two.layer }} cells=${0} />
     <${Pairing} />
-    <p class="second">
-      Both sides in the colours of the left side's layer${apart ? APART : ", which hold for all of its steps."}
-    </p>
+    ${
+      markedPlace.value
+        ? html`<div class="tools"><${Likeness} /></div>`
+        : html`<p class="second">
+            Both sides in the colours of the left side's layer${share && ` (${share})`}${apart ? APART : ALL_STEPS}
+            ${" "}Click a place to see what else is like it.
+          </p>`
+    }
     <div class="panels" style=${{ gridTemplateColumns: `repeat(${columns}, ${side}px)` }}>
       <figure data-whole><${LeftChoice} />${alike && picture(one, "left")}</figure>
       <figure data-whole>

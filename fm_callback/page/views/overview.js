@@ -11,11 +11,12 @@ import { tileSize, wideness } from "../draw/geometry.js";
 import { Colours } from "../parts/colours.js";
 import { Findings } from "../parts/findings.js";
 import { current, useAhead } from "../parts/maps.js";
+import { Likeness } from "../parts/marked.js";
 import { Predicted, PredictionKey, hasTruth } from "../parts/predicted.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
 import { plural, sizeOf, useNear, useWidth } from "../parts/widgets.js";
-import { image, open, openAt, run, state, step, steps } from "../state/state.js";
+import { image, markedPlace, open, openAt, run, state, step, steps } from "../state/state.js";
 import { Heatmap } from "./heatmap.js";
 
 const SCORE = /** @type {const} */ ({ kind: "score" });
@@ -129,10 +130,14 @@ function Strip({ layers }) {
   const cell = Math.min(Math.max(fitting, LEAST), MOST);
   return html`<section class="card" data-whole>
     <h2>All layers, ${stepName(run.value, step.value)}</h2>
-    <p class="second">
-      From input to output. What a layer treats alike has one colour; colours of two layers have nothing to do with each
-      other. Click one to open it.
-    </p>
+    ${
+      markedPlace.value
+        ? html`<div class="tools"><${Likeness} /></div>`
+        : html`<p class="second">
+            From input to output. What a layer treats alike has one colour; colours of two layers have nothing to do with
+            each other. Click one to open it.
+          </p>`
+    }
     <ol ref=${ref} class="colour-strip" style=${{ "--width": `${cell}px` }}>
       ${layers.map((layer) => html`<${Station} key=${layer.name} layer=${layer} cell=${cell} />`)}
     </ol>
