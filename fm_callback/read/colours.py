@@ -13,6 +13,7 @@ import numpy as np
 _MOST = 4096
 #: Percentiles of the cells that are dark, and bright.
 _ENDS = 2, 98
+_NOTHING = 1e-6  # variance below which a component is rounding: channels are copies of others
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +77,16 @@ def basis_of(pixels: np.ndarray, low: np.ndarray, high: np.ndarray) -> Basis | N
     standard[:, live] = (samples[:, live] - centre[live]) / spread[live]
     values, vectors = np.linalg.eigh(standard[:, live].T @ standard[:, live] / len(standard))
     axes = np.zeros((3, count))
-    for axis, vector in zip(axes, vectors.T[::-1], strict=False):
-        axis[live] = vector if _greatest(vector) >= 0 else -vector
+    for axis, value, vector in zip(axes, values[::-1], vectors.T[::-1], strict=False):
+        if value >= _NOTHING:
+            axis[live] = vector if _greatest(vector) >= 0 else -vector
     unit = np.where(usable, np.where(usable, high - low, 0) / 255, 0)
     return Basis(
         False,
         np.where(usable, np.where(usable, low, 0) + centre * unit, 0),
         spread * unit,
         axes,
-        np.array([_ends_of(standard @ axis) for axis in axes]),
+        np.array([_ends_of(standard @ axis) or (-1.0, 1.0) for axis in axes]),
         float(values[-3:].sum() / len(live)),
     )
 
@@ -98,7 +100,8 @@ def paint(pixels: np.ndarray, low: np.ndarray, high: np.ndarray, basis: Basis, o
         high: And its highest.
         basis: Of the layer.
         own: Whether each component goes from the 2nd to the 98th percentile of this picture, and not of the step that
-            the basis is of; three channels or fewer are as they are.
+            the basis is of, as it does where it has no contrast in this picture: a map of one cell has a colour, too;
+            three channels or fewer are as they are.
 
     Returns:
         uint8 (height, width, 3). What is not finite counts as the channel's mean.
@@ -112,7 +115,7 @@ def paint(pixels: np.ndarray, low: np.ndarray, high: np.ndarray, basis: Basis, o
     ends = basis.ends
     if own and not basis.few:
         cells = along.reshape(-1, 3)[:: _apart(along.shape[0] * along.shape[1], along.shape[1])]
-        ends = np.array([_ends_of(each) for each in cells.T])
+        ends = np.array([_ends_of(each) or ends[part] for part, each in enumerate(cells.T)])
     return np.clip(np.rint((along - ends[:, 0]) * (255 / (ends[:, 1] - ends[:, 0]))), 0, 255).astype(np.uint8)
 
 
@@ -133,6 +136,7 @@ def _greatest(vector: np.ndarray) -> float:
     return best
 
 
-def _ends_of(along: np.ndarray) -> tuple[float, float]:
+def _ends_of(along: np.ndarray) -> tuple[float, float] | None:
+    """None where there is no contrast."""
     low, high = np.percentile(along, _ENDS)
-    return (float(low), float(high)) if high > low else (float(low) - 1, float(low) + 1)
+    return (float(low), float(high)) if high > low else None

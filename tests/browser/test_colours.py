@@ -119,6 +119,31 @@ STAYS = (
 )
 
 
+def test_copies_of_channels_make_no_noise(run):
+    """Two causes have two components: what is left for the third is rounding, and not stretched over all colours."""
+    maps, low, high = correlated(np.random.default_rng(7), 2, 2, 24)
+    maps, low, high = np.concatenate([maps, maps, maps], 1), np.tile(low, 3), np.tile(high, 3)
+    for own in (False, True):
+        found, axes, share, _ = painted(run, maps, low, high, own=own)
+        assert share == pytest.approx(1) and not axes[2].any()
+        assert np.ptp(found[..., 2]) == 0 and np.ptp(found[..., 0]) == np.ptp(found[..., 1]) == 255
+        basis = basis_of(maps.transpose(0, 2, 3, 1), low, high)
+        assert np.abs(found[..., :3] - paint(maps[0].transpose(1, 2, 0), low, high, basis, own).astype(int)).max() <= 2
+
+
+def test_maps_of_one_cell_have_colours(run):
+    """Where a picture has no contrast of its own, its colours are those of the step that the basis is of."""
+    maps, low, high = correlated(np.random.default_rng(3), 16, 8, 1)
+    colours = []
+    for first in range(3):
+        rolled = np.roll(maps, -first, 0)
+        found, *_ = painted(run, rolled, low, high, own=True)
+        colours.append(found[0, 0, :3])
+        pixels = rolled.transpose(0, 2, 3, 1)
+        assert np.abs(colours[-1] - paint(pixels[0], low, high, basis_of(pixels, low, high)).astype(int)).max() <= 2
+    assert np.abs(colours[0] - colours[1]).max() > 20 and np.abs(colours[1] - colours[2]).max() > 20
+
+
 def test_a_new_basis_is_turned_to_be_as_near_to_the_old_one_as_it_can(run):
     rng = np.random.default_rng(5)
     maps, low, high = correlated(rng, 2, 16, 24)

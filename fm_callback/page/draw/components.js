@@ -24,6 +24,7 @@ const WHOLE = 64; // channels of which all components are reckoned
 const BLOCK = 12; // of more, vectors that are followed at a time
 const ROUNDS = 300;
 const SETTLED = 1e-9;
+const NOTHING = 1e-6; // variance below which a component is rounding: channels are copies of others
 const DARK = 0.02; // parts of the cells that are below, and above, what the colours span
 const BRIGHT = 0.98;
 
@@ -51,7 +52,10 @@ export function basisOf(pictures, grid, ranges, before = null) {
   if (!live.length) return null;
   const { axes, share } = principal(correlations(samples, live), live, count);
   const matched = before?.kind === "components" && before.centre.length === count ? match(axes, before.axes) : axes;
-  const ends = matched.map((axis) => endsOf(projected(samples, axis)));
+  const ends = matched.map((axis) => {
+    const along = projected(samples, axis);
+    return endsOf(along) ?? /** @type {Range} */ ([along[0] - 1, along[0] + 1]);
+  });
   // From pixels to values: what is measured in pixels at this step is measured otherwise at another.
   const unit = ranges.map(([low, high], channel) => (usable[channel] ? (high - low) / 255 : 0));
   return {
@@ -183,7 +187,8 @@ function correlations(samples, live) {
 }
 
 /**
- * The first three principal axes, over all channels, and the share of variance that they have.
+ * The first three principal axes, over all channels, and the share of variance that they have. One that has none is
+ * zeros.
  *
  * @param {Float64Array[]} matrix
  * @param {number[]} live
@@ -194,7 +199,7 @@ function principal(matrix, live, count) {
   const axes = [0, 1, 2].map((index) => {
     const axis = new Float64Array(count);
     const vector = vectors[index];
-    if (!vector) return axis;
+    if (!vector || values[index] < NOTHING) return axis;
     const most = vector.reduce((best, value) => (Math.abs(value) > Math.abs(best) + 1e-6 ? value : best), 0);
     for (const [place, channel] of live.entries()) axis[channel] = most < 0 ? -vector[place] : vector[place];
     return axis;
@@ -361,7 +366,7 @@ function projected(samples, axis) {
 
 /**
  * @param {Float64Array | Float32Array} along
- * @returns {Range}
+ * @returns {Range | null} null where there is no contrast
  */
 function endsOf(along) {
   along.sort();
@@ -371,7 +376,7 @@ function endsOf(along) {
     return along[below] + (place - below) * (along[Math.min(below + 1, along.length - 1)] - along[below]);
   };
   const [low, high] = [at(DARK), at(BRIGHT)];
-  return high > low ? [low, high] : [low - 1, low + 1];
+  return high > low ? [low, high] : null;
 }
 
 /**
@@ -400,7 +405,8 @@ export function correlationsOf(pictures, grid, ranges) {
  * @param {Range[]} ranges low and high of each channel at the picture's step
  * @param {Basis} basis
  * @param {boolean} own whether each component goes from the 2nd to the 98th percentile of this picture, and not of the
- *   step that the basis is of; three channels or fewer are as they are
+ *   step that the basis is of, as it does where it has no contrast in this picture: a map of one cell has a colour, too;
+ *   three channels or fewer are as they are
  */
 export function colours(picture, grid, ranges, { kind, centre, spread, axes, ends }, own) {
   const [height, width] = grid.map;
@@ -413,8 +419,8 @@ export function colours(picture, grid, ranges, { kind, centre, spread, axes, end
         add(along, picture, cornerOf(grid, place), width, (by * (most - least)) / 255, by * (least - centre[place]));
       }
     });
-    const [low, high] =
-      own && kind === "components" ? endsOf(along.filter((_, cell) => cell % apart === 0)) : ends[part];
+    const alone = own && kind === "components" ? endsOf(along.filter((_, cell) => cell % apart === 0)) : null;
+    const [low, high] = alone ?? ends[part];
     const scale = 255 / (high - low);
     return along.map((value) => (value - low) * scale);
   });
