@@ -467,6 +467,32 @@ def test_every_view_saves_as_a_picture(tab, view):
     assert len(picture.crop((0, 40, 1200, 500)).getcolors(1 << 24)) > 100, "maps are in it"
 
 
+SVG_OF_PICTURE = """() => {
+  const { get, set } = Object.getOwnPropertyDescriptor(HTMLImageElement.prototype, "src");
+  Object.defineProperty(HTMLImageElement.prototype, "src", {
+    get,
+    set(value) {
+      if (value.startsWith("data:image/svg")) window.drawn = decodeURIComponent(value);
+      set.call(this, value);
+    },
+  });
+}"""
+
+
+def test_a_saved_picture_says_what_holds_for_it(tab):
+    for view, told in (("overview", ""), ("depth", " · scale: each picture"), ("layer", " · scale: 1–99 % · gray")):
+        tab.open(view=view)
+        tab.frame.evaluate(SVG_OF_PICTURE)
+        tab.save("This view (PNG)")
+        title = re.search(r"picture-title[^>]*><span[^>]*>([^<]*)", tab.frame.evaluate("drawn"))[1]
+        assert title.endswith(f"epoch 6 · probe image 1{told}"), view
+    tab.open(view="compare")
+    tab.frame.evaluate(SVG_OF_PICTURE)
+    tab.save("This view (PNG)")
+    ticks = re.findall(r'<input[^>]*type="checkbox"[^>]*>', tab.frame.evaluate("drawn"))
+    assert len(ticks) == 2 and all("checked" in tick for tick in ticks), "both runs are shown"
+
+
 def test_films(tab):
     tab.open(view="channel", layer="down", channel=4)
     for name in ("Film: channels of down", "Film: channel 4"):
@@ -494,6 +520,20 @@ def test_a_sheet_of_layers_by_steps(tab):
     texts = [each.text for each in svg.iter(f"{name}text")]
     assert len(list(svg.iter(f"{name}image"))) == 4 * 7
     assert {"before training", "epoch 6", "#2", "down", "16 × 16, 32 channels"} <= set(texts)
+
+
+def test_labels_of_a_sheet_stay_beside_its_pictures(tab):
+    tab.open(show="best")
+    tab.page.set_content(tab.save("Layers × epochs (SVG)").read_text())
+    reach = """() => {
+      const first = Math.min(...[...document.querySelectorAll("image")].map((each) => each.getBBox().x));
+      const names = [...document.querySelectorAll("text:not([text-anchor])")].slice(1, -1);
+      return [first, names.map((each) => [each.textContent, each.getBBox()]).filter(([, { x }]) => x < first)
+        .map(([text, { x, width }]) => [text, x + width])];
+    }"""
+    first, names = tab.page.evaluate(reach)
+    assert len(names) == 4 * 3 and all(end <= first for _, end in names), names
+    assert any(re.fullmatch(r"16 × 16, channel \d+ of 32", text) for text, _ in names)
 
 
 def test_a_film_shows_the_outline_where_the_view_does(tab):
@@ -532,6 +572,21 @@ def test_every_view_is_accessible_and_fits(tab, width, dark):
             "axe.run().then((found) => found.violations.map((each) => [each.id, each.nodes[0].html]))"
         )
         assert violations == [], view
+
+
+def test_what_is_chosen_in_a_menu_can_be_read(tab):
+    cut = """() => [...document.querySelectorAll("main .card select, .context select, .settings select")]
+      .filter((each) => CSS.supports("field-sizing: content") || !each.closest(".settings"))
+      .map((each) => {
+        const context = document.createElement("canvas").getContext("2d");
+        const { fontSize, fontFamily } = getComputedStyle(each);
+        context.font = `${fontSize} ${fontFamily}`;
+        return [each.selectedOptions[0].text, context.measureText(each.selectedOptions[0].text).width, each.clientWidth];
+      })
+      .filter(([, text, room]) => text > room - 16)"""
+    for view in ("overview", "evolution", "layer", "compare", "depth"):
+        tab.open(view=view, layer="down")
+        assert not tab.frame.evaluate(cut), view
 
 
 def test_dark_mode_follows_tensorboard(tab):

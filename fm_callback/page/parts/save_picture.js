@@ -2,7 +2,7 @@
 // Saves the view as it stands in the window, as a PNG.
 
 import { stepName } from "../data/log.js";
-import { SCALES, image, layer, run, scale, state, step } from "../state/state.js";
+import { image, inColours, run, scale, scales, state, step, view } from "../state/state.js";
 import { download } from "./download.js";
 
 /**
@@ -31,6 +31,8 @@ function still(element) {
     text.textContent = select.selectedOptions[0]?.textContent ?? "";
     selects[index].replaceWith(text);
   });
+  const ticks = copy.querySelectorAll("input");
+  element.querySelectorAll("input").forEach((input, index) => ticks[index].toggleAttribute("checked", input.checked));
   return copy;
 }
 
@@ -64,13 +66,11 @@ function title() {
   const legend = /** @type {HTMLElement | null} */ (document.querySelector(".legend"));
   line.append(words, ...(legend ? [still(legend)] : []));
   const when = stepName(run.value, step.value);
-  const what = [
-    run.value.name,
-    when,
-    `probe image ${image.value + 1}`,
-    `scale: ${SCALES[scale.value]}`,
-    state.colour.value,
-  ];
+  const what = [run.value.name, when, `probe image ${image.value + 1}`];
+  if (!view.value.mapless) {
+    what.push(`scale: ${scales.value.find(([key]) => key === scale.value)?.[1]}`);
+    if (!inColours.value) what.push(state.colour.value);
+  }
   words.textContent = what.join(" · ");
   return line;
 }

@@ -74,13 +74,12 @@ async function sheetOf(layers, columns, tell) {
     const best = bestAtEnd(layer, numbers);
     const ofBest = state.show.peek() === "best";
     const number = layer.number == null ? "" : `#${layer.number}`;
-    const channels = ofBest ? `channel ${layer.channels[best]} of ` : "";
-    parts.push(text(0, y + 13, number || layer.path, 'font-weight="600"'));
+    const count = layer.channels.length;
+    const which = ofBest ? `channel ${layer.channels[best]} of ${count}` : `${count} channels`;
+    parts.push(text(0, y + 13, number || layer.path, 'font-weight="600"', NAMES - 10));
     if (number) parts.push(text(0, y + 28, layer.path, 'font-size="10"', NAMES - 10));
     const [high, wide] = layer.map;
-    parts.push(
-      text(0, y + 43, `${high} × ${wide}, ${channels}${layer.channels.length} channels`, 'font-size="10" fill="#555"'),
-    );
+    parts.push(text(0, y + 43, `${high} × ${wide}, ${which}`, 'font-size="10" fill="#555"', NAMES - 10));
     for (const [index, step] of columns.entries()) {
       const x = NAMES + index * (cell + GAP);
       const picture = await png(await painted(layer, step, { width: SCALE * size.width, height: SCALE * size.height }));
