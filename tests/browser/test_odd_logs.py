@@ -88,6 +88,52 @@ def test_what_is_no_signal_is_marked(odd):
     assert odd.frame.evaluate(red, 2)[0] > 150 > odd.frame.evaluate(red, 2)[2], "not finite in part: a red frame"
 
 
+class Broken(Run):
+    """All is NaN from step 2 on, as a training leaves it that diverged."""
+
+    def numbers(self, step, path):
+        numbers = super().numbers(step, path)
+        if step >= 2:
+            numbers[:], numbers[:, 6] = np.nan, 64
+        return numbers
+
+
+def test_of_what_is_not_finite_nothing_is_claimed(page, tmp_path):
+    Broken(tmp_path, {"stem": (8, 8, 4)}, steps=[0, 1, 2, 3])
+    with tab_on(page, tmp_path) as tab:
+
+        def said(view, **state):
+            tab.open(view=view, **state)
+            tab.page.wait_for_timeout(600)  # what is reckoned a moment after the layer is looked at
+            return tab.frame.locator("main").inner_text()
+
+        assert "No difference can be told: no channel is finite on both sides." in said("compare")
+        assert not tab.frame.locator("main .colour-bar").count(), "no range where there is no value"
+        assert "largest" in said("compare", step=1)
+        text = said("channel")
+        assert "the first one: none has a mask AUROC at epoch 3" in text and "the highest" not in text
+        assert "image 1" not in text.split("On all images")[0] and not tab.frame.locator(".densities").count()
+        assert tab.frame.get_by_text("mark clipped").inner_text() == "mark clipped"
+        assert "No two channels show the same" not in said("layer")
+        assert not tab.frame.locator(".densities").count()
+        said("channel", step=1, channel=0)
+        assert tab.frame.locator(".densities").count() == 1
+
+
+def test_sides_that_are_the_same_are_said_to_be(odd):
+    odd.open(view="compare", run="newer/feature_maps", step=0)
+    assert "No difference: both sides are the same" in odd.frame.locator("main").inner_text()
+    odd.open(view="compare", run="newer/feature_maps", step=0, sides="most")
+    assert "No channel differs." in odd.frame.locator("main").inner_text()
+
+
+def test_a_link_to_a_step_that_is_not_there_says_what_is_shown(odd):
+    for step, told in ((99, "This run has no epoch 99: epoch 9 is shown."), (5, "no epoch 5: epoch 3"), (3, "")):
+        odd.open(view="layer", run="strips/feature_maps", step=step)
+        assert told in " ".join(odd.frame.locator(".notice").all_inner_texts())
+    assert not odd.frame.locator(".notice").count()
+
+
 def _grown(tab, text):
     """Waits until the page itself shows a step."""
     until(

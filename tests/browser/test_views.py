@@ -327,6 +327,24 @@ def test_channel_is_a_film_with_curves(tab):
         tab.press("ArrowRight")
 
 
+def test_what_a_channel_has_over_its_control_is_the_difference_of_what_is_told(tab):
+    sides = set()
+    for channel in range(16):
+        tab.open(view="channel", layer="up", channel=channel)
+        about = tab.frame.locator(".about")
+        told = dict(zip(about.locator("dt").all_inner_texts(), about.locator("dd").all_inner_texts(), strict=True))
+        score, control = told["mask AUROC"], told["mask control"]
+        over = re.search(r"mask AUROC ([+−])(\d\.\d\d) more", about.inner_text())
+        excess = float(over[2]) * (1 if over[1] == "+" else -1)
+        assert float(score.split()[0]) - float(control.split()[0]) == pytest.approx(excess, abs=0.011)
+        assert score.endswith("dark") == control.endswith("dark")
+        sides.add(score.endswith("dark"))
+        if len(sides) == 2:
+            break
+    assert sides == {True, False}, "both kinds were met"
+    assert "below it the dark side" in tab.frame.locator(".charts .card", has_text="Scores").inner_text()
+
+
 def test_a_film_keeps_its_channel(tab):
     tab.open(view="channel", layer="down")
     shown = tab.frame.locator(".big").inner_text()

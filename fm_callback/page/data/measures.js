@@ -51,6 +51,21 @@ export function excessOf(numbers, step, place, { field }) {
   return numbers.get(step, place, field) < 0.5 ? -over : over;
 }
 
+/**
+ * What a channel scores on the masks of other images, on the side that its score on the true ones is of.
+ *
+ * @param {import("./numbers.js").Numbers} numbers
+ * @param {number} step
+ * @param {number} place
+ */
+export function toldControl(numbers, step, place) {
+  const control = numbers.get(step, place, "mask_control");
+  const dark = numbers.get(step, place, "mask_auroc") < 0.5 && !Number.isNaN(control);
+  return dark ? `${format(1 - control, SCORE)} dark` : format(control, SCORE);
+}
+
+const SCORE = /** @type {const} */ ({ kind: "score" });
+
 const EXCESS =
   "more than the same map scores on the masks of other images: what it knows of these, and not of where objects " +
   "usually are";

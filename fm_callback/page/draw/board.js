@@ -93,7 +93,7 @@ export function locate({ columns, channels, map, tile, gap, stretch }, x, y) {
  * @property {Picture} picture of levels: 0 is the largest difference below zero, 255 the largest above
  * @property {import("./tiles.js").Grid} layer that it is like
  * @property {boolean[]} missing for each channel, whether it has no finite value on a side
- * @property {number} most the largest difference
+ * @property {number} most the largest difference; NaN where no channel has a finite value on both sides
  * @property {number} span what the colours go to: the 99th percentile of all magnitudes
  * @property {number} mean of their magnitudes
  * @property {number[]} means for each channel; NaN where it has no finite value on a side
@@ -138,7 +138,7 @@ export function difference(left, right, channels) {
     picture: { key: "", width, height: channels.length * height, pixels },
     layer: { map: [height, width], columns: 1, channels },
     missing: channels.map((_, index) => !Number.isFinite(values[index * size])),
-    most,
+    most: finite ? most : NaN,
     span,
     mean: finite ? sum / finite : NaN,
     means,

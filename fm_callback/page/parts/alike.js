@@ -7,7 +7,8 @@ import { alikeOrder, groupsOf } from "../draw/groups.js";
 import { useEffect, useSignal } from "./ui.js";
 
 /**
- * Groups of places that show the same, and an order in which like stands by like; null until that is known.
+ * Groups of places that show the same, an order in which like stands by like, and how many have any contrast; null
+ * until that is known.
  *
  * @param {import("../data/types.js").Layer} layer
  * @param {number} step
@@ -19,7 +20,10 @@ export function useAlike(layer, step) {
     let gone = false;
     const waiting = setTimeout(async () => {
       const matrix = await channelLikeness(layer, step).catch(() => null);
-      if (!gone && matrix) found.value = { layer, groups: groupsOf(matrix), order: alikeOrder(matrix, 0) };
+      if (!gone && matrix) {
+        const live = matrix.filter((row, place) => row[place] > 0).length;
+        found.value = { layer, live, groups: groupsOf(matrix), order: alikeOrder(matrix, 0) };
+      }
     }, 250);
     return () => {
       gone = true;

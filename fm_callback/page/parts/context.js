@@ -2,12 +2,26 @@
 // The second bar: which layer, channel and probe image, and what the colours and marks mean.
 
 import { awaited, ready } from "../data/pictures.js";
+import { LIVE } from "../data/numbers.js";
 import { numbersOf } from "../data/tables.js";
 import { percentiles } from "../draw/contrast.js";
 import { shown } from "../draw/scale.js";
 import { format } from "../data/measures.js";
 import { moveChannel, moveLayer } from "../state/keys.js";
-import { COLOURS, filmed, image, inColours, layer, place, run, scale, state, step, view } from "../state/state.js";
+import {
+  COLOURS,
+  filmed,
+  image,
+  inColours,
+  knownBest,
+  layer,
+  place,
+  run,
+  scale,
+  state,
+  step,
+  view,
+} from "../state/state.js";
 import { spanned } from "./maps.js";
 import { ProbePicture } from "./probe_picture.js";
 import { html } from "./ui.js";
@@ -55,7 +69,9 @@ export function Context() {
 function ChannelChoice() {
   const channels = layer.value.channels ?? [];
   const best = view.value.ofChannel && !layer.value.problem ? channels[filmed(layer.value)] : null;
-  const all = best === null || state.channel.value !== null ? "all" : `best (${best})`;
+  const numbers = best === null ? null : numbersOf(layer.value).value;
+  const which = numbers && knownBest(layer.value, numbers) === null ? "first" : "best";
+  const all = best === null || state.channel.value !== null ? "all" : `${which} (${best})`;
   const options = /** @type {[string | number, string | number][]} */ ([["all", all]]);
   options.push(...channels.map((channel) => /** @type {[number, number]} */ ([channel, channel])));
   const chosen = state.channel.value;
@@ -116,7 +132,7 @@ function commonRange() {
   if (scale.value !== "most") return { range: numbers.range(scale.value, step.value, chosen), clipped: 0 };
   awaited.value; // asks again when pictures have come
   const picture = ready(layer.value, step.value, Math.min(image.value, Math.max(run.value.probe.stored, 1) - 1));
-  if (!picture) return null;
+  if (!picture || numbers.status(step.value)[chosen] !== LIVE) return null;
   const ends = percentiles(picture, layer.value, chosen);
   return { range: spanned(ends, numbers.range("own", step.value, chosen)), clipped: ends.clipped };
 }

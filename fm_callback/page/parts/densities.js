@@ -3,8 +3,10 @@
 // channel tells the object.
 
 import { reachable } from "../data/log.js";
+import { LIVE } from "../data/numbers.js";
 import { pictureOf } from "../data/pictures.js";
 import { labelled } from "../data/probe.js";
+import { numbersOf } from "../data/tables.js";
 import { histograms } from "../draw/in_view.js";
 import { html, useEffect, useSignal } from "./ui.js";
 import { plural } from "./widgets.js";
@@ -29,6 +31,8 @@ export function Densities({ layer, step, place, width = 216, height = 54 }) {
       clearTimeout(waiting);
     };
   }, [layer, step, place, reachable.value]);
+  const numbers = numbersOf(layer).value;
+  if (!numbers || numbers.status(step)[place] !== LIVE) return null; // all cells have one value, or none
   const [background, object] = found.value?.counts ?? [];
   const most = Math.max(...(background ?? [0]), ...(object ?? [0]));
   const label = "how the values lie on the object, in orange, and on the background, in gray";

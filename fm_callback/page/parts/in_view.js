@@ -2,8 +2,10 @@
 // The score of a channel on the picture in view, beside the one over all images.
 
 import { told } from "../data/measures.js";
+import { NONFINITE } from "../data/numbers.js";
 import { want } from "../data/pictures.js";
 import { labelled } from "../data/probe.js";
+import { numbersOf } from "../data/tables.js";
 import { aurocInView } from "../draw/in_view.js";
 import { image } from "../state/state.js";
 import { html, useEffect, useSignal } from "./ui.js";
@@ -18,7 +20,9 @@ export const hasView = (/** @type {Layer} */ layer, /** @type {import("../data/t
 export function InView({ layer, step, place, measure, short = false }) {
   const value = useSignal(NaN);
   const shown = image.value;
-  const asked = hasView(layer, measure) && place !== null && layer.run.versions.has(step);
+  const numbers = numbersOf(layer).value;
+  const finite = numbers && place !== null && numbers.status(step)[place] !== NONFINITE;
+  const asked = hasView(layer, measure) && finite && layer.run.versions.has(step);
   useEffect(() => {
     if (!asked) return;
     let gone = false;

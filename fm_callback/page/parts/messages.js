@@ -1,10 +1,10 @@
 // @ts-check
 // What is said: notices over a view, and what stands in its place.
 
-import { log, refresh } from "../data/log.js";
+import { log, refresh, stepName } from "../data/log.js";
 import { retry, trouble } from "../data/tables.js";
 import { host } from "../state/host.js";
-import { layer, run, state } from "../state/state.js";
+import { layer, run, state, step } from "../state/state.js";
 import { Component, html } from "./ui.js";
 
 export function Failed() {
@@ -37,6 +37,10 @@ export function Notices() {
   }
   if (state.layer.value !== null && layer.value && state.layer.value !== layer.value.name) {
     notices.push(`This run has no layer “${state.layer.value}”: “${layer.value.path}” is shown.`);
+  }
+  if (state.step.value !== null && run.value.steps.length && state.step.value !== step.value) {
+    const { unit } = run.value;
+    notices.push(`This run has no ${unit} ${state.step.value}: ${stepName(run.value, step.value)} is shown.`);
   }
   return notices.map((notice) => html`<p class="notice" role="status">${notice}</p>`);
 }

@@ -262,8 +262,16 @@ export function placesOf(layer) {
  * @param {Layer} layer
  * @param {import("../data/numbers.js").Numbers} numbers
  */
-export const bestAtEnd = (layer, numbers) =>
-  numbers.summary(/** @type {number} */ (layer.run.steps.at(-1)), chosenMeasure.value.field).best ?? 0;
+export const bestAtEnd = (layer, numbers) => knownBest(layer, numbers) ?? 0;
+
+/**
+ * Null where no channel has the chosen measure at the newest step.
+ *
+ * @param {Layer} layer
+ * @param {import("../data/numbers.js").Numbers} numbers
+ */
+export const knownBest = (layer, numbers) =>
+  numbers.summary(/** @type {number} */ (layer.run.steps.at(-1)), chosenMeasure.value.field).best;
 
 /**
  * The channel that is shown where one is: with all chosen, the one that ends with the highest value, whatever the step.

@@ -2,7 +2,7 @@
 // One channel through all epochs: a film strip, and the curves of its numbers under it.
 
 import { measureOf, stepName } from "../data/log.js";
-import { excessOf, format, told, toldExcess } from "../data/measures.js";
+import { excessOf, format, told, toldControl, toldExcess } from "../data/measures.js";
 import { numbersOf } from "../data/tables.js";
 import { tileSize, wideness } from "../draw/geometry.js";
 import { Curves } from "../parts/curves.js";
@@ -13,7 +13,19 @@ import { Predicted } from "../parts/predicted.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
 import { Facts, LayerLabel, basis, reduction, sliceText, useNear, useWidth } from "../parts/widgets.js";
-import { filmed, goTo, image, layer, chosenMeasure, place, run, state, step, steps } from "../state/state.js";
+import {
+  filmed,
+  goTo,
+  image,
+  knownBest,
+  layer,
+  chosenMeasure,
+  place,
+  run,
+  state,
+  step,
+  steps,
+} from "../state/state.js";
 
 const LONG = 200; // steps that are fetched in advance
 
@@ -71,8 +83,13 @@ function About({ layer, place: filmedPlace, numbers, now }) {
   const chosen = place(layer) ?? -1;
   const { label } = chosenMeasure.value;
   const note = state.channel.value !== null ? `channel ${state.channel.value} is not logged here; ` : "";
-  const why = `${note}the highest ${label} at ${stepName(layer.run, layer.run.steps.at(-1))}`;
-  const say = (field) => told(numbers.get(now, filmedPlace, field), measureOf(field));
+  const end = stepName(layer.run, layer.run.steps.at(-1));
+  const none = numbers && knownBest(layer, numbers) === null;
+  const why = note + (none ? `the first one: none has a ${label} at ${end}` : `the highest ${label} at ${end}`);
+  const say = (field) =>
+    field === "mask_control"
+      ? toldControl(numbers, now, filmedPlace)
+      : told(numbers.get(now, filmedPlace, field), measureOf(field));
   const mask = measureOf("mask_auroc");
   const over = numbers ? toldExcess(excessOf(numbers, now, filmedPlace, mask)) : { text: "", title: "" };
   return html`<div class="about" data-whole>
@@ -187,6 +204,11 @@ function Chart({ layer, place, numbers, title, fields }) {
   }));
   return html`<div class="card" data-whole>
     <h2>${title[0].toUpperCase() + title.slice(1)}</h2>
+    ${
+      scores &&
+      fields.some((field) => measureOf(field).sided) &&
+      html`<p class="second">Above the dotted 0.50 it is the bright side that shows it, below it the dark side.</p>`
+    }
     <${Curves} title=${title} unit=${layer.run.unit} x=${numbers.steps} lines=${lines} here=${step.value}
       level=${level} range=${bounded ? [0, 1] : undefined} names=${(value) => stepName(layer.run, value)}
       format=${(value) => format(value, alike ? first : {})}

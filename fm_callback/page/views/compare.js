@@ -126,6 +126,7 @@ function ranked(one, two) {
 }
 
 function Ranking({ ranking }) {
+  if (!ranking.some(({ change }) => change > 0)) return html`<p class="second">No channel differs.</p>`;
   const title = "mean |right − left| over the picture in view, in standard deviations of both sides";
   const alone = (channel) => () => batch(() => ((state.channel.value = channel), (state.sides.value = "all")));
   return html`<p class="second" title=${title}>
@@ -258,15 +259,20 @@ function Difference({ one, two, first, second, look, window }) {
   return html`<figure data-whole>
     <figcaption class="side-name" data-whole>
       <b>right − left</b>${" "}
-      ${found && html`<${ColourBar} colour="diverging" low=${format(-found.span)} high=${format(found.span)} />`}
+      ${found && found.span > 0 && html`<${ColourBar} colour="diverging" low=${format(-found.span)} high=${format(found.span)} />`}
     </figcaption>
     <${Panel} board=${board} trouble=${trouble} ...${window} label="difference, right minus left" />
     <p class="second">${told}</p>
   </figure>`;
 }
 
-function toldOf({ mean, most, layer: { channels } }, count) {
-  const fewer = channels.length < count ? `; of the ${plural(channels.length, "channel")} that both sides logged` : "";
+function toldOf({ mean, most, missing, layer: { channels } }, count) {
+  if (Number.isNaN(most)) return "No difference can be told: no channel is finite on both sides.";
+  const lack = missing.filter(Boolean).length;
+  const fewer =
+    (channels.length < count ? `; of the ${plural(channels.length, "channel")} that both sides logged` : "") +
+    (lack ? `; ${plural(lack, "channel")} in gray, not finite on a side` : "");
+  if (most === 0) return `No difference: both sides are the same${fewer}.`;
   return `mean |difference| ${format(mean)}, largest ${format(most)}, in units of the layers' output${fewer}`;
 }
 

@@ -122,7 +122,8 @@ const stepFor = (each) => (each === run.value.steps.at(-1) ? null : each);
 // Which channels show the same.
 function Groups({ layer, alike }) {
   if (!alike || layer.channels.length < 2) return null;
-  const { groups } = alike;
+  const { groups, live } = alike;
+  if (live < 2) return null; // there are no two to compare
   if (!groups.length) return html`<p class="second">No two channels show the same (|r| over 0.95).</p>`;
   const named = groups.map(
     (group, index) =>
