@@ -120,6 +120,20 @@ def test_of_what_is_not_finite_nothing_is_claimed(page, tmp_path):
         assert tab.frame.locator(".densities").count() == 1
 
 
+def test_cells_without_a_number_are_hatched(page, tmp_path):
+    alpha = """() => {
+      const canvas = document.querySelector(".field canvas:not(.untrained)");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 1);
+      return [[...data].filter((_, at) => at % 4 === 3), getComputedStyle(canvas).backgroundImage.split("(")[0]];
+    }"""
+    Broken(tmp_path, {"stem": (8, 8, 4)}, steps=[0, 1, 2, 3])
+    with tab_on(page, tmp_path) as tab:
+        for view in ("overview", "depth"):
+            tab.open(view=view)
+            assert tab.frame.evaluate(alpha) == [[255, 0, 0], "repeating-linear-gradient"]
+            assert "Hatched: there is no number." in tab.frame.locator(".cells .told").inner_text()
+
+
 def test_sides_that_are_the_same_are_said_to_be(odd):
     odd.open(view="compare", run="newer/feature_maps", step=0)
     assert "No difference: both sides are the same" in odd.frame.locator("main").inner_text()

@@ -345,6 +345,13 @@ def test_what_a_channel_has_over_its_control_is_the_difference_of_what_is_told(t
     assert "below it the dark side" in tab.frame.locator(".charts .card", has_text="Scores").inner_text()
 
 
+def test_the_next_channel_is_the_one_after_what_is_shown(tab):
+    tab.open(view="channel", layer="down")
+    shown = int(tab.frame.locator(".about .big b").inner_text())
+    tab.press("]" if shown < 31 else "[")
+    assert tab.state("channel") == str(shown + 1 if shown < 31 else 30)
+
+
 def test_a_film_keeps_its_channel(tab):
     tab.open(view="channel", layer="down")
     shown = tab.frame.locator(".big").inner_text()

@@ -48,12 +48,11 @@ export function Shades({ ends, measure }) {
 
 const between = (value, low, high) => Math.min(Math.max(value, low), high);
 
+const NONE = [0, 0, 0, 0]; // shows the hatch below
 const WIDEST = 2048; // pixels of the canvas: where there are more steps, each shows the mean of some
 
 function paint(canvas, grid, { low, middle, high }) {
-  const [zero, top, bottom, none] = ["--heat-low", "--heat-high", "--heat-under", "--paper"].map((name) =>
-    parts(ink(name)),
-  );
+  const [zero, top, bottom] = ["--heat-low", "--heat-high", "--heat-under"].map((name) => parts(ink(name)));
   const steps = grid[0].length;
   canvas.width = Math.min(steps, WIDEST);
   canvas.height = grid.length;
@@ -61,16 +60,16 @@ function paint(canvas, grid, { low, middle, high }) {
   const image = new ImageData(canvas.width, canvas.height);
   const start = middle ?? low;
   const colourOf = (value) => {
-    if (!Number.isFinite(value)) return none;
+    if (!Number.isFinite(value)) return NONE;
     const [end, to] = value < start ? [low, bottom] : [high, top];
     const part = between((value - start) / (end - start || 1), 0, 1);
-    return zero.map((from, place) => from + part * (to[place] - from));
+    return [...zero.map((from, place) => from + part * (to[place] - from)), 255];
   };
   grid.forEach((row, y) => {
     columns.forEach(([from, to], x) => {
       const values = row.slice(from, to).filter(Number.isFinite);
       const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      image.data.set([...colourOf(mean), 255], 4 * (y * canvas.width + x));
+      image.data.set(colourOf(mean), 4 * (y * canvas.width + x));
     });
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
@@ -131,6 +130,7 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
     cursor.value = { row: between(from.row + down, 0, last.row), column: between(from.column + right, 0, last.column) };
   };
   const here = cursor.value;
+  const lacks = grid.some((row) => !row.every(Number.isFinite));
   const part = (count, total) => `${(100 * count) / total}%`;
   const label = `${measure.label} of ${rows.length} ${what} at ${all.length} steps; arrow keys move, Enter opens`;
   return html`<div ref=${ref} class="cells">
@@ -146,8 +146,8 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
         style=${{ width: `${field}px` }} onKeyDown=${onKey}
         onPointerMove=${(event) => (cursor.value = find(event))} onPointerLeave=${() => (cursor.value = null)}
         onClick=${(event) => open(find(event))}>
-        ${strip > 0 && html`<canvas ref=${untrained} class="untrained" style=${{ width: `${strip}px` }}></canvas>`}
-        <canvas ref=${canvas} style=${{ left: `${apart}px`, width: `${field - apart}px` }}></canvas>
+        ${strip > 0 && html`<canvas ref=${untrained} class="untrained hatched" style=${{ width: `${strip}px` }}></canvas>`}
+        <canvas ref=${canvas} class="hatched" style=${{ left: `${apart}px`, width: `${field - apart}px` }}></canvas>
         <i class="now-rule" style=${box(all.indexOf(step.value))}></i>
         ${
           here &&
@@ -173,7 +173,7 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
         here
           ? html`<b>${rows[here.row].name}</b>, ${stepName(run.value, all[here.column])}:${" "}
               <b>${format(grid[here.row][here.column], measure)}</b>`
-          : html`<span class="second">Click a cell to open it.</span>`
+          : html`<span class="second">Click a cell to open it. ${lacks && "Hatched: there is no number."}</span>`
       }
     </p>
   </div>`;

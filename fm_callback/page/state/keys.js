@@ -4,7 +4,7 @@
 import { signal } from "../vendor/signals.js";
 import { byPointer, usedKeys } from "./pointer.js";
 import { move, togglePlay } from "./playback.js";
-import { COLOURS, goTo, layer, place, run, scale, scales, state, steps, view, views } from "./state.js";
+import { COLOURS, filmed, goTo, layer, place, run, scale, scales, state, steps, view, views } from "./state.js";
 
 export const helping = signal(false);
 
@@ -71,7 +71,7 @@ export function moveLayer(change) {
 /** @param {number} change */
 export function moveChannel(change) {
   const { channels } = layer.peek();
-  const chosen = place(layer.peek()) ?? -1;
+  const chosen = view.peek().ofChannel ? filmed(layer.peek()) : (place(layer.peek()) ?? -1);
   const last = channels.length - 1;
   const next = chosen >= 0 ? Math.min(Math.max(chosen + change, 0), last) : change > 0 ? 0 : last;
   set("channel", channels[next]);
