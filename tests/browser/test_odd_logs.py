@@ -136,7 +136,7 @@ def test_cells_without_a_number_are_hatched(page, tmp_path):
 
 def test_sides_that_are_the_same_are_said_to_be(odd):
     odd.open(view="compare", run="newer/feature_maps", step=0)
-    assert "No difference: both sides are the same" in odd.frame.locator("main").inner_text()
+    assert "mean |difference| 0, both sides are the same" in odd.frame.locator("main").inner_text()
     odd.open(view="compare", run="newer/feature_maps", step=0, sides="most")
     assert "No channel differs." in odd.frame.locator("main").inner_text()
 

@@ -387,6 +387,37 @@ def test_compare_two_cells(tab):
     assert "layer=stem" in tab.hash() and "withLayer=down" in tab.hash()
 
 
+def test_the_keyboard_reads_and_moves_compared_maps(tab):
+    tab.open(view="compare", layer="stem")
+    window = tab.frame.locator(".window canvas").first
+    readout = tab.frame.locator(".readout")
+    window.focus()
+    tab.page.keyboard.press("ArrowRight")
+    assert readout.inner_text().startswith("channel 0 at (16, 16): left")
+    tab.page.keyboard.press("ArrowDown")
+    assert readout.inner_text().startswith("channel 0 at (16, 17): left")
+    for _ in range(16):
+        tab.page.keyboard.press("ArrowRight")
+    assert readout.inner_text().startswith("channel 1 at (0, 17): left"), "over the edge is the next map"
+    frames = tab.frame.locator(".window .reticle")
+    assert frames.count() == 3, "the cell is framed on both sides and in the difference"
+    value = readout.inner_text()
+    box, frame = window.bounding_box(), frames.first.bounding_box()
+    tab.page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+    assert readout.inner_text() == value, "the pointer finds there what the keys do"
+    for _ in range(4):
+        tab.frame.get_by_label("zoom in").click()
+    window.focus()
+    tab.page.keyboard.press("ArrowRight")
+    frame = frames.first.bounding_box()
+    assert box["x"] <= frame["x"] <= box["x"] + box["width"] and box["y"] <= frame["y"] <= box["y"] + box["height"]
+    step = tab.step
+    window.click()
+    tab.page.keyboard.press("ArrowLeft")
+    tab.settle()
+    assert tab.step != step, "after a click the arrows change the step, as everywhere"
+
+
 def test_compared_maps_stand_side_by_side_with_their_scores(tab):
     tab.open(view="compare", layer="down")
     tops = "() => [...document.querySelectorAll('.window')].map((each) => each.getBoundingClientRect().top)"

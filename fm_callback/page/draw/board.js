@@ -89,6 +89,44 @@ export function locate({ columns, channels, map, tile, gap, stretch }, x, y) {
 }
 
 /**
+ * Where a cell of a channel's map lies on a board; null where the board does not show the channel.
+ *
+ * @param {Board} board
+ * @param {{channel: number, x: number, y: number}} cell
+ */
+export function boxOf({ columns, channels, map, tile, gap, stretch }, { channel, x, y }) {
+  const index = channels.indexOf(channel);
+  if (index < 0) return null;
+  const width = tile.width / map.width;
+  const height = (tile.height * stretch) / map.height;
+  return {
+    x: (index % columns) * (tile.width + gap) + x * width,
+    y: Math.floor(index / columns) * (tile.height + gap) * stretch + y * height,
+    width,
+    height,
+  };
+}
+
+/**
+ * The cell beside another one: over the edge of its map that of the next map, if there is one.
+ *
+ * @param {Board} board
+ * @param {{channel: number, x: number, y: number}} cell
+ * @param {[number, number]} by cells to the right, and down
+ */
+export function beside({ columns, channels, map }, cell, [right, down]) {
+  const x = cell.x + right;
+  const y = cell.y + down;
+  if (x >= 0 && x < map.width && y >= 0 && y < map.height) return { ...cell, x, y };
+  const index = channels.indexOf(cell.channel);
+  const column = (index % columns) + right;
+  const next = index + right + down * columns;
+  if (column < 0 || column >= columns || next < 0 || next >= channels.length) return cell;
+  const over = (/** @type {number} */ place, /** @type {number} */ size) => (place + size) % size;
+  return { channel: channels[next], x: over(x, map.width), y: over(y, map.height) };
+}
+
+/**
  * @typedef {object} Difference
  * @property {Picture} picture of levels: 0 is the largest difference below zero, 255 the largest above
  * @property {import("./tiles.js").Grid} layer that it is like

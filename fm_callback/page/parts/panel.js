@@ -1,7 +1,7 @@
 // @ts-check
 // A window onto a board: all windows of the page zoom and move together.
 
-import { locate } from "../draw/board.js";
+import { beside, boxOf, locate } from "../draw/board.js";
 import { ratio } from "./maps.js";
 import { html, signal, useEffect, useLayoutEffect, useRef, useSignal } from "./ui.js";
 
@@ -75,7 +75,8 @@ function number(context, { channels, columns, tile, gap, stretch }, { size, left
   });
 }
 
-// Of panel and swipe: width and height; onPoint(cell), with null between the maps; trouble: what is wrong, in words.
+// Of panel and swipe: width and height; pointed: a signal of the cell that is pointed at, in any window, null between
+// the maps; trouble: what is wrong, in words.
 export function Panel({ board, ...window }) {
   return html`<${Window} boards=${board ? [{ board }] : []} ...${window} />`;
 }
@@ -95,7 +96,7 @@ export function Swipe({ left, right, names, ...window }) {
   </div>`;
 }
 
-function Window({ boards, trouble, width, height, label, onPoint }) {
+function Window({ boards, trouble, width, height, label, pointed }) {
   const canvas = useRef(null);
   const { scale } = zoom.value;
   const pixelRatio = ratio.value;
@@ -105,19 +106,50 @@ function Window({ boards, trouble, width, height, label, onPoint }) {
     current.height = Math.round(height * pixelRatio);
     for (const { board, clip } of boards) paint(current, board, width, height, pixelRatio, clip);
   });
-  usePointers(canvas, boards[0]?.board, width, height, onPoint);
+  const board = boards[0]?.board;
+  usePointers(canvas, board, width, height, pointed);
+  const onKey = (event) => {
+    const by = MOVES[event.key];
+    if (!by || !board) return;
+    event.preventDefault();
+    const known = pointed.peek() && boxOf(board, pointed.peek()) ? pointed.peek() : null;
+    const { width: wide, height: high } = board.map;
+    pointed.value = known ? beside(board, known, by) : { channel: board.channels[0], x: wide >> 1, y: high >> 1 };
+    const box = boxOf(board, pointed.value);
+    if (box) zoom.value = held({ ...zoom.value, x: box.x / board.width, y: box.y / board.height });
+  };
   const size = { width: `${width}px`, height: `${height}px` };
   const looks = `${boards.length || trouble ? "" : "waiting "}${scale > 1 ? "zoomed" : ""}`;
   return html`<div class="window" style=${size}>
-    <canvas ref=${canvas} role="img" aria-label=${label} class=${looks} style=${size}></canvas>
+    <canvas ref=${canvas} role="application" tabindex="0" data-own-keys
+      aria-label=${`${label}; arrow keys move from cell to cell`} class=${looks} style=${size} onKeyDown=${onKey}></canvas>
+    ${board && html`<${Here} board=${board} width=${width} height=${height} pointed=${pointed} />`}
     ${trouble && html`<p class="trouble">${trouble}</p>`}
   </div>`;
 }
 
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+const SEEN = 7; // pixels that the frame of a cell has at least
+
+// The cell that is pointed at, framed in every window. On its own: the boards are not drawn anew.
+function Here({ board, width, height, pointed }) {
+  const box = pointed.value && boxOf(board, pointed.value);
+  if (!box) return null;
+  const { size, left, top } = view(board, width, height);
+  const [across, down] = [Math.max(box.width * size, SEEN), Math.max(box.height * size, SEEN)];
+  return html`<i class="reticle" aria-hidden="true" style=${{
+    left: `${left + (box.x + box.width / 2) * size - across / 2}px`,
+    top: `${top + (box.y + box.height / 2) * size - down / 2}px`,
+    width: `${across}px`,
+    height: `${down}px`,
+  }}></i>`;
+}
+
 // Drag to move, two fingers or Ctrl + wheel to zoom, double click to zoom in; and where the pointer is.
-function usePointers(canvas, board, width, height, onPoint) {
+function usePointers(canvas, board, width, height, pointed) {
   const latest = useRef({});
-  latest.current = { board, width, height, onPoint };
+  latest.current = { board, width, height };
   useEffect(() => {
     const element = canvas.current;
     const down = new Map();
@@ -145,14 +177,14 @@ function usePointers(canvas, board, width, height, onPoint) {
       zoomBy(apart(event) / apart(before) || 1, part(event));
     };
     const move = (event) => {
-      const { board, onPoint } = latest.current;
+      const { board } = latest.current;
       const before = down.get(event.pointerId);
       if (!board) return;
       if (before && down.size === 1 && zoom.value.scale > 1) drag(before, event);
       else if (before && down.size === 2) pinch(before, event);
       if (before) down.set(event.pointerId, event);
       const { x, y } = onBoard(event);
-      onPoint?.(locate(board, x, y));
+      pointed.value = locate(board, x, y);
     };
     const press = (event) => {
       down.set(event.pointerId, event);
@@ -166,6 +198,10 @@ function usePointers(canvas, board, width, height, onPoint) {
     };
     const twice = (event) => latest.current.board && zoomBy(2, part(event));
     const listeners = Object.entries({
+      mousedown: (event) => {
+        event.preventDefault(); // what was clicked does not keep the keys
+        element.blur();
+      },
       pointermove: move,
       pointerdown: press,
       pointerup: lift,

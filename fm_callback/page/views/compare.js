@@ -91,7 +91,7 @@ function Sides({ width }) {
   const window = {
     width: side,
     height: Math.min(Math.max(least, high), 520),
-    onPoint: (cell) => (pointed.value = cell),
+    pointed,
   };
   const half = { one, two, shared, first, second, look, window };
   const cells = second && Math.round(second.map.width / second.tile.width);
@@ -272,7 +272,7 @@ function toldOf({ mean, most, missing, layer: { channels } }, count) {
   const fewer =
     (channels.length < count ? `; of the ${plural(channels.length, "channel")} that both sides logged` : "") +
     (lack ? `; ${plural(lack, "channel")} in gray, not finite on a side` : "");
-  if (most === 0) return `No difference: both sides are the same${fewer}.`;
+  if (most === 0) return `mean |difference| 0, both sides are the same${fewer}`;
   return `mean |difference| ${format(mean)}, largest ${format(most)}, in units of the layers' output${fewer}`;
 }
 
@@ -420,14 +420,15 @@ function subtract(one, two, first, second) {
 function Readout({ one, two }) {
   const cell = pointed.value;
   const shows = state.channel.value === null || cell?.channel === state.channel.value;
-  if (!cell || !shows) return html`<span class="readout second">point at a map for its values</span>`;
+  if (!cell || !shows)
+    return html`<span class="readout second">point at a map for its values, or move there with the arrow keys</span>`;
   const [a, b] = [one, two].map(({ picture, layer: shownLayer, numbers, step: shownStep }) => {
     const index = shownLayer?.channels.indexOf(cell.channel) ?? -1;
     return numbers && index >= 0
       ? valueAt(picture, shownLayer, index, cell, numbers.range("own", shownStep, index))
       : NaN;
   });
-  return html`<span class="readout">
+  return html`<span class="readout" aria-live="polite">
     channel ${cell.channel} at ${cellText(right.value.layer, cell)}: left <b>${format(a)}</b>,${" "}
     right <b>${format(b)}</b>, right − left <b>${format(b - a)}</b>
   </span>`;
