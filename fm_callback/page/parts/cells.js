@@ -9,7 +9,7 @@ import { parts } from "../draw/scale.js";
 import { spans } from "../draw/tiles.js";
 import { dark } from "../state/host.js";
 import { run, step } from "../state/state.js";
-import { html, useLayoutEffect, useRef, useSignal } from "./ui.js";
+import { html, useLayoutEffect, useMemo, useRef, useSignal } from "./ui.js";
 import { useWidth } from "./widgets.js";
 
 /** @typedef {{low: number, middle: number | null, high: number}} Ends of the colours, and where they part */
@@ -48,11 +48,12 @@ export function Shades({ ends, measure }) {
 
 const between = (value, low, high) => Math.min(Math.max(value, low), high);
 
-const NONE = [0, 0, 0, 0]; // shows the hatch below
 const WIDEST = 2048; // pixels of the canvas: where there are more steps, each shows the mean of some
 
 function paint(canvas, grid, { low, middle, high }) {
-  const [zero, top, bottom] = ["--heat-low", "--heat-high", "--heat-under"].map((name) => parts(ink(name)));
+  const [zero, top, bottom, none] = ["--heat-low", "--heat-high", "--heat-under", "--paper"].map((name) =>
+    parts(ink(name)),
+  );
   const steps = grid[0].length;
   canvas.width = Math.min(steps, WIDEST);
   canvas.height = grid.length;
@@ -60,16 +61,16 @@ function paint(canvas, grid, { low, middle, high }) {
   const image = new ImageData(canvas.width, canvas.height);
   const start = middle ?? low;
   const colourOf = (value) => {
-    if (!Number.isFinite(value)) return NONE;
+    if (!Number.isFinite(value)) return none;
     const [end, to] = value < start ? [low, bottom] : [high, top];
     const part = between((value - start) / (end - start || 1), 0, 1);
-    return [...zero.map((from, place) => from + part * (to[place] - from)), 255];
+    return zero.map((from, place) => from + part * (to[place] - from));
   };
   grid.forEach((row, y) => {
     columns.forEach(([from, to], x) => {
       const values = row.slice(from, to).filter(Number.isFinite);
       const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      image.data.set(colourOf(mean), 4 * (y * canvas.width + x));
+      image.data.set([...colourOf(mean), 255], 4 * (y * canvas.width + x));
     });
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
@@ -95,10 +96,13 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
   const strip = all[0] === 0 && all.length > 2 ? Math.min(STRIP, field / all.length) : 0;
   const apart = strip ? strip + GAP : 0;
   const each = (field - apart) / (all.length - Number(strip > 0));
-  const box = (column) =>
-    strip && !column
-      ? { left: "0px", width: `${strip}px` }
-      : { left: `${apart + (column - Number(strip > 0)) * each}px`, width: `${each}px` };
+  const left = (column) => (strip && !column ? 0 : apart + (column - Number(strip > 0)) * each);
+  const across = (column) => (strip && !column ? strip : each);
+  const box = (column) => ({ left: `${left(column)}px`, width: `${across(column)}px` });
+  const holes = useMemo(() => {
+    const cell = (x, y) => `M${left(x)} ${y * high}h${across(x)}v${high}h${-across(x)}z`;
+    return grid.flatMap((row, y) => row.flatMap((value, x) => (Number.isFinite(value) ? [] : [cell(x, y)])));
+  }, [grid, field, high]);
   const theme = dark.value;
   const untrained = useRef(null);
   useLayoutEffect(() => {
@@ -130,7 +134,6 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
     cursor.value = { row: between(from.row + down, 0, last.row), column: between(from.column + right, 0, last.column) };
   };
   const here = cursor.value;
-  const lacks = grid.some((row) => !row.every(Number.isFinite));
   const part = (count, total) => `${(100 * count) / total}%`;
   const label = `${measure.label} of ${rows.length} ${what} at ${all.length} steps; arrow keys move, Enter opens`;
   return html`<div ref=${ref} class="cells">
@@ -146,8 +149,9 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
         style=${{ width: `${field}px` }} onKeyDown=${onKey}
         onPointerMove=${(event) => (cursor.value = find(event))} onPointerLeave=${() => (cursor.value = null)}
         onClick=${(event) => open(find(event))}>
-        ${strip > 0 && html`<canvas ref=${untrained} class="untrained hatched" style=${{ width: `${strip}px` }}></canvas>`}
-        <canvas ref=${canvas} class="hatched" style=${{ left: `${apart}px`, width: `${field - apart}px` }}></canvas>
+        ${strip > 0 && html`<canvas ref=${untrained} class="untrained" style=${{ width: `${strip}px` }}></canvas>`}
+        <canvas ref=${canvas} style=${{ left: `${apart}px`, width: `${field - apart}px` }}></canvas>
+        ${holes.length > 0 && html`<i class="holes hatched" style=${{ clipPath: `path("${holes.join("")}")` }}></i>`}
         <i class="now-rule" style=${box(all.indexOf(step.value))}></i>
         ${
           here &&
@@ -161,8 +165,7 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
     </div>
     <div class="steps" aria-hidden="true" style=${{ marginLeft: `${beside}px` }}>
       ${ticks(all.length, field).map((column) => {
-        const { left, width: across } = box(column);
-        return html`<span style=${{ left: `calc(${left} + ${across} / 2)` }}>
+        return html`<span style=${{ left: `${left(column) + across(column) / 2}px` }}>
           ${all[column] === 0 ? "untrained" : all[column]}
         </span>`;
       })}
@@ -173,7 +176,7 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
         here
           ? html`<b>${rows[here.row].name}</b>, ${stepName(run.value, all[here.column])}:${" "}
               <b>${format(grid[here.row][here.column], measure)}</b>`
-          : html`<span class="second">Click a cell to open it. ${lacks && "Hatched: there is no number."}</span>`
+          : html`<span class="second">Click a cell to open it. ${holes.length > 0 && "Hatched: there is no number."}</span>`
       }
     </p>
   </div>`;
