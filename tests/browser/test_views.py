@@ -630,6 +630,24 @@ def test_every_view_is_accessible_and_fits(tab, width, dark):
         assert violations == [], view
 
 
+@pytest.mark.parametrize(("view", "words"), [("overview", 2), ("layer", 1), ("channel", 8), ("compare", 2)])
+def test_words_are_explained_where_they_stand(tab, view, words):
+    tab.open(view=view, layer="up")
+    tab.frame.locator(".word").first.wait_for()
+    found = tab.frame.locator(".word")
+    assert found.count() >= words
+    word = found.filter(has_text="mask AUROC").first
+    shown = "(each) => getComputedStyle(each, '::after').content"
+    assert word.evaluate(shown) in ("none", "normal")
+    word.hover()
+    assert "tells the object from the background" in word.evaluate(shown)
+    tab.page.mouse.move(0, 0)
+    tab.page.keyboard.press("Tab")
+    word.focus()
+    assert "tells the object from the background" in word.evaluate(shown)
+    assert word.get_attribute("aria-label").startswith("mask AUROC: ")
+
+
 def test_what_is_chosen_in_a_menu_can_be_read(tab):
     cut = """() => [...document.querySelectorAll("main .card select, .context select, .settings select")]
       .filter((each) => CSS.supports("field-sizing: content") || !each.closest(".settings"))

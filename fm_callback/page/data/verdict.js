@@ -151,7 +151,8 @@ function edges({ run, step, tables }) {
   const most = scored.slice(0, Math.min(EDGES, scored.length - 1));
   const least = scored[scored.length - 1];
   const say = (/** @type {typeof scored[number]} */ { layer, score }) => `${short(layer)} (${format(score, SCORE)})`;
-  const text = `The picture's edges show most in ${most.map(say).join(", ")}, least in ${say(least)}: edge AUROC of the best channel.`;
+  const where = `The picture's edges show most in ${most.map(say).join(", ")}, least in ${say(least)}`;
+  const text = `${where}: edge AUROC of the best channel.`;
   return [{ about: "where", text, link: { view: "depth", changes: { measure: "edge_auroc", heat: null } } }];
 }
 

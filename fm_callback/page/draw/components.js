@@ -405,8 +405,8 @@ export function correlationsOf(pictures, grid, ranges) {
  * @param {Range[]} ranges low and high of each channel at the picture's step
  * @param {Basis} basis
  * @param {boolean} own whether each component goes from the 2nd to the 98th percentile of this picture, and not of the
- *   step that the basis is of, as it does where it has no contrast in this picture: a map of one cell has a colour, too;
- *   three channels or fewer are as they are
+ *   step that the basis is of, as it does where it has no contrast in this picture, so that a map of one cell has a
+ *   colour, too; three channels or fewer are as they are
  */
 export function colours(picture, grid, ranges, { kind, centre, spread, axes, ends }, own) {
   const [height, width] = grid.map;

@@ -176,7 +176,9 @@ export function Cells({ rows, what, steps: all, grid, ends, measure, wide = fals
         here
           ? html`<b>${rows[here.row].name}</b>, ${stepName(run.value, all[here.column])}:${" "}
               <b>${format(grid[here.row][here.column], measure)}</b>`
-          : html`<span class="second">Click a cell to open it. ${holes.length > 0 && "Hatched: there is no number."}</span>`
+          : html`<span class="second">
+              Click a cell to open it. ${holes.length > 0 && "Hatched: there is no number."}
+            </span>`
       }
     </p>
   </div>`;

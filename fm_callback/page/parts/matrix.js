@@ -19,7 +19,8 @@ export function Matrix({ caption, corner, rows, columns, value, raw = false, ove
     const text = raw ? told(found, SCORE) : format(found, SCORE);
     const excess = toldExcess(over?.(row, column) ?? NaN);
     const more = excess.title && `, ${excess.title}`;
-    const label = `${rows[row].title ?? rows[row].name}, ${columns[column].title ?? columns[column].name}: ${text}${more}`;
+    const nameOf = (each) => each.title ?? each.name;
+    const label = `${nameOf(rows[row])}, ${nameOf(columns[column])}: ${text}${more}`;
     const look = { "--part": `${Math.round(100 * part)}%` };
     return html`<td class=${part > 0.55 ? "scored strong" : "scored"} style=${look}>
       <button title=${label} aria-label=${label} onClick=${() => onPick?.(row, column)}>

@@ -122,7 +122,8 @@ function Window({ boards, trouble, width, height, label, pointed }) {
   const looks = `${boards.length || trouble ? "" : "waiting "}${scale > 1 ? "zoomed" : ""}`;
   return html`<div class="window" style=${size}>
     <canvas ref=${canvas} role="application" tabindex="0" data-own-keys
-      aria-label=${`${label}; arrow keys move from cell to cell`} class=${looks} style=${size} onKeyDown=${onKey}></canvas>
+      aria-label=${`${label}; arrow keys move from cell to cell`} class=${looks} style=${size}
+      onKeyDown=${onKey}></canvas>
     ${board && html`<${Here} board=${board} width=${width} height=${height} pointed=${pointed} />`}
     ${trouble && html`<p class="trouble">${trouble}</p>`}
   </div>`;

@@ -136,12 +136,19 @@ export function basis(layer, channels = layer.channels.length) {
 }
 
 // "best mask AUROC .93 (channel 5), median .61" of a layer at a step.
+// What a number is called; pointed at, or with the focus, in a sentence.
+export function Word({ measure: { label, says } }) {
+  if (!says) return label;
+  return html`<span class="word" role="note" tabindex="0" aria-label=${`${label}: ${says}`}
+    data-says=${says}>${label}</span>`;
+}
+
 export function BestOf({ layer, numbers, step, measure }) {
   const summary = numbers.summary(step, measure.field);
   const { best, median } = summary;
   const over = toldExcess(excessOf(numbers, step, best, measure));
   return html`<span class="second" title=${basis(layer)}>
-    ${bestOf(measure)} ${measure.label} <b>${toldBest(summary, measure)}</b>${" "}
+    ${bestOf(measure)} <${Word} measure=${measure} /> <b>${toldBest(summary, measure)}</b>${" "}
     ${over.text && html`<span title=${over.title}>${over.text}</span>`}
     ${best !== null && ` (channel ${layer.channels[best]})`}, median ${format(median, measure)}
   </span>`;

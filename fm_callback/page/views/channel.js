@@ -12,7 +12,7 @@ import { Maps, current, ratio, useAhead, useShown } from "../parts/maps.js";
 import { Predicted } from "../parts/predicted.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
-import { Facts, LayerLabel, basis, reduction, sliceText, useNear, useWidth } from "../parts/widgets.js";
+import { Facts, LayerLabel, Word, basis, reduction, sliceText, useNear, useWidth } from "../parts/widgets.js";
 import {
   filmed,
   goTo,
@@ -99,7 +99,7 @@ function About({ layer, place: filmedPlace, numbers, now }) {
       channel <b>${layer.channels[filmedPlace]}</b>${chosen < 0 && html` <span class="second">${why}</span>`}
     </p>
     <dl class="list">
-      ${(numbers?.fields ?? []).map((field) => html`<dt>${measureOf(field).label}</dt><dd>${say(field)}</dd>`)}
+      ${(numbers?.fields ?? []).map((field) => html`<dt><${Word} measure=${measureOf(field)} /></dt><dd>${say(field)}</dd>`)}
     </dl>
     ${over.text && html`<p class="second">mask AUROC ${over.title}</p>`}
     <p><${InView} layer=${layer} step=${now} place=${filmedPlace} measure=${mask} /></p>

@@ -259,7 +259,11 @@ function Difference({ one, two, first, second, look, window }) {
   return html`<figure data-whole>
     <figcaption class="side-name" data-whole>
       <b>right − left</b>${" "}
-      ${found && found.span > 0 && html`<${ColourBar} colour="diverging" low=${format(-found.span)} high=${format(found.span)} />`}
+      ${
+        found &&
+        found.span > 0 &&
+        html`<${ColourBar} colour="diverging" low=${format(-found.span)} high=${format(found.span)} />`
+      }
     </figcaption>
     <${Panel} board=${board} trouble=${trouble} ...${window} label="difference, right minus left" />
     <p class="second">${told}</p>

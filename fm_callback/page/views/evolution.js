@@ -330,7 +330,11 @@ function Names({ layer, near }) {
           : html`<span class="ghost spark"></span>`
       }
       <p title=${basis(layer)}>
-        ${values ? html`${what} ${values.length > 1 && `${say(values[0])} → `}${say(values.at(-1))}` : html`<span class="ghost">best</span>`}
+        ${
+          values
+            ? html`${what} ${values.length > 1 && `${say(values[0])} → `}${say(values.at(-1))}`
+            : html`<span class="ghost">best</span>`
+        }
       </p>
     </div>
     ${

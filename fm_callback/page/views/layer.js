@@ -27,6 +27,7 @@ import {
   sliceText,
   useNear,
   useWidth,
+  Word,
 } from "../parts/widgets.js";
 import { bestOf, image, layer, chosenMeasure, open, openBesideFirst, run, state, step } from "../state/state.js";
 
@@ -207,7 +208,7 @@ function Baseline({ layer, numbers, measure }) {
   const both =
     columns.length > 1 && html`<button class="link" onClick=${() => openBesideFirst(layer)}>compare</button>`;
   return html`<table class="baseline">
-    <caption>${measure.label}</caption>
+    <caption><${Word} measure=${measure} /></caption>
     <thead>
       <tr><td>${both}</td>${columns.map((step) => html`<th scope="col">${stepName(layer.run, step)}</th>`)}</tr>
     </thead>

@@ -1,7 +1,7 @@
 // @ts-check
 // The first thing seen: has it learned, when, where, is anything wrong, and what is logged at all.
 
-import { stepName } from "../data/log.js";
+import { measureOf, stepName } from "../data/log.js";
 import { format } from "../data/measures.js";
 import { meanIou } from "../data/predictions.js";
 import { geometric } from "../data/spread.js";
@@ -15,7 +15,7 @@ import { Likeness } from "../parts/marked.js";
 import { Predicted, PredictionKey, hasTruth } from "../parts/predicted.js";
 import { ProbePicture } from "../parts/probe_picture.js";
 import { html } from "../parts/ui.js";
-import { plural, sizeOf, useNear, useWidth } from "../parts/widgets.js";
+import { Word, plural, sizeOf, useNear, useWidth } from "../parts/widgets.js";
 import { image, markedPlace, open, openAt, run, state, step, steps } from "../state/state.js";
 import { Heatmap } from "./heatmap.js";
 
@@ -24,6 +24,7 @@ const CELL = 96; // pixels of a prediction
 const LEAST = 64; // pixels of a layer's picture
 const MOST = 132;
 
+const WORDS = ["mask_auroc", "readout", "edge_auroc"]; // that the sentences use
 const MARKS = { learned: "●", where: "●", wrong: "▲", well: "✓" };
 
 export function Overview() {
@@ -50,13 +51,15 @@ function InShort({ layers }) {
   const scores = scoresOf(run.value).value;
   const waits = tables.size < layers.length || !summaries || (run.value.prediction && !scores);
   const known = { run: run.value, step: step.value, scores, truth: hasTruth(run.value), tables, summaries };
+  const sentences = waits ? [] : verdict(known);
+  const words = WORDS.map(measureOf).filter(({ label }) => sentences.some(({ text }) => text.includes(label)));
   return html`<section class="card short" data-whole>
     <h2>In short, ${stepName(run.value, step.value)}</h2>
     ${
       waits
         ? html`<p class="ghost" style="height: 150px; width: 100%">loading</p>`
         : html`<ul>
-            ${verdict(known).map(
+            ${sentences.map(
               ({ about, text, link }) => html`<li class=${about}>
                 <i aria-hidden="true">${MARKS[about]}</i>
                 <span>
@@ -70,7 +73,13 @@ function InShort({ layers }) {
               </li>`,
             )}
             <${Findings} />
-          </ul>`
+          </ul>
+          ${
+            words.length > 0 &&
+            html`<p class="second words">
+              What is that? ${words.map((measure, index) => html`${index > 0 && ", "}<${Word} measure=${measure} />`)}
+            </p>`
+          }`
     }
   </section>`;
 }
@@ -134,8 +143,8 @@ function Strip({ layers }) {
       markedPlace.value
         ? html`<div class="tools"><${Likeness} /></div>`
         : html`<p class="second">
-            From input to output. What a layer treats alike has one colour; colours of two layers have nothing to do with
-            each other. Click one to open it.
+            From input to output. What a layer treats alike has one colour; colours of two layers have nothing to do
+            with each other. Click one to open it.
           </p>`
     }
     <ol ref=${ref} class="colour-strip" style=${{ "--width": `${cell}px` }}>
