@@ -646,6 +646,10 @@ def test_words_are_explained_where_they_stand(tab, view, words):
     word.focus()
     assert "tells the object from the background" in word.evaluate(shown)
     assert word.get_attribute("aria-label").startswith("mask AUROC: ")
+    tab.page.set_viewport_size({"width": 390, "height": 800})
+    found.last.focus()
+    fits = "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('main'))"
+    assert tab.frame.evaluate(fits), "the sentence makes a narrow page no wider"
 
 
 def test_what_is_chosen_in_a_menu_can_be_read(tab):

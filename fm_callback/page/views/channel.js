@@ -99,7 +99,9 @@ function About({ layer, place: filmedPlace, numbers, now }) {
       channel <b>${layer.channels[filmedPlace]}</b>${chosen < 0 && html` <span class="second">${why}</span>`}
     </p>
     <dl class="list">
-      ${(numbers?.fields ?? []).map((field) => html`<dt><${Word} measure=${measureOf(field)} /></dt><dd>${say(field)}</dd>`)}
+      ${(numbers?.fields ?? []).map(
+        (field) => html`<dt><${Word} measure=${measureOf(field)} /></dt><dd>${say(field)}</dd>`,
+      )}
     </dl>
     ${over.text && html`<p class="second">mask AUROC ${over.title}</p>`}
     <p><${InView} layer=${layer} step=${now} place=${filmedPlace} measure=${mask} /></p>
