@@ -637,7 +637,8 @@ def test_words_are_explained_where_they_stand(tab, view, words):
     found = tab.frame.locator(".word")
     assert found.count() >= words
     word = found.filter(has_text="mask AUROC").first
-    shown = "(each) => getComputedStyle(each, '::after').content"
+    # Firefox says what is shown, and not what that is.
+    shown = "(each) => getComputedStyle(each, '::after').content.replace('attr(data-says)', each.dataset.says)"
     assert word.evaluate(shown) in ("none", "normal")
     word.hover()
     assert "tells the object from the background" in word.evaluate(shown)
