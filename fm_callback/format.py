@@ -150,6 +150,7 @@ class LayerFacts:
         trainable: Whether the training may change its weights; None where it has none, or that is not known.
         period: By how much an upsampling before it, or the layer itself, has enlarged its maps; 0 if none has.
         dilation: The largest dilation rate of its kernel.
+        order: Which of all calls of layers it was in a pass; None where that is not known.
     """
 
     name: str
@@ -175,6 +176,7 @@ class LayerFacts:
     trainable: bool | None = field(default=None, compare=False)  # says nothing of how a step is read
     period: int = field(default=0, compare=False)
     dilation: int = field(default=1, compare=False)
+    order: int | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, stored: Any) -> "LayerFacts":
@@ -199,7 +201,7 @@ class LayerFacts:
         texts = (self.name, self.path, self.kind, *self.fields, *self.summaries, *_given(self.activation))
         counts = (*self.shape, *self.map, *self.channels, self.rows, self.columns, *(self.kernel or ()))
         counts += (*_given(self.slice), *_given(self.slice_axis), *self.slices, self.prefix, self.period, self.dilation)
-        counts += (*self.cells.values(), *self.images.values())
+        counts += (*self.cells.values(), *self.images.values(), *_given(self.order))
         return (
             _all(str, *texts)
             and _all(int, *counts, *_given(self.number))

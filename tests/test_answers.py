@@ -95,7 +95,7 @@ def test_runs_say_all_that_is_the_same_at_every_step(found):
     fields = [*format.NUMBERS, "mask_auroc"]
     assert layers[1] == {
         "layer": "block/deep", "path": "block/deep", "kind": "Conv2D", "number": 2, "kernel": [3, 3], "activation": None,
-        "shape": [4, 4, 32], "map": [4, 4], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "trainable": None, "period": 0, "dilation": 1, "channels": list(range(16)), "rows": 4, "columns": 4,
+        "shape": [4, 4, 32], "map": [4, 4], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "trainable": None, "period": 0, "dilation": 1, "order": None, "channels": list(range(16)), "rows": 4, "columns": 4,
         "fields": fields, "summaries": ["mask_auroc_best", "effective_rank"], "cells": {"foreground": 20, "background": 44}, "images": {},
     }  # fmt: skip
 

@@ -31,6 +31,7 @@ class Plan:
         period: By how much an upsampling before it, or the layer itself, has enlarged its maps; 0 if none has.
         dilation: The largest dilation rate of its kernel; 1 for a layer without.
         rectifier: Path of the ReLU that takes its output, as it is or normalised; None if none does.
+        order: Which of all calls of layers it was.
     """
 
     info: ConvLayer
@@ -43,6 +44,7 @@ class Plan:
     period: int = 0
     dilation: int = 1
     rectifier: str | None = None
+    order: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -137,6 +139,7 @@ def _plan(entry: Found, channels: Channels, grids: Mapping[str, Grid], channels_
         entry.period,
         max(rates) if isinstance(rates, tuple | list) else int(rates),
         entry.rectifier,
+        entry.order,
     )
 
 

@@ -152,6 +152,7 @@ def _facts(plan: Plan, name: str, cells: Cells, section: Section, stored: int, t
         trainable=plan.trainable,
         period=plan.period,
         dilation=plan.dilation,
+        order=plan.order,
     )
 
 
