@@ -218,6 +218,7 @@ def _listed(run: "Run") -> dict[str, Any]:
 
 
 def _findings(options: argparse.Namespace) -> None:
+    from fm_callback.read.findings import and_others, for_reading
     from fm_callback.read.log import open_log
 
     runs = open_log(options.log_dir)
@@ -237,8 +238,8 @@ def _findings(options: argparse.Namespace) -> None:
         return
     for name, of_run in found.items():
         print(printable(f"{runs[name].display_name}, step {runs[name].steps[-1]}: {len(of_run) or 'nothing'} found"))
-        for each in of_run:
-            print(printable(f"  {each.severity}: {each.kind}: {each.text}"))
+        for each, left in for_reading(of_run):
+            print(printable(f"  {each.severity}: {each.kind}: {each.text}{and_others(left)}"))
             print(printable(f"    people then try: {each.advice}"))
 
 

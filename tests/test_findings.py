@@ -1,6 +1,8 @@
 """What stands out in a run: each kind on numbers that show it and on such as do not; sick trainings are in `clinic/`."""
 
 import dataclasses
+import json
+import re
 
 import keras
 import numpy as np
@@ -9,9 +11,10 @@ from reading import steps_of, values_at
 from support.logs import RunLog
 
 from fm_callback import FeatureMapCallback, open_log
+from fm_callback.cli import main
 from fm_callback.format import NUMBERS, Label, LayerStep, PredictionFacts, PredictionStep
 from fm_callback.read.finding import SEVERITIES, Finding
-from fm_callback.read.findings import KINDS, findings
+from fm_callback.read.findings import KINDS, findings, markdown
 from fm_callback.read.unknown import UnknownError
 
 SUMMARIES = (
@@ -140,6 +143,69 @@ def test_values_that_are_finite_again_are_a_warning(log):
     assert found.severity == "warning" and "Later steps are finite again" in found.text
 
 
+@pytest.mark.parametrize("other", ["deep", "head"])
+def test_values_that_are_finite_for_a_while_are_told_as_that(log, other):
+    log.numbers_of["deep"][3, 2, BAD] = 7
+    log.numbers_of[other][6:, 1, BAD] = 9
+    found = only(log.found(), "non_finite")
+    assert (found.severity, found.layer, found.step, found.channel) == ("alarm", "deep", 3, 2)
+    assert found.headline.startswith("At step 3 channel 2 of #2 deep (7 of 128 cells)")
+    assert "Then steps were finite again, and since step 6" in found.text and "Later steps" not in found.text
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38, -1e38, -1, 0.5])
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_no_writer_stores_are_survived_and_not_told(tmp_path, value):
+    logs = {name: Planted(tmp_path / name) for name in ("counts", "numbers", "summaries", "scores")}
+    logs["counts"].numbers_of["deep"][5:, 2, BAD] = value
+    logs["numbers"].numbers_of["deep"][5:] = value
+    for summaries in logs["summaries"].summaries_of.values():
+        summaries.update({name: np.full(8, value if abs(value) > 1 else 100 * value) for name in summaries})
+    logs["scores"].scores_of[5:] = value
+    found = {name: log.found() for name, log in logs.items()}
+    for each in (each for of_log in found.values() for each in of_log):
+        assert not re.search(r"[0-9]{12}|[0-9]{3},[0-9]{3},|nan|-inf|-[0-9]+ of|\(0 of", each.text), each.text
+        json.dumps(each.as_json(), allow_nan=False)
+    if not 0 < value < 1:
+        assert found["summaries"] == []
+    told = [(each.kind, each.evidence["cells"]) for each in found["counts"]]
+    assert told == ([("non_finite", 1 if value == 0.5 else 128)] if value > 0 else [])
+
+
+def test_classes_that_no_writer_stores_are_survived(tmp_path):
+    log = Classes(tmp_path)
+    log.scores_of = np.full((8, 8, 2), np.inf, np.float32)
+    assert log.found() == []
+
+
+def test_layers_are_told_in_the_order_in_which_they_run(tmp_path):
+    class Inside(keras.layers.Layer):
+        """A convolution that the model's own list of layers does not have, so that its number is the last."""
+
+        def __init__(self):
+            super().__init__(name="inside")
+            self.conv = keras.layers.Conv2D(4, 3, padding="same", name="conv")
+
+        def call(self, x):
+            return self.conv(x)
+
+    inputs = keras.Input((8, 8, 1))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 1, name="head")(Inside()(inputs)))
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
+
+    class Breaks(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            kernel = model.get_layer("inside").conv.kernel
+            kernel.assign(kernel * np.nan)
+
+    model.fit(x, np.zeros((4, 8, 8, 2)), verbose=0, callbacks=[Breaks(), FeatureMapCallback(x, tmp_path, layers="all")])
+    run = open_log(tmp_path)[0]
+    assert [layer.facts.number for layer in run.layers] == [1, 2] and run.layers[0].name == "head"
+    (found,) = [each for each in run.findings() if each.kind == "non_finite"]
+    assert found.layer == run.layers[1].name
+
+
 def test_channels_that_died_and_not_those_that_were_dead(log):
     log.numbers_of["stem"][:, :4] = 0
     log.numbers_of["deep"][4:, 5:9] = 0
@@ -152,6 +218,14 @@ def test_a_dead_layer(log):
     found = only(log.found(), "dead_layer")
     assert (found.severity, found.layer, found.step) == ("alarm", "deep", 3)
     assert "is zero everywhere" in found.headline and "alive at step 0" in found.text
+
+
+def test_a_dead_layer_of_which_one_channel_shows_something(tmp_path, monkeypatch):
+    monkeypatch.setitem(LAYERS, "deep", (4, 4, 24))
+    log = Planted(tmp_path)
+    log.numbers_of["deep"][3:, 1:] = 0
+    found = only(log.found(), "dead_layer")
+    assert "is zero everywhere: 23 of 24 logged channels" in found.headline
 
 
 def test_what_is_nowhere_over_0_is_dead_behind_a_relu_of_its_own(tmp_path):
@@ -204,6 +278,19 @@ def test_layers_that_do_not_change(tmp_path, trainable, severity):
     assert ("not trainable" in found.text) is (trainable is False)
 
 
+def test_what_has_no_weights_has_nothing_to_learn(tmp_path):
+    log = Planted(tmp_path, layer={"kernel": None, "trainable": None})
+    log.numbers_of["stem"][:] = log.numbers_of["stem"][0]
+    assert log.found() == [], "as a pooling of the picture does"
+
+
+def test_dropout_that_is_told_by_both_modes_is_a_note(log):
+    log.summaries_of["head"]["training_cka"][:] = 0.5
+    log.summaries_of["head"]["training_gap"][:] = -0.1
+    found = only(log.found(), "train_eval_gap")
+    assert found.severity == "note" and "as well or better, by 0.10, as behind dropout" in found.text
+
+
 def test_a_network_that_is_another_one_in_evaluation_mode(log):
     log.summaries_of["deep"]["training_cka"][:] = 0.6
     log.summaries_of["head"]["training_cka"][[2, 5, 6, 7]] = 0.3
@@ -224,6 +311,32 @@ def test_one_label_is_all_that_is_predicted(log):
     log.scores_of[4:, :, 1:, 0] = 0
     found = only(log.found(), "prediction_collapsed")
     assert found.step == 4 and "100 % of all cells are predicted as 'background'; in the masks 60.0 % are" in found.text
+
+
+@pytest.mark.parametrize(("unit", "count", "learns"), [("epoch", 4, True), ("batch", 8, True), ("batch", 8, False)])
+def test_a_network_that_begins_with_what_is_most_frequent_is_no_alarm(tmp_path, unit, count, learns):
+    log = Planted(tmp_path, count=count, facts={"step_unit": unit})
+    log.scores_of[1:, ..., 1] = [1, 0, 0]
+    log.scores_of[:, :, 1:, 0] = 0
+    if not learns:
+        log.summaries_of["head"]["readout"][:] = 0.6
+    found = only(log.found(), "prediction_collapsed")
+    assert found.severity == ("note" if learns else "alarm")
+    assert ("After so few updates that is common" in found.text) is learns
+
+
+def test_a_network_that_had_learned_and_collapses_is_an_alarm_at_once(log):
+    log.scores_of[6:, ..., 1] = [1, 0, 0]
+    log.scores_of[6:, :, 1:, 0] = 0
+    assert only(log.found(), "prediction_collapsed").severity == "alarm"
+
+
+@pytest.mark.parametrize(("count", "severity"), [(4, "note"), (8, "warning")])
+def test_a_label_that_is_not_predicted_yet_is_a_note(tmp_path, count, severity):
+    log = Planted(tmp_path, count=count)
+    log.scores_of[..., 1] = [0.7, 0.0, 0.3]
+    log.scores_of[:, :, 1, 0] = 0
+    assert only(log.found(), "class_never_predicted").severity == severity
 
 
 def test_an_untrained_network_may_predict_one_label(log):
@@ -265,6 +378,11 @@ def test_a_label_that_is_lost(log):
     log.scores_of[5:, :, 2, 0] = 0.01
     found = [each for each in log.found() if each.kind == "class_lost"]
     assert only(found, "class_lost").step == 5 and found[0].evidence["best_step"] == 4
+
+
+def test_what_the_untrained_network_happens_to_predict_is_not_lost(log):
+    log.scores_of[0, :, 2, 0], log.scores_of[1:, :, 2, 0] = 0.8, 0.01
+    assert "class_lost" not in {each.kind for each in log.found()}
 
 
 def test_a_score_that_fell_in_most_samples(log):
@@ -327,6 +445,19 @@ def test_what_reaches_the_last_layer_is_told_and_what_does_not_is_not(tmp_path, 
     assert log.found() == [], "training has evened it out"
 
 
+def test_a_checkerboard_that_training_evens_out_is_a_note(tmp_path):
+    for name, first, unit, severity in (
+        ("less", 0.8, "epoch", "note"),
+        ("as much", 0.35, "epoch", "warning"),
+        ("young", 0.35, "batch", "note"),
+    ):
+        log = Planted(tmp_path / name, layer={"period": 2}, facts={"step_unit": unit})
+        log.summaries_of["head"]["checkerboard"] = np.linspace(first, 0.3, 8)
+        found = only(log.found(), "checkerboard")
+        assert found.severity == severity, name
+        assert "the last logged layer, repeat every 2 cells" in found.text
+
+
 def test_a_wide_border_is_told_in_whichever_layer_it_is(log):
     log.summaries_of["deep"]["border"][:] = 0.6
     found = only(log.found(), "border")
@@ -358,6 +489,13 @@ def test_a_layer_that_has_lost_the_order_of_cells(tmp_path):
     assert log.found() == [], "a smaller layer has less of it"
 
 
+def test_disorder_that_was_learned_is_no_scrambling(log):
+    log.layers["deep"] = (8, 8, 16)
+    log.start(0)
+    log.summaries_of["head"]["coherence"] = np.linspace(0.6, 0.0, 8)
+    assert log.found() == [], "as a denoiser puts out noise"
+
+
 def test_channels_that_are_one_and_the_same(log):
     log.numbers_of["stem"][2:, 4:10] = log.numbers_of["stem"][2:, 4:5]
     found = only(log.found(), "duplicate_channels")
@@ -384,6 +522,28 @@ def test_the_gravest_come_first_and_ones_own_are_among_them(log):
     found = findings(run, extra=[mine])
     assert [each.kind for each in found] == ["mine", "dead_channels", "settled"]
     assert found[0].headline == "3 layers"
+
+
+def test_a_finding_has_a_severity_that_is_known():
+    with pytest.raises(ValueError, match="one of 'alarm', 'warning', 'note'; received 'fatal'"):
+        Finding("mine", "fatal", "This.")
+
+
+def test_of_many_alike_the_first_are_told_and_other_kinds_come_before_the_second(tmp_path, monkeypatch, capsys):
+    for at in range(6):
+        monkeypatch.setitem(LAYERS, f"more{at}", (4, 4, 16))
+    log = Planted(tmp_path)
+    for at in range(6):
+        log.numbers_of[f"more{at}"][4:, :9] = 0
+    log.numbers_of["stem"][2:, 4:10] = log.numbers_of["stem"][2:, 4:5]
+    found = log.found()
+    kinds = ["dead_channels", "duplicate_channels", *["dead_channels"] * 5]
+    assert [each.kind for each in found] == kinds, "each has its place, on its layer"
+    text = markdown(found)
+    assert text.count("dead\\_channels") == 3 and "The same is found 3 times more: more3, more4, more5." in text
+    assert main(["findings", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert told.count("warning: dead_channels") == 3 and "3 times more: more3, more4, more5." in told
 
 
 def test_all_say_what_they_must(log):

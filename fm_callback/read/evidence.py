@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 #: Of so many layers and steps together numbers are read, and so many bytes; of a longer log, steps are passed over.
 _MOST_READ, _MOST_BYTES = 40_000, 2**28
 
+#: Above this the number of a class is none: float32 holds whole numbers up to here.
+_MOST_CLASSES = 2**24
+
+#: By so much the last layer tells the object better than untrained, if it learns.
+_LEARNED = 0.03
+
 _LOW, _HIGH, _MEAN, _STD, _NONFINITE = map(NUMBERS.index, ("low", "high", "mean", "std", "nonfinite"))
 
 
@@ -76,7 +82,7 @@ class Evidence:
     Attributes:
         facts: What is the same at all steps.
         steps: int64, those that are looked at, rising.
-        layers: Those that can be shown.
+        layers: Those that can be shown, in the order in which they run; where a log does not know that, in that of its own.
         scores: float32 (steps, images, ...), of the prediction, as `PredictionFacts.scores` says; None without one.
     """
 
@@ -97,6 +103,8 @@ class Evidence:
         if facts is None:
             raise UnknownError(f"run {run.name!r} has no whole step")
         layers = [(at, each) for at, each in enumerate(facts.layers) if isinstance(each, LayerFacts)]
+        if all(each.order is not None for _, each in layers):
+            layers.sort(key=lambda pair: pair[1].order or 0)
         size = sum(4 * len(each.channels) * len(each.fields) for _, each in layers)
         most = min(_MOST_READ // max(1, len(layers)), _MOST_BYTES // max(1, size))
         if most < 2:
@@ -118,7 +126,7 @@ class Evidence:
                 for row, at in zip(scores, ats, strict=True):
                     stored = reader.scores(int(at))
                     if stored is not None:
-                        row[:] = stored
+                        row[:] = _within(stored, 0, 1 if prediction.kind == "labels" else _MOST_CLASSES)
         return cls(facts, now.steps["step"][ats], tuple(seen), scores)
 
     @cached_property
@@ -137,6 +145,14 @@ class Evidence:
     def unit(self) -> str:
         """What a step is: "epoch" or "batch"."""
         return self.facts.step_unit
+
+    @property
+    def learns_by_batches(self) -> bool:
+        """Whether steps are batches, and the last layer tells the object better than untrained: an epoch may still be to come."""
+        if self.unit != "batch" or not self.layers:
+            return False
+        rows = (self.layers[-1].summary(name) for name in ("readout", "mask_separation_best"))
+        return any(values[-1] >= values[0] + _LEARNED for values in rows)
 
     @property
     def images(self) -> int:
@@ -170,15 +186,21 @@ def _seen(facts: LayerFacts, numbers: list[np.ndarray | None], rows: list[np.nda
             state[at] = status(each, cells)
             if behind is not None:
                 state[at, (state[at] != Status.NONFINITE) & (each[:, behind] == 1)] = Status.DEAD
-            bad[at] = np.where(np.isnan(each[:, _LOW]), np.maximum(each[:, _NONFINITE], 1), each[:, _NONFINITE])
+            counted = np.clip(np.nan_to_num(each[:, _NONFINITE]), 0, cells)
+            bad[at] = np.where(np.isnan(each[:, _LOW]), np.maximum(counted, 1), np.ceil(counted))
             magnitude[at] = np.fmax(np.abs(each[:, _LOW]), np.abs(each[:, _HIGH]))
             moved[at] = _distance(first, each)
             twins[at] = _twins(each[state[at] == Status.LIVE])
     table = np.full((count, len(facts.summaries)), np.nan, np.float32)
     for at, found in enumerate(rows):
         if found is not None and len(found) == len(facts.summaries):
-            table[at] = found
+            table[at] = _within(found, -channels - 1, channels + 1)  # shares, likenesses, and counts of its channels
     return LayerSeen(facts, state, bad, magnitude, moved, twins, dict(zip(facts.summaries, table.T, strict=True)))
+
+
+def _within(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values as they are where that is possible; NaN for what no writer stores."""
+    return np.where((values >= low) & (values <= high), values, np.nan)
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:

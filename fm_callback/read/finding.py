@@ -38,6 +38,12 @@ class Finding:
     advice: str = ""
     link: Mapping[str, str | int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(
+                f"the severity of a finding must be one of {', '.join(map(repr, SEVERITIES))}; received {self.severity!r}"
+            )
+
     @property
     def headline(self) -> str:
         """The first sentence of its text."""

@@ -7,7 +7,8 @@ training in `tests/clinic/` that has it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from fm_callback.read.evidence import Evidence
@@ -62,8 +63,12 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+#: Of one kind and severity so many are told in full.
+_MOST_ALIKE = 4
+
+
 def findings(run: "Run", extra: Sequence[Extra] = ()) -> list[Finding]:
-    """What stands out in a run: the gravest first, then as layers follow each other.
+    """What stands out in a run: the gravest first; of these the first of each kind, as layers follow each other, then the second.
 
     Args:
         run: The run, as it is now.
@@ -84,14 +89,36 @@ def findings(run: "Run", extra: Sequence[Extra] = ()) -> list[Finding]:
     found = [each for kind in KINDS.values() for each in kind(evidence)]
     for more in extra:
         found += more(run)
-    return sorted(found, key=lambda each: SEVERITIES.index(each.severity))
+    ranked, counts = [], Counter[tuple[str, str]]()
+    for each in found:
+        ranked.append(((SEVERITIES.index(each.severity), counts[each.severity, each.kind]), each))
+        counts[each.severity, each.kind] += 1
+    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def for_reading(found: Iterable[Finding]) -> Iterator[tuple[Finding, list[Finding]]]:
+    """The findings that are told in full; with the last of many of a kind, those that are told by their layers' names alone."""
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for each in found:
+        kinds.setdefault((each.severity, each.kind), []).append(each)
+    for alike in kinds.values():
+        told = alike if len(alike) <= _MOST_ALIKE else alike[: _MOST_ALIKE - 1]
+        yield from ((each, []) for each in told[:-1])
+        yield told[-1], alike[len(told) :]
+
+
+def and_others(left: Sequence[Finding]) -> str:
+    """Findings by the names of their layers: the end of the text of another one of their kind."""
+    names = ", ".join(dict.fromkeys(each.layer for each in left if each.layer))
+    return f" The same is found {len(left)} times more{f': {names}' if names else ''}." if left else ""
 
 
 def markdown(found: Iterable[Finding]) -> str:
     """Findings for TensorBoard's Text tab: what each says, and what people then try."""
     return "\n".join(
-        f"- **{each.severity}, {_escaped(each.kind)}**: {_escaped(each.text)} *What people then try*: {_escaped(each.advice)}"
-        for each in found
+        f"- **{each.severity}, {_escaped(each.kind)}**: {_escaped(each.text + and_others(left))} "
+        f"*What people then try*: {_escaped(each.advice)}"
+        for each, left in for_reading(found)
     )
 
 

@@ -12,6 +12,8 @@ from fm_callback.read.finding import Finding, name_of, rounded, samples, sentenc
 _FEW_STEPS = 5
 #: What reaches the last layer of the period of an upsampling, of the border; and of a dilation, where it stands.
 _CHECKERS, _BORDER, _GRIDDING, _MORE_GRIDDING = 0.05, 0.25, 0.03, 0.05
+#: Of what the untrained network shows of it so much at most: training is about to even it out.
+_EVENED_OUT = 0.5
 #: And of the border in whichever layer has most of it.
 _WIDE_BORDER = 0.5
 #: Neighbours that are hardly alike, and by how much more those of the layer before were.
@@ -28,14 +30,16 @@ def checkerboard(evidence: Evidence) -> Iterator[Finding]:
     if not values[-1] >= _CHECKERS:
         return
     period, last = layer.facts.period, int(evidence.steps[-1])
+    if period < 2:
+        return
     worst = max(evidence.layers, key=lambda each: _known(each.summary("checkerboard")[-1]))
     more = [] if worst is layer else [f"It is strongest in {name_of(worst)} ({worst.summary('checkerboard')[-1]:.2f})"]
     yield Finding(
         "checkerboard",
-        "warning",
+        "note" if evidence.learns_by_batches or values[-1] <= _EVENED_OUT * values[0] else "warning",
         sentences(
             [
-                f"The maps of {name_of(layer)}, the last layer, repeat every {period} cells: {values[-1]:.2f}, where pictures have 0 or less; "
+                f"The maps of {name_of(layer)}, the last logged layer, repeat every {period} cells: {values[-1]:.2f}, where pictures have 0 or less; "
                 f"{values[0]:.2f} at step {evidence.steps[0]}",
                 *more,
             ],
@@ -124,7 +128,7 @@ def border(evidence: Evidence) -> Iterator[Finding]:
         "note",
         sentences(
             [
-                f"The outermost cells of the maps of {name_of(layer)}{', the last layer,' if is_last else ''} differ from those inside them: {values[-1]:.2f} of what varies "
+                f"The outermost cells of the maps of {name_of(layer)}{', the last logged layer,' if is_last else ''} differ from those inside them: {values[-1]:.2f} of what varies "
                 f"there tells the two, {values[0]:.2f} at step {evidence.steps[0]}"
             ],
             f"Of the median channel, over {samples(evidence.images)}. Pictures that have a frame themselves look the same; it does not show whether "
@@ -147,8 +151,8 @@ def scrambled(evidence: Evidence) -> Iterator[Finding]:
     rows = [(each, each.summary("coherence")) for each in evidence.layers]
     for (before, ordered), (layer, values) in pairwise(rows):
         as_large = before.facts.map == layer.facts.map
-        apart = values[-1] <= _SCRAMBLED and values[-1] <= ordered[-1] - _LESS_ORDERED
-        if not (as_large and layer.facts.period == 0 and apart):
+        apart = [values[at] <= _SCRAMBLED and values[at] <= ordered[at] - _LESS_ORDERED for at in (0, -1)]
+        if not (as_large and layer.facts.period == 0 and all(apart)):  # learned disorder is a purpose, as of a denoiser
             continue
         last = int(evidence.steps[-1])
         yield Finding(
@@ -157,7 +161,7 @@ def scrambled(evidence: Evidence) -> Iterator[Finding]:
             sentences(
                 [
                     f"Neighbouring cells of {name_of(layer)} are hardly alike (correlation {values[-1]:.2f}), while those of {name_of(before)}, of the same "
-                    f"size, are ({ordered[-1]:.2f})"
+                    f"size, are ({ordered[-1]:.2f}); {values[0]:.2f} at step {evidence.steps[0]}"
                 ],
                 f"Of the median channel, over {samples(evidence.images)}. It does not show which operation between the two has done it, nor that it is no "
                 "purpose, as of a shuffle",

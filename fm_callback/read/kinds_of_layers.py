@@ -48,7 +48,8 @@ def non_finite(evidence: Evidence) -> Iterator[Finding]:
     at = int(np.flatnonzero(bad)[0])
     cells = evidence.images * int(np.prod(layer.facts.shape[:-1]))
     step = int(evidence.steps[first])
-    lasts = all(each.bad[-1].any() for each in concerned)
+    anywhere = np.any([each.bad.any(axis=1) for each in layers], axis=0)
+    lasts, since = bool(anywhere[-1]), int(evidence.steps[held_since(anywhere)]) if anywhere[-1] else None
     numbers: dict[str, float | int | str | None] = {
         "channels": int(np.count_nonzero(bad)),
         "cells": rounded(bad[at]),
@@ -57,7 +58,8 @@ def non_finite(evidence: Evidence) -> Iterator[Finding]:
         "of_layers": len(layers),
     }
     where = f"channel {layer.facts.channels[at]} of {name_of(layer)} ({min(int(bad[at]), cells):,} of {cells:,} cells)"
-    told = [f"{when(evidence, step)} {where} is NaN or infinite"]
+    begin_of_it = when(evidence, step) if since == step else f"At step {step}"
+    told = [f"{begin_of_it} {where} is NaN or infinite"]
     if len(concerned) == len(layers) > 1 and first:
         told.append(
             "All layers became so between two logged steps: as after a loss or a gradient that was not a number, which "
@@ -68,7 +70,9 @@ def non_finite(evidence: Evidence) -> Iterator[Finding]:
             f"{len(concerned)} of the {len(layers)} logged layers have such values at that step; it is the first in their order"
         )
     if not lasts:
-        told.append("Later steps are finite again")
+        told.append("Later steps are finite again" if anywhere.sum() == 1 else "The last step is finite again")
+    elif since != step:
+        told.append(f"Then steps were finite again, and since step {since} there are such values at every one")
     if first:
         peaks = [(_peak(each.magnitude[first - 1]), each) for each in layers]
         peak, loudest = max(peaks, key=lambda pair: pair[0])
@@ -107,15 +111,16 @@ def dead_layer(evidence: Evidence) -> Iterator[Finding]:
             continue
         since = held_since(share >= _DEAD_LAYER)
         step = int(evidence.steps[since])
-        channels = len(layer.facts.channels)
-        zero = bool(np.mean(layer.status[-1] == Status.DEAD) > 0.5)
+        channels, blank = len(layer.facts.channels), int(layer.blank[-1].sum())
+        zero = bool((layer.status[-1][layer.blank[-1]] == Status.DEAD).all())
         what = f"is zero everywhere{_behind(layer)}" if zero else "shows one value everywhere"
+        which = f"all {channels} logged channels" if blank == channels else some_of(blank, channels)
         begin = f", and was alive at step {evidence.steps[0]}" if since else ", from the first logged step on"
         yield Finding(
             "dead_layer",
             "alarm" if since else "warning",
             sentences(
-                [f"{when(evidence, step)} {name_of(layer)} {what}: all {channels} logged channels{begin}"],
+                [f"{when(evidence, step)} {name_of(layer)} {what}: {which}{begin}"],
                 f"Exact, over all cells of {samples(evidence.images)}; other inputs may still wake it. Nothing reaches what stands "
                 "behind it alone",
             ),
@@ -171,11 +176,12 @@ def unchanged_layer(evidence: Evidence) -> Iterator[Finding]:
     evidence = evidence.sound
     if len(evidence.steps) < 2:
         return
-    still = [each.unchanged and not each.blank[-1].all() for each in evidence.layers]
+    layers = [each for each in evidence.layers if not _has_no_weights(each)]
+    still = [each.unchanged and not each.blank[-1].all() for each in layers]
     for frozen in (True, False):
-        rows = _rows([at and _frozen(each) is frozen for at, each in zip(still, evidence.layers, strict=True)])
+        rows = _rows([at and _frozen(each) is frozen for at, each in zip(still, layers, strict=True)])
         for start, end in rows:
-            row = evidence.layers[start:end]
+            row = layers[start:end]
             step, last = int(evidence.steps[0]), int(evidence.steps[-1])
             every = all(still)
             begin = f"{_row(row)} gave the same at step {last} as at step {step}"
@@ -252,16 +258,21 @@ def train_eval_gap(evidence: Evidence) -> Iterator[Finding]:
     gap = layer.summary("training_gap")[-1]
     first = next(each for each in evidence.layers if each is layer or each.summary("training_cka")[-1] < _SAME)
     told = [
-        f"{when(evidence, step)} {name_of(layer)}, the last layer, is another one in evaluation mode than in training mode: a CKA of "
+        f"{when(evidence, step)} {name_of(layer)}, the last logged layer, is another one in evaluation mode than in training mode: a CKA of "
         f"{alike[-1]:.2f}, where 1 is the same"
     ]
+    worse = gap <= 0  # what dropout does: training mode is the one that tells less
     if gap > 0:
         told.append(f"In training mode its best channel tells the object better by {gap:.2f}")
+    if worse:
+        told.append(
+            f"In evaluation mode its best channel tells the object as well or better, by {abs(gap):.2f}, as behind dropout"
+        )
     if first is not layer:
         told.append(f"{name_of(first)} is the first that differs ({first.summary('training_cka')[-1]:.2f})")
     yield Finding(
         "train_eval_gap",
-        "warning",
+        "note" if worse else "warning",
         sentences(
             told,
             f"Over {samples(evidence.images)}, which in training mode are normalised by their own statistics. It does not show which of the two "
@@ -388,6 +399,11 @@ def _behind(layer: LayerSeen) -> str:
 
 def _frozen(layer: LayerSeen) -> bool:
     return layer.facts.trainable is False
+
+
+def _has_no_weights(layer: LayerSeen) -> bool:
+    """Whether it only hands on what others make, such as a pooling: whether it changes says nothing of itself."""
+    return layer.facts.trainable is None and layer.facts.kernel is None
 
 
 def _settled_at(layer: LayerSeen) -> int | None:

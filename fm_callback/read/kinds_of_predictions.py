@@ -10,8 +10,11 @@ from fm_callback.scores.detection import FEW_CELLS
 
 #: One label for so large a share of the cells is all that is predicted; and what the masks may have of it.
 _ALL, _TRUE_ALL = 0.98, 0.95
+#: For fewer steps than these on end a network may be on its way still: many begin with what is most frequent.
+_EARLY = 5
 #: A label of which less than this share of its own cells is predicted is not predicted.
 _NONE = 0.02
+_ON_ITS_WAY = "After so few updates that is common: many networks begin with what is most frequent"
 #: From this IoU on a label was predicted; from this part of it on it is lost.
 _HAD, _LOST = 0.2, 0.3
 #: The readout that is more than chance, and what it has less than the control at most, where position explains it.
@@ -50,6 +53,7 @@ def prediction_collapsed(evidence: Evidence) -> Iterator[Finding]:
         numbers = {"share": 1.0, "true_share": None}
         seen = f"all {evidence.images} samples are predicted as {name!r}"
     step = int(evidence.steps[since])
+    early = bool(evidence.labels) and _is_early(evidence, len(one) - since) and not _had_learned(evidence, since, top)
     unknown = (
         ""
         if evidence.labels
@@ -57,9 +61,9 @@ def prediction_collapsed(evidence: Evidence) -> Iterator[Finding]:
     )
     yield Finding(
         "prediction_collapsed",
-        "alarm" if evidence.labels else "note",
+        "alarm" if evidence.labels and not early else "note",
         sentences(
-            [f"{when(evidence, step)} {seen}"],
+            [f"{when(evidence, step)} {seen}", *[_ON_ITS_WAY] * early],
             f"Over {samples(evidence.images)}, at {len(one) - since} logged steps on end. It does not show other data{unknown}",
         ),
         None,
@@ -81,7 +85,7 @@ def class_lost(evidence: Evidence) -> Iterator[Finding]:
     _, true = _shares(evidence)
     for at, label in _judged(evidence, true):
         known = np.nan_to_num(iou[:, at])
-        best = int(np.argmax(known))
+        best = 1 + int(np.argmax(known[1:]))  # what the untrained network happens to fill was not learned
         if best >= len(known) - 2 or known[best] < _HAD or known[-2:].max() > _LOST * known[best]:
             continue
         since = held_since(known <= _LOST * known[best])
@@ -119,12 +123,13 @@ def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
         if len(share) - since < max(2, len(share) // 2) or np.nanmax(iou[1:, at], initial=0.0) >= _HAD:
             continue
         images = int(np.sum(evidence.score("true_share")[-1, :, at] > 0))
+        early = _is_early(evidence, len(share) - since)
         step = int(evidence.steps[since])
         seen = (
             f"{when(evidence, step)} {label!r} is not predicted; in the masks it has {per_cent(true[at])} of the cells"
         )
         numbers = {"share": rounded(share[-1, at]), "true_share": rounded(true[at]), "images": images}
-        told, best = [seen], _best_layer(evidence, label)
+        told, best = [seen, *[_ON_ITS_WAY] * early], _best_layer(evidence, label)
         if best is not None:
             layer, values = best
             numbers |= {"separation": rounded(values[-1]), "separation_at_first": rounded(values[0])}
@@ -134,8 +139,8 @@ def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
             )
         yield Finding(
             "class_never_predicted",
-            "warning",
-            sentences(told, f"It is in {samples(images)} of the {evidence.images}. It does not show data beyond them"),
+            "note" if early else "warning",
+            sentences(told, f"It is in {images} of {samples(evidence.images)}. It does not show data beyond them"),
             best[0].facts.name if best else None,
             None,
             step,
@@ -226,6 +231,17 @@ def position_only(evidence: Evidence) -> Iterator[Finding]:
         "augmentation by shifts and flips of both together.",
         to_layer(layer, last),
     )
+
+
+def _is_early(evidence: Evidence, held: int) -> bool:
+    """Whether a network that predicts nothing for so many steps on end may be on its way still."""
+    return held < _EARLY or evidence.learns_by_batches
+
+
+def _had_learned(evidence: Evidence, before: int, but: int) -> bool:
+    """Whether a label was predicted at a step before, other than this one, and not by the untrained network."""
+    iou = np.nan_to_num(_mean(evidence.score("iou"))[1:before])
+    return any(at != but and (iou[:, at] >= _HAD).any() for at, _ in _judged(evidence, _shares(evidence)[1]))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
