@@ -374,6 +374,15 @@ def test_a_label_that_is_never_predicted_though_a_layer_tells_it(log):
     assert "tells it from all else (separation 0.90; 0.60 at step 0)" in found.text
 
 
+def test_a_label_that_the_last_layer_tells_is_outweighed_there(log):
+    log.scores_of[..., 1] = [0.7, 0.001, 0.299]
+    log.scores_of[:, :, 1, 0] = 0
+    log.summaries_of["head"]["cat_separation_best"] = np.linspace(0.6, 0.95, 8)
+    found = only(log.found(), "class_never_predicted")
+    assert found.layer == "head" and found.headline.startswith("Since step 0, 'cat' is hardly predicted")
+    assert "another label outweighs it there" in found.text and "stands behind" not in found.text
+
+
 def test_a_label_that_is_lost(log):
     log.scores_of[5:, :, 2, 0] = 0.01
     found = [each for each in log.found() if each.kind == "class_lost"]

@@ -123,19 +123,21 @@ def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
         if len(share) - since < max(2, len(share) // 2) or np.nanmax(iou[1:, at], initial=0.0) >= _HAD:
             continue
         images = int(np.sum(evidence.score("true_share")[-1, :, at] > 0))
-        early = _is_early(evidence, len(share) - since)
+        early = _is_early(evidence, len(share))  # half of the training it is at least
         step = int(evidence.steps[since])
-        seen = (
-            f"{when(evidence, step)} {label!r} is not predicted; in the masks it has {per_cent(true[at])} of the cells"
-        )
+        seen = f"{when(evidence, step)} {label!r} is {'hardly' if np.nanmax(share[since:, at], initial=0.0) > 0 else 'not'} predicted; in the masks it has {per_cent(true[at])} of the cells"
         numbers = {"share": rounded(share[-1, at]), "true_share": rounded(true[at]), "images": images}
         told, best = [seen, *[_ON_ITS_WAY] * early], _best_layer(evidence, label)
         if best is not None:
             layer, values = best
             numbers |= {"separation": rounded(values[-1]), "separation_at_first": rounded(values[0])}
+            missing = (
+                "another label outweighs it there"
+                if layer is evidence.layers[-1]
+                else "what is missing stands behind that layer"
+            )
             told.append(
-                f"Yet {name_of(layer)} tells it from all else (separation {values[-1]:.2f}; {values[0]:.2f} at step {evidence.steps[0]}): "
-                "what is missing stands behind that layer"
+                f"Yet {name_of(layer)} tells it from all else (separation {values[-1]:.2f}; {values[0]:.2f} at step {evidence.steps[0]}): {missing}"
             )
         yield Finding(
             "class_never_predicted",
@@ -233,9 +235,9 @@ def position_only(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _is_early(evidence: Evidence, held: int) -> bool:
-    """Whether a network that predicts nothing for so many steps on end may be on its way still."""
-    return held < _EARLY or evidence.learns_by_batches
+def _is_early(evidence: Evidence, steps: int) -> bool:
+    """Whether a network that has predicted nothing else for so many steps may be on its way still."""
+    return steps < _EARLY or evidence.learns_by_batches
 
 
 def _had_learned(evidence: Evidence, before: int, but: int) -> bool:
