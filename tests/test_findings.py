@@ -581,6 +581,28 @@ def test_damaged_steps_are_passed_over(log):
     assert open_log(log.directory)[0].findings() == []
 
 
+@pytest.mark.parametrize("at", [5, 7])
+@pytest.mark.parametrize("kind", ["dead_layer", "non_finite", "prediction_collapsed"])
+def test_damage_is_neither_an_end_nor_a_beginning(log, kind, at):
+    if kind == "dead_layer":
+        log.numbers_of["deep"][3:] = 0
+        log.numbers_of["deep"][at, :, 5] = 1.5  # so that its bytes are found
+    elif kind == "non_finite":
+        log.numbers_of["deep"][3:, 2, BAD] = 7
+    else:
+        log.scores_of[2:, ..., 1] = [1, 0, 0]
+        log.scores_of[2:, :, 1:, 0] = 0
+    before = only(log.found(), kind)
+    hit = log.scores_of[at] if kind == "prediction_collapsed" else log.numbers_of["deep"][at]
+    content = bytearray(log.path.read_bytes())
+    place = content.rindex(hit.tobytes())
+    content[place] ^= 255
+    log.path.write_bytes(content)
+    run = open_log(log.directory)[0]
+    found = only(run.findings(), kind)
+    assert run.problems and (found.severity, found.step, found.layer) == (before.severity, before.step, before.layer)
+
+
 def test_hand_written_numbers_of_any_kind_are_survived(tmp_path):
     log = RunLog(tmp_path, {"a": (2, 2, 4), "b": (1, 3, 1)}, steps=[0, 1, 2, 5], prediction="labels")
     kinds = {each.kind for each in open_log(log.directory)[0].findings()}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,11 +30,11 @@ _LOW, _HIGH, _MEAN, _STD, _NONFINITE = map(NUMBERS.index, ("low", "high", "mean"
 
 @dataclass(frozen=True, eq=False)
 class LayerSeen:
-    """A layer at the steps that are looked at.
+    """A layer at the steps that are looked at; where one is damaged its channels' numbers are those of the step before.
 
     Attributes:
         facts: What is the same at all of them.
-        status: int8 (steps, channels), of `Status`, dead also where a ReLU that follows leaves nothing; -1 at a step that is damaged.
+        status: int8 (steps, channels), of `Status`, dead also where a ReLU that follows leaves nothing; -1 where nothing is known.
         bad: float32 (steps, channels), how many cells are not finite.
         magnitude: float32 (steps, channels), the largest finite magnitude; NaN where there is none.
         moved: float64 (steps,), by how much the mean or the deviation of the channel that changed most differs from the first
@@ -115,7 +116,7 @@ class Evidence:
         with run.reader(now) as reader:
             seen = []
             for position, each in layers:
-                numbers = [reader.numbers(int(at), position) for at in ats]
+                numbers = _carried([reader.numbers(int(at), position) for at in ats])
                 rows = [reader.numbers(int(at), position, summaries=True) for at in ats]
                 seen.append(_seen(each, numbers, rows, facts.probe.images))
             prediction = facts.prediction
@@ -123,8 +124,7 @@ class Evidence:
             if prediction is not None:
                 shape = prediction.scores(facts.probe.images)
                 scores = np.full((len(ats), *shape), np.nan, np.float32)
-                for row, at in zip(scores, ats, strict=True):
-                    stored = reader.scores(int(at))
+                for row, stored in zip(scores, _carried([reader.scores(int(at)) for at in ats]), strict=True):
                     if stored is not None:
                         row[:] = _within(stored, 0, 1 if prediction.kind == "labels" else _MOST_CLASSES)
         return cls(facts, now.steps["step"][ats], tuple(seen), scores)
@@ -196,6 +196,11 @@ def _seen(facts: LayerFacts, numbers: list[np.ndarray | None], rows: list[np.nda
         if found is not None and len(found) == len(facts.summaries):
             table[at] = _within(found, -channels - 1, channels + 1)  # shares, likenesses, and counts of its channels
     return LayerSeen(facts, state, bad, magnitude, moved, twins, dict(zip(facts.summaries, table.T, strict=True)))
+
+
+def _carried(values: list[np.ndarray | None]) -> list[np.ndarray | None]:
+    """The same, with what was there before in place of what is damaged: neither an end nor a beginning of anything."""
+    return list(accumulate(values, lambda before, each: before if each is None else each))
 
 
 def _within(values: np.ndarray, low: float, high: float) -> np.ndarray:
