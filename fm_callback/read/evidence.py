@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -200,7 +199,10 @@ def _seen(facts: LayerFacts, numbers: list[np.ndarray | None], rows: list[np.nda
 
 def _carried(values: list[np.ndarray | None]) -> list[np.ndarray | None]:
     """The same, with what was there before in place of what is damaged: neither an end nor a beginning of anything."""
-    return list(accumulate(values, lambda before, each: before if each is None else each))
+    carried: list[np.ndarray | None] = []
+    for each in values:
+        carried.append(carried[-1] if each is None and carried else each)
+    return carried
 
 
 def _within(values: np.ndarray, low: float, high: float) -> np.ndarray:
