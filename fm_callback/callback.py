@@ -434,14 +434,19 @@ class FeatureMapCallback(keras.callbacks.Callback):
             self._say(f"FeatureMapCallback: {told}")
 
     def _say_findings(self, found: Sequence[Finding]) -> None:
-        """Five lines at most; in a loop of `fit` each once."""
+        """Five lines at most, one for each kind; in a loop of `fit` each finding once."""
         new = [each for each in found if (each.kind, each.layer) not in self._said]
         self._said |= {(each.kind, each.layer) for each in new}
-        shown = new if len(new) <= _LINES else new[: _LINES - 1]
-        for each in shown:
-            self._say(f"FeatureMapCallback: {each.severity}: {each.headline} ({each.kind})")
-        if len(new) > len(shown):
-            self._say(f"FeatureMapCallback: and {len(new) - len(shown)} more: fm-callback findings {self.log_dir}")
+        kinds: dict[tuple[str, str], list[Finding]] = {}
+        for each in new:
+            kinds.setdefault((each.severity, each.kind), []).append(each)
+        alike = list(kinds.values())
+        shown = alike if len(alike) <= _LINES else alike[: _LINES - 1]
+        for first, *others in shown:
+            more = f", and {len(others)} more" if others else ""
+            self._say(f"FeatureMapCallback: {first.severity}: {first.headline} ({first.kind}{more})")
+        if left := len(new) - sum(map(len, shown)):
+            self._say(f"FeatureMapCallback: and {left} more: fm-callback findings {self.log_dir}")
 
     def _say(self, text: str, end: str = "\n") -> None:
         if self.params is None or self.params.get("verbose", 1) != 0:

@@ -672,6 +672,16 @@ def test_at_most_five_lines_are_printed(tmp_path, capsys):
     assert lines[-1] == f"FeatureMapCallback: and 3 more: fm-callback findings {tmp_path}"
 
 
+def test_a_line_is_printed_for_each_kind(tmp_path, capsys):
+    callback = FeatureMapCallback(np.zeros((4, 4, 1)), tmp_path)
+    many = [Finding("dead_channels", "warning", f"Layer {at} has died. And more.", f"layer{at}") for at in range(9)]
+    callback._say_findings([*many, Finding("border", "note", "A frame. And more.")])
+    assert capsys.readouterr().out.splitlines() == [
+        "FeatureMapCallback: warning: Layer 0 has died (dead_channels, and 8 more)",
+        "FeatureMapCallback: note: A frame (border)",
+    ]
+
+
 def test_a_failure_to_find_is_one_warning_and_the_log_is_whole(tmp_path, monkeypatch):
     model, x, y = collapsing(0.01)
     monkeypatch.setattr("fm_callback.read.findings.KINDS", {"broken": lambda evidence: 1 / 0})
