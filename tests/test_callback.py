@@ -124,7 +124,7 @@ def test_the_static_facts_say_what_was_logged(tmp_path):
     facts = layers_of(tmp_path / "feature_maps")
     assert facts["down"] == {
         "name": "down", "number": 1, "kind": "Conv2D", "path": "down", "kernel": [3, 3], "activation": None, "shape": [8, 8, 40],
-        "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "trainable": True, "period": 0, "dilation": 1, "channels": list(range(32)), "rows": 4, "columns": 8,
+        "map": [8, 8], "planar": True, "slice": None, "slice_axis": None, "slices": [], "prefix": 0, "trainable": True, "period": 0, "dilation": 1, "order": 0, "channels": list(range(32)), "rows": 4, "columns": 8,
         "fields": facts["down"]["fields"], "summaries": facts["down"]["summaries"], "cells": facts["down"]["cells"], "images": dict.fromkeys(("foreground", "background", "edges"), 5),
     }  # fmt: skip
     assert tuple(facts["down"]["fields"]) == (*NUMBERS, BEHIND, *FIELDS)
