@@ -485,11 +485,13 @@ def test_curves_by_depth_keep_their_axis(tab):
 
 def test_the_address_reopens_what_was_seen(tab):
     tab.open(view="layer", layer="down", step=3, scale="layer", colour="viridis", sort="std", run="seed1/feature_maps")
+    tab.frame.get_by_text("show the same").wait_for()  # which is reckoned last
     before = tab.frame.evaluate("document.querySelector('main').innerText")
     address = tab.page.url
     tab.page.goto("about:blank")
     tab.page.goto(address)
     tab.settle()
+    tab.frame.get_by_text("show the same").wait_for()
     assert tab.step == "epoch 3"
     assert tab.frame.evaluate("document.querySelector('main').innerText") == before
 
