@@ -132,6 +132,7 @@
  * @property {boolean | null} trainable whether the training may change its weights; null where it has none
  * @property {number} period by how much an upsampling has enlarged its maps; 0 if none has
  * @property {number} dilation
+ * @property {number | null} order which of all calls of layers it was in a pass; null where that is not known
  */
 
 /**
