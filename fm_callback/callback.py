@@ -22,7 +22,7 @@ from fm_callback.capture.select import Choice
 from fm_callback.capture.submodel import Submodel, read_submodel, refuse_keras_2, watched
 from fm_callback.capture.tokens import read_grid
 from fm_callback.read.finding import Finding
-from fm_callback.read.findings import markdown
+from fm_callback.read.findings import by_kind, markdown
 from fm_callback.read.log import open_log
 from fm_callback.scores.history import aligned
 from fm_callback.write.batches import Batches
@@ -186,7 +186,7 @@ class FeatureMapCallback(keras.callbacks.Callback):
         self._epoch_began = self._epoch_seconds = 0.0
         self._epochs = self._offset = 0
         self._summary = "no training has ended yet"
-        self._said: set[tuple[str, str | None]] = set()  # findings, by kind and layer
+        self._said: set[tuple[str, str, str | None]] = set()  # findings, by severity, kind and layer
         self._hook()
 
     def _hook(self) -> None:
@@ -435,12 +435,9 @@ class FeatureMapCallback(keras.callbacks.Callback):
 
     def _say_findings(self, found: Sequence[Finding]) -> None:
         """Five lines at most, one for each kind; in a loop of `fit` each finding once."""
-        new = [each for each in found if (each.kind, each.layer) not in self._said]
-        self._said |= {(each.kind, each.layer) for each in new}
-        kinds: dict[tuple[str, str], list[Finding]] = {}
-        for each in new:
-            kinds.setdefault((each.severity, each.kind), []).append(each)
-        alike = list(kinds.values())
+        new = [each for each in found if (each.severity, each.kind, each.layer) not in self._said]
+        self._said |= {(each.severity, each.kind, each.layer) for each in new}
+        alike = by_kind(new)
         shown = alike if len(alike) <= _LINES else alike[: _LINES - 1]
         for first, *others in shown:
             more = f", and {len(others)} more" if others else ""

@@ -689,3 +689,10 @@ def test_a_failure_to_find_is_one_warning_and_the_log_is_whole(tmp_path, monkeyp
         model.fit(x, y, epochs=2, verbose=0, callbacks=[FeatureMapCallback(x[:4], tmp_path)])
     assert len([each for each in told if "stands out" in str(each.message)]) == 1
     assert open_log(tmp_path)[0].steps == (0, 1, 2)
+
+
+def test_in_a_loop_of_fits_what_becomes_graver_is_told_again(tmp_path, capsys):
+    watched = FeatureMapCallback(np.zeros((1, 8, 8, 1)), tmp_path)
+    for severity, told in (("note", 1), ("note", 0), ("alarm", 1)):
+        watched._say_findings([Finding("prediction_collapsed", severity, "All is one label. So it is.")])
+        assert capsys.readouterr().out.count(f"{severity}: All is one label") == told

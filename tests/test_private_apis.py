@@ -203,7 +203,7 @@ def test_concrete_and_symbolic_tensors_of_tensorflow_differ_in_type() -> None:
 
 
 @only_tensorflow
-def test_eager_random_numbers_follow_from_the_seeds_of_the_context() -> None:
+def test_eager_random_numbers_follow_from_the_seeds_of_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
     import random
 
     import tensorflow as tf
@@ -212,7 +212,8 @@ def test_eager_random_numbers_follow_from_the_seeds_of_the_context() -> None:
     tf.random.set_seed(3)
     before = context.context()._rng.getstate()
     one = tf.random.normal((2,)), context.context()._rng.getstate()
-    context.context()._seed, context.context()._rng = 4, random.Random(4)
+    monkeypatch.setattr(context.context(), "_seed", 4)
+    monkeypatch.setattr(context.context(), "_rng", random.Random(4))
     other = tf.random.normal((2,))
     assert before != one[1] and tf.reduce_any(one[0] != other), (
         "`_seed` and `_rng` of the eager context no longer decide what eager operations draw: `inert` in "

@@ -1,7 +1,7 @@
 """One forward pass, built once: samples in, the maps of all chosen layers out, and what the model predicts.
 
-Two parts. The pass runs the model in evaluation mode (on request once more in training mode) and captures the chosen channels and the prediction. The summary makes of them what
-is stored, 8-bit maps and their numbers, in one buffer each; it reads no weights, so it may run later, on another
+Two parts. The pass runs the model in evaluation mode (on request once more in training mode) and captures the chosen
+channels and the prediction. The summary makes of them what is stored, 8-bit maps and their numbers, in one buffer each; it reads no weights, so it may run later, on another
 thread, while training goes on. On JAX both are one compiled function over a copy of the weights, and run later;
 elsewhere the training thread waits for the pass. A probe of many images goes through in chunks: `chunks.py`.
 """

@@ -241,9 +241,8 @@ class _Tracer(keras.Operation):
         outputs: list[Any] = []
         makers: dict[int, _Maker] = {}
         enlarged: dict[int, tuple[int, Any]] = {}  # by the tensor's id the factor, and the tensor
-        held: dict[
-            int, tuple[list[str], Any]
-        ] = {}  # by the tensor's id the calls whose channels it holds, and the tensor
+        # By the tensor's id the calls whose channels it holds, and the tensor.
+        held: dict[int, tuple[list[str], Any]] = {}
         self.rectifiers: dict[str, str] = {}
 
         def visit(call: Call) -> None:

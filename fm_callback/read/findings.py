@@ -7,7 +7,6 @@ training in `tests/clinic/` that has it.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -89,19 +88,22 @@ def findings(run: "Run", extra: Sequence[Extra] = ()) -> list[Finding]:
     found = [each for kind in KINDS.values() for each in kind(evidence)]
     for more in extra:
         found += more(run)
-    ranked, counts = [], Counter[tuple[str, str]]()
+    ranked = [(place, each) for alike in by_kind(found) for place, each in enumerate(alike)]
+    ranked.sort(key=lambda pair: (SEVERITIES.index(pair[1].severity), pair[0]))
+    return [each for _, each in ranked]
+
+
+def by_kind(found: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings of one kind and severity together, in the order in which the first of each comes."""
+    kinds: dict[tuple[str, str], list[Finding]] = {}
     for each in found:
-        ranked.append(((SEVERITIES.index(each.severity), counts[each.severity, each.kind]), each))
-        counts[each.severity, each.kind] += 1
-    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
+        kinds.setdefault((each.severity, each.kind), []).append(each)
+    return list(kinds.values())
 
 
 def for_reading(found: Iterable[Finding]) -> Iterator[tuple[Finding, list[Finding]]]:
     """The findings that are told in full; with the last of many of a kind, those that are told by their layers' names alone."""
-    kinds: dict[tuple[str, str], list[Finding]] = {}
-    for each in found:
-        kinds.setdefault((each.severity, each.kind), []).append(each)
-    for alike in kinds.values():
+    for alike in by_kind(found):
         told = alike if len(alike) <= _MOST_ALIKE else alike[: _MOST_ALIKE - 1]
         yield from ((each, []) for each in told[:-1])
         yield told[-1], alike[len(told) :]

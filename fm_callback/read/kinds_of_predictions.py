@@ -125,7 +125,9 @@ def class_never_predicted(evidence: Evidence) -> Iterator[Finding]:
         images = int(np.sum(evidence.score("true_share")[-1, :, at] > 0))
         early = _is_early(evidence, len(share))  # half of the training it is at least
         step = int(evidence.steps[since])
-        seen = f"{when(evidence, step)} {label!r} is {'hardly' if np.nanmax(share[since:, at], initial=0.0) > 0 else 'not'} predicted; in the masks it has {per_cent(true[at])} of the cells"
+        how = "hardly" if np.nanmax(share[since:, at], initial=0.0) > 0 else "not"
+        true_share = per_cent(true[at])
+        seen = f"{when(evidence, step)} {label!r} is {how} predicted; in the masks it has {true_share} of the cells"
         numbers = {"share": rounded(share[-1, at]), "true_share": rounded(true[at]), "images": images}
         told, best = [seen, *[_ON_ITS_WAY] * early], _best_layer(evidence, label)
         if best is not None:
