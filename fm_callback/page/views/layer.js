@@ -208,9 +208,9 @@ function Baseline({ layer, numbers, measure }) {
   const both =
     columns.length > 1 && html`<button class="link" onClick=${() => openBesideFirst(layer)}>compare</button>`;
   return html`<table class="baseline">
-    <caption><${Word} measure=${measure} /></caption>
+    <caption><${Word} measure=${measure} /> ${both}</caption>
     <thead>
-      <tr><td>${both}</td>${columns.map((step) => html`<th scope="col">${stepName(layer.run, step)}</th>`)}</tr>
+      <tr><td></td>${columns.map((step) => html`<th scope="col">${stepName(layer.run, step)}</th>`)}</tr>
     </thead>
     <tbody>
       ${row(bestOf(measure), "highest", "best")} ${row("median", "median")} ${row("lowest", "lowest", "least")}
